@@ -1,0 +1,39 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+let package = Package(
+    name: "lazytlb",
+    products: [
+        .executable(name: "lazytlb", targets: ["lazytlb"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        // C libraries, one each: a module map and a shim header, nothing else.
+        .systemLibrary(name: "CTraceEvent", pkgConfig: "libtraceevent", providers: [.apt(["libtraceevent-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+
+        // The stages, each depending only on the ones before it.
+        .target(name: "TraceData", dependencies: ["CTraceEvent", "CZlib", "CZstd"]),
+        .target(name: "LazyTLB"),
+        .target(name: "Reconstruction", dependencies: ["TraceData", "LazyTLB"]),
+        .target(name: "Replay", dependencies: ["LazyTLB", "Reconstruction"]),
+        .target(name: "Report", dependencies: ["Replay"]),
+        .executableTarget(
+            name: "lazytlb",
+            dependencies: [
+                "TraceData", "Reconstruction", "Replay", "Report",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+
+        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent"]),
+        .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB"]),
+        .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData"]),
+        .testTarget(name: "ReplayTests", dependencies: ["Replay"]),
+        .testTarget(name: "ReportTests", dependencies: ["Report"]),
+        .testTarget(name: "CommandTests", dependencies: []),
+    ],
+    swiftLanguageModes: [.v6]
+)
