@@ -1,0 +1,38 @@
+import LazyTLB
+import TraceData
+
+/// Where a stimulus comes from: enough to find its record in the trace again.
+public struct Moment: Sendable {
+    /// ns of the trace's clock.
+    public var time: UInt64
+    public var cpu: Int
+    /// The task that was current.
+    public var pid: Int32
+    /// The record that the stimulus was read from.
+    public var cause: Record.Kind
+
+    public init(time: UInt64, cpu: Int, pid: Int32, cause: Record.Kind) {
+        self.time = time
+        self.cpu = cpu
+        self.pid = pid
+        self.cause = cause
+    }
+}
+
+/// What a reconstruction drives: stimuli in the order in which they happened, and beside them what the recorded kernel did.
+///
+/// Generic, not existential, so that a replay is compiled into the loop that feeds it.
+public protocol StimulusSink {
+    /// A stimulus for every scheme.
+    mutating func apply(_ stimulus: Stimulus, at moment: Moment)
+    /// The mms and CPUs of the batched flush that CPU `cpu` begins; comes before its ``Stimulus/batchLocal(cpu:)``.
+    mutating func setBatch(_ batch: Batch, cpu: Int)
+    /// The sender of the outstanding flush of `cpu` goes on: whoever has not handled its IPI yet has done so by now.
+    mutating func complete(cpu: Int, at moment: Moment)
+    /// A tlb_flush record of the recorded kernel.
+    mutating func recorded(_ record: Held)
+    /// The recorded kernel's mm_cpumask(mm), first word, as a probe read it.
+    mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment)
+    /// A trace_marker line.
+    mutating func marker(_ text: String, at moment: Moment)
+}
