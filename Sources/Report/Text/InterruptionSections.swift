@@ -1,0 +1,64 @@
+/// Who interrupts whom, and how long it takes.
+extension TextReport {
+    private static let interruptersShown = 10
+    private static let pairsShown = 16
+
+    func interruptersSection() -> [String] {
+        guard !document.interrupters.isEmpty else { return [] }
+        let order = schemeIDs
+        let title = "Processes whose flushes interrupt most CPUs; IPI targets under each scheme"
+        var table = TextTable(
+            head: ["process", "pid", "flushes"] + order.map(printable), alignments: [.left, .right])
+        for interrupter in document.interrupters.prefix(Self.interruptersShown) {
+            table.add(
+                [TextTable.Cell(printable(interrupter.process)), TextTable.Cell(String(interrupter.pid)), cell(interrupter.flushes)]
+                    + order.map { interrupter.ipiTargets[$0].map { cell($0) } ?? "–" })
+        }
+        let more = document.interrupters.count - Self.interruptersShown
+        return [heading(title)] + table.lines(style) + (more > 0 ? ["  and \(count(more, "more process", "more processes"))"] : [])
+    }
+
+    /// A square of senders and receivers where it fits into the width, else the pairs with most IPIs.
+    func matrixSection() -> [String] {
+        guard let matrix = document.ipiMatrix else { return [] }
+        let pairs = matrix.nonzeroPairs
+        let scheme = printable(matrix.scheme)
+        guard !pairs.isEmpty else { return [heading("IPIs between CPUs under \(scheme)"), "  none"] }
+        if let rows = matrix.rows, let square = square(rows) {
+            return [heading("IPIs between CPUs under \(scheme): sender in the row, receiver in the column")] + square
+        }
+        let top = pairs.sorted { ($1.count, $0.from, $0.to) < ($0.count, $1.from, $1.to) }.prefix(Self.pairsShown)
+        var table = TextTable(head: ["sender", "receiver", "IPIs"], alignments: [.right])
+        for pair in top { table.add(["\(pair.from)", "\(pair.to)", cell(pair.count)]) }
+        let share = "the \(top.count) of \(count(pairs.count, "pair")) with most"
+        return [heading("IPIs between CPUs under \(scheme): \(share)")] + table.lines(style)
+    }
+
+    private func square(_ rows: [[Int]]) -> [String]? {
+        var table = TextTable(head: ["CPU"] + rows.indices.map(String.init), alignments: [.right])
+        for (sender, row) in rows.enumerated() {
+            table.add(
+                [TextTable.Cell("\(sender)", .faint)]
+                    + row.enumerated().map { receiver, count in
+                        sender == receiver && count == 0 ? TextTable.Cell("-", .faint) : count == 0 ? TextTable.Cell(".", .faint) : cell(count)
+                    })
+        }
+        var plain = style
+        plain.color = false
+        let width = table.lines(plain).map(displayWidth).max() ?? 0
+        return width <= style.width ? table.lines(style) : nil
+    }
+
+    func latencySection() -> [String] {
+        let latency = document.shootdownLatency
+        guard latency.samples > 0 || latency.unanswered > 0 else { return [] }
+        var table = TextTable(
+            head: ["samples", "min", "p50", "p90", "p99", "max", "no record"], alignments: [.right])
+        func time(_ value: UInt64?) -> TextTable.Cell { TextTable.Cell(value.map(times.duration) ?? "–") }
+        table.add([
+            cell(latency.samples), time(latency.minNS), time(latency.p50NS), time(latency.p90NS), time(latency.p99NS),
+            time(latency.maxNS), cell(latency.unanswered),
+        ])
+        return [heading("Shootdown latency, from the SEND_IPI record to the last receiver's record")] + table.lines(style)
+    }
+}
