@@ -56,3 +56,12 @@ public struct Comm: Hashable, Sendable {
     public var low: UInt64
     public var high: UInt64
 }
+
+extension Record {
+    /// A record to start with, before a stream fills it.
+    public static var none: Record {
+        Record(
+            time: 0, data: UnsafeRawBufferPointer(start: nil, count: 0), word0: 0, word1: 0, cpu: -1, pid: -1, eventID: 0,
+            kind: .other, flags: 0)
+    }
+}

@@ -1,0 +1,47 @@
+/// The clock that a buffer's times come from (Documentation/trace/ftrace.rst, "trace_clock").
+public struct Clock: Sendable, Equatable {
+    /// The kernel's name: `local`, `global`, `mono`, `x86-tsc`, …
+    public var name: String
+    /// Times were scaled to ns by the file's TSC2NSEC option.
+    public var scaled: Bool
+
+    public init(name: String, scaled: Bool = false) {
+        self.name = name
+        self.scaled = scaled
+    }
+
+    /// What a record's time counts.
+    public enum Unit: String, Sendable {
+        case nanoseconds = "ns"
+        /// Of the time stamp counter.
+        case cycles
+        /// Records: the clock is an atomic counter.
+        case events
+    }
+
+    public var unit: Unit {
+        switch name {
+        case "counter": .events
+        case _ where scaled: .nanoseconds
+        case "x86-tsc", "ppc-tb", "tsc2nsec": name == "tsc2nsec" ? .nanoseconds : .cycles
+        default: .nanoseconds
+        }
+    }
+
+    /// False for `counter`, whose numbers say the order only.
+    public var isTime: Bool { unit != .events }
+
+    /// Times of different CPUs can be compared exactly. `local` (sched_clock) is not synchronised between CPUs unless the TSC is
+    /// stable; `perf` is local_clock(), which is alike.
+    public var comparableBetweenCPUs: Bool { name != "local" && name != "perf" }
+
+    /// Reads the content of a `trace_clock` file: `[local] global counter …` names the current one in brackets.
+    init(traceClockFile text: String) {
+        let bracketed = text.split(separator: "[", maxSplits: 1, omittingEmptySubsequences: false).dropFirst().first
+            .flatMap { $0.split(separator: "]", maxSplits: 1, omittingEmptySubsequences: false).first }
+        let name = bracketed.map(String.init) ?? text.split { $0 == " " || $0 == "\n" || $0 == "\0" }.first.map(String.init) ?? ""
+        // Old versions of trace-cmd wrote rubbish there; the kernel's default is local.
+        let plausible = !name.isEmpty && name.utf8.count < 32 && name.utf8.allSatisfy { 0x21...0x7e ~= $0 }
+        self.init(name: plausible ? name : "local")
+    }
+}

@@ -1,0 +1,55 @@
+extension Comm {
+    /// A name of no bytes.
+    public static let empty = Comm(low: 0, high: 0)
+
+    /// Takes up to 16 bytes, up to the first NUL. What follows the NUL in a record is rubbish and is not kept.
+    public init(_ bytes: some Sequence<UInt8>) {
+        self = .empty
+        var index: UInt64 = 0
+        for byte in bytes {
+            guard index < 16, byte != 0 else { break }
+            if index < 8 { low |= UInt64(byte) << (8 * index) } else { high |= UInt64(byte) << (8 * (index - 8)) }
+            index += 1
+        }
+    }
+
+    public init(_ string: String) { self.init(string.utf8) }
+
+    /// Takes 16 bytes of a record at once; the caller has checked that they are there.
+    @inline(__always)
+    init(sixteen pointer: UnsafeRawPointer) {
+        low = UInt64(littleEndian: pointer.loadUnaligned(as: UInt64.self))
+        high = UInt64(littleEndian: pointer.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        if let zero = Self.firstZero(low) {
+            low &= zero == 0 ? 0 : UInt64.max >> (64 - 8 * zero)
+            high = 0
+        } else if let zero = Self.firstZero(high) {
+            high &= zero == 0 ? 0 : UInt64.max >> (64 - 8 * zero)
+        }
+    }
+
+    /// Index of the lowest zero byte.
+    @inline(__always)
+    private static func firstZero(_ word: UInt64) -> UInt64? {
+        let marks = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+        return marks == 0 ? nil : UInt64(marks.trailingZeroBitCount / 8)
+    }
+
+    /// The bytes up to the first NUL, 16 at most.
+    public var bytes: [UInt8] {
+        var result: [UInt8] = []
+        for index in 0..<16 {
+            let word = index < 8 ? low : high
+            let byte = UInt8(truncatingIfNeeded: word >> UInt64(8 * (index % 8)))
+            if byte == 0 { break }
+            result.append(byte)
+        }
+        return result
+    }
+}
+
+extension Comm: CustomStringConvertible, ExpressibleByStringLiteral {
+    /// The name as text; bytes that are not UTF-8 become U+FFFD.
+    public var description: String { String(decoding: bytes, as: UTF8.self) }
+    public init(stringLiteral value: String) { self.init(value) }
+}

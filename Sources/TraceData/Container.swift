@@ -1,0 +1,140 @@
+/// What a trace.dat file says about itself: everything but the formats' and the records' meaning.
+struct Container {
+    var version = 0
+    var bigEndian = false
+    /// Size of the recorded machine's user-space long.
+    var userLongSize = 0
+    var pageSize = 0
+    var compression = Compression.none
+    var compressorVersion = ""
+    /// Size of the recorded kernel's long.
+    var longSize = 8
+    var cpuCount = 0
+    var traceClock: Clock?
+    var uname: String?
+    var traceCmdVersion: String?
+    var traceID: UInt64?
+    var time = TimeConversion()
+    var cpuStats: [CPUStats] = []
+    var options: [TraceOption] = []
+    var buffers: [TraceBuffer] = []
+    var commands: [Int32: String] = [:]
+    /// Format texts; they point into the file or into ``storage``.
+    var formats: [EventFormats.Source] = []
+    /// Keeps unpacked sections alive as long as ``formats`` is used.
+    var storage: [UnpackBuffer] = []
+    var problems: [TraceProblem] = []
+
+    /// The most CPUs that a file may have; NR_CPUS of any kernel is below.
+    static let cpuLimit = 1 << 16
+    /// Page sizes that a file may name: sub-buffers of the kernel go up to 64 pages of 64 KiB.
+    static let pageSizes = 256...(64 << 20)
+
+    /// Reads all metadata of the file. With `keepGoing` what cannot be read is listed in ``problems`` instead of thrown, if
+    /// the records can still be understood without it.
+    init(_ file: MappedFile, keepGoing: Bool) throws(TraceError) {
+        var cursor = ByteCursor(file.bytes, bigEndian: false, place: ByteCursor.Place(path: file.path, base: 0))
+        try Self.checkMagic(&cursor)
+        let text = try cursor.string("the format's version", limit: 16)
+        guard let version = Int(text), version == 6 || version == 7 else {
+            throw cursor.error("trace.dat version \"\(text)\", expected 6 or 7", at: 10)
+        }
+        self.version = version
+        let order = try cursor.u8("the byte order")
+        guard order <= 1 else { throw cursor.error("byte order \(order), expected 0 or 1", at: cursor.position - 1) }
+        bigEndian = order == 1
+        userLongSize = Int(try cursor.u8("the size of long"))
+        guard userLongSize == 4 || userLongSize == 8 else {
+            throw cursor.error("size of long \(userLongSize), expected 4 or 8", at: cursor.position - 1)
+        }
+        cursor = ByteCursor(file.bytes, bigEndian: bigEndian, place: cursor.place, position: cursor.position)
+        pageSize = try Self.pageSize(&cursor, "the page size")
+        if version == 6 {
+            try readVersion6(&cursor, keepGoing: keepGoing)
+        } else {
+            try readVersion7(&cursor, file, keepGoing: keepGoing)
+        }
+    }
+
+    private static func checkMagic(_ cursor: inout ByteCursor) throws(TraceError) {
+        let magic: [UInt8] = [0x17, 0x08, 0x44] + Array("tracing".utf8)
+        let start = UnsafeRawBufferPointer(rebasing: cursor.bytes.prefix(magic.count))
+        if start.count < magic.count, magic.starts(with: start) {
+            throw cursor.error("truncated: the file has only \(start.count) bytes")
+        }
+        guard start.elementsEqual(magic) else {
+            throw cursor.error("not a trace.dat file: it begins with \(cursor.quoted(start))")
+        }
+        try cursor.skip(UInt64(magic.count), "the magic")
+    }
+
+    static func pageSize(_ cursor: inout ByteCursor, _ what: String) throws(TraceError) -> Int {
+        let start = cursor.position
+        let size = try cursor.u32(what)
+        guard pageSizes.contains(Int(size)), size.nonzeroBitCount == 1 || size % 4096 == 0 else {
+            throw cursor.error("\(what) is \(size), expected a power of two or a multiple of 4096 between 256 and \(pageSizes.upperBound)", at: start)
+        }
+        return Int(size)
+    }
+
+    /// Runs `body`; with `keepGoing` its error is listed instead of thrown.
+    mutating func attempt(_ keepGoing: Bool, _ body: (inout Container) throws(TraceError) -> Void) throws(TraceError) {
+        do {
+            try body(&self)
+        } catch {
+            guard keepGoing else { throw error }
+            problems.append(TraceProblem(error))
+        }
+    }
+}
+
+/// A buffer of the trace: the top one, whose name is empty, or an instance.
+public struct TraceBuffer: Sendable {
+    public var name: String
+    public var clock: Clock
+    /// Size of a sub-buffer.
+    public var pageSize: Int
+    /// Per CPU, by ascending number; CPUs without data may be missing.
+    public var cpus: [Extent]
+    /// The data is compressed in chunks.
+    public var compressed: Bool
+    /// The buffer holds text of the latency tracers, no records.
+    public var isText = false
+
+    /// Where a CPU's data lies in the file.
+    public struct Extent: Sendable, Equatable {
+        public var cpu: Int
+        public var offset: UInt64
+        public var size: UInt64
+    }
+}
+
+/// What the kernel counted for a CPU's buffer (`per_cpu/cpuN/stats`), a second witness of lost events.
+public struct CPUStats: Sendable, Equatable {
+    public var cpu: Int
+    public var entries: UInt64 = 0
+    /// Events overwritten because nobody read them in time.
+    public var overrun: UInt64 = 0
+    public var commitOverrun: UInt64 = 0
+    /// Events dropped because the buffer was full and not overwritten.
+    public var dropped: UInt64 = 0
+    public var read: UInt64 = 0
+
+    /// Reads the text of a stats file.
+    init?(_ text: String) {
+        var values: [Substring: UInt64] = [:]
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: ":", maxSplits: 1)
+            guard parts.count == 2 else { continue }
+            let number = parts[1].drop { $0 == " " || $0 == "\t" }.prefix { $0.isNumber }
+            if let value = UInt64(number) { values[parts[0]] = value }
+        }
+        guard let number = values["CPU"], let cpu = Int(exactly: number) else { return nil }
+        self.cpu = cpu
+        entries = values["entries"] ?? 0
+        overrun = values["overrun"] ?? 0
+        commitOverrun = values["commit overrun"] ?? 0
+        dropped = values["dropped events"] ?? 0
+        read = values["read events"] ?? 0
+    }
+}

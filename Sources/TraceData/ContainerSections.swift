@@ -1,0 +1,71 @@
+/// The parts of the metadata whose layout is the same in both versions of the file.
+extension Container {
+    /// "header_page" and "header_event": how a sub-buffer is laid out. Gives the kernel's size of long.
+    mutating func readHeaderInfo(_ cursor: inout ByteCursor) throws(TraceError) {
+        try cursor.expect("header_page")
+        let size = try cursor.u64("the size of header_page")
+        let start = cursor.position
+        let text = try cursor.take(size, "header_page")
+        guard let commit = FormatParser.headerPageLongSize(text, bigEndian: bigEndian) else {
+            throw cursor.error("header_page names no commit field of 4 or 8 bytes", at: start)
+        }
+        longSize = commit
+        try cursor.expect("header_event")
+        try cursor.skip(try cursor.u64("the size of header_event"), "header_event")
+    }
+
+    /// The formats of the events that ftrace itself writes.
+    mutating func readFtraceFormats(_ cursor: inout ByteCursor) throws(TraceError) {
+        try readFormats(&cursor, system: "ftrace")
+    }
+
+    /// The formats of all other events, by system.
+    mutating func readEventFormats(_ cursor: inout ByteCursor) throws(TraceError) {
+        let systems = try cursor.u32("the number of event systems")
+        guard systems <= EventFormats.eventLimit else { throw cursor.error("\(systems) event systems are stated") }
+        for _ in 0..<systems {
+            let system = try cursor.string("the name of an event system")
+            try readFormats(&cursor, system: system)
+        }
+    }
+
+    private mutating func readFormats(_ cursor: inout ByteCursor, system: String) throws(TraceError) {
+        let count = try cursor.u32("the number of \(system) events")
+        guard formats.count + Int(count) <= 2 * EventFormats.eventLimit else {
+            throw cursor.error("\(count) events are stated for \(system)")
+        }
+        for _ in 0..<count {
+            let size = try cursor.u64("the size of an event format")
+            formats.append(EventFormats.Source(system: system, text: try cursor.take(size, "an event format of \(system)")))
+        }
+    }
+
+    /// Names of tasks: a line "PID NAME" each, as the kernel's saved_cmdlines has them.
+    mutating func readCommandLines(_ cursor: inout ByteCursor) throws(TraceError) {
+        let size = try cursor.u64("the size of the saved command lines")
+        let text = try cursor.take(size, "the saved command lines")
+        for line in text.split(separator: 10) {
+            let digits = line.prefix { 0x30...0x39 ~= $0 }
+            guard let pid = Int32(String(decoding: digits, as: UTF8.self)), line.dropFirst(digits.count).first == 0x20 else { continue }
+            let name = line.dropFirst(digits.count + 1).prefix { $0 != 0 }
+            commands[pid] = String(decoding: name, as: UTF8.self)
+        }
+    }
+
+    /// Checks where a CPU's data is said to be. With `keepGoing` an extent that the file cuts off is shortened to what is there.
+    mutating func checkExtent(
+        _ extent: TraceBuffer.Extent, fileSize: Int, at cursor: ByteCursor, position: Int, keepGoing: Bool
+    ) throws(TraceError) -> TraceBuffer.Extent {
+        let limit = UInt64(fileSize)
+        guard extent.size > 0, extent.offset > limit || extent.size > limit - extent.offset else { return extent }
+        let end = extent.offset.addingReportingOverflow(extent.size)
+        let error = cursor.error(
+            "truncated: CPU \(extent.cpu) has \(extent.size) bytes at byte \(extent.offset)"
+                + (end.overflow ? "" : " (to \(end.partialValue))") + ", the file has \(fileSize)",
+            at: position)
+        guard keepGoing else { throw error }
+        problems.append(TraceProblem(error, cpu: extent.cpu))
+        let start = min(extent.offset, limit)
+        return TraceBuffer.Extent(cpu: extent.cpu, offset: start, size: limit - start)
+    }
+}

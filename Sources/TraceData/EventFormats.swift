@@ -1,0 +1,183 @@
+import CTraceEvent
+
+/// The events that a trace declares: how their records are laid out, and what they are to the replay.
+///
+/// Formats are parsed with libtraceevent while the file is opened. Afterwards nothing changes and no C is called, so streams on
+/// different threads share one object.
+public final class EventFormats: @unchecked Sendable {
+    /// One field of an event.
+    public struct Field: Sendable {
+        public var name: String
+        /// The C type, e.g. `__data_loc char[]`.
+        public var type: String
+        /// Bytes from the start of the record.
+        public var offset: Int
+        public var size: Int
+        public var elementSize: Int
+        public var isSigned: Bool
+        public var isArray: Bool
+        public var isString: Bool
+        /// The field holds a u32: offset (low half) and length (high half) of its value in the record (__data_loc).
+        public var isDynamic: Bool
+        /// As dynamic, but the offset counts from the end of this field (__rel_loc).
+        public var isRelative: Bool
+        public var isPointer: Bool
+    }
+
+    /// One event.
+    public struct Event: Sendable {
+        public var id: Int
+        public var system: String
+        public var name: String
+        public var kind: Record.Kind
+        /// Its own fields; the common ones are in every record.
+        public var fields: [Field]
+
+        /// Finds a field by its name.
+        public func field(_ name: String) -> Field? { fields.first { $0.name == name } }
+    }
+
+    /// All events by ascending id.
+    public let events: [Event]
+    /// Formats that cannot be used: which one, and why.
+    public let refused: [String]
+    let bigEndian: Bool
+    let longSize: Int
+    let layout: RecordLayout
+    private let indexByID: [Int: Int]
+
+    /// Format texts of a file, as it stores them.
+    struct Source {
+        var system: String
+        var text: UnsafeRawBufferPointer
+    }
+
+    /// The most events that a file may declare. A distribution kernel has 2500.
+    static let eventLimit = 65536
+
+    init(_ sources: [Source], bigEndian: Bool, longSize: Int) {
+        let parser = FormatParser(bigEndian: bigEndian, longSize: longSize)
+        var byID: [Int: Event] = [:]
+        var refused: [String] = []
+        var common: [Field] = []
+        for source in sources {
+            switch parser.parse(source.text, system: source.system) {
+            case .failure(let why):
+                refused.append("\(source.system): \(why.text)")
+            case .success(let (event, itsCommon)):
+                if common.isEmpty { common = itsCommon }
+                byID[event.id] = event
+            }
+        }
+        let events = byID.values.sorted { $0.id < $1.id }
+        self.events = events
+        self.bigEndian = bigEndian
+        self.longSize = longSize
+        indexByID = Dictionary(uniqueKeysWithValues: events.indices.map { (events[$0].id, $0) })
+        layout = RecordLayout(events, common: common, refused: &refused)
+        self.refused = refused
+    }
+
+    /// The event of an id.
+    public func event(_ id: UInt16) -> Event? { indexByID[Int(id)].map { events[$0] } }
+
+    /// The event of a record.
+    public func event(of record: Record) -> Event? { event(record.eventID) }
+
+    /// The event of a name, in any system.
+    public func event(named name: String, system: String? = nil) -> Event? {
+        events.first { $0.name == name && (system == nil || $0.system == system) }
+    }
+}
+
+/// One libtraceevent handle, for the time of opening a file.
+struct FormatParser: ~Copyable {
+    private let tep: OpaquePointer?
+
+    init(bigEndian: Bool, longSize: Int) {
+        // It prints warnings to stderr otherwise. The level is the library's, not the handle's.
+        tep_set_loglevel(TEP_LOG_NONE)
+        tep = tep_alloc()
+        tep_set_file_bigendian(tep, bigEndian ? TEP_BIG_ENDIAN : TEP_LITTLE_ENDIAN)
+        tep_set_long_size(tep, Int32(longSize))
+    }
+
+    deinit { tep_free(tep) }
+
+    struct Failure: Error { var text: String }
+
+    /// Parses one format text and gives its event, with the common fields beside it.
+    ///
+    /// Only the fields are given to the library. The print format is not needed, older libraries refuse some newer ones, and it
+    /// is a whole expression grammar of untrusted text.
+    func parse(_ text: UnsafeRawBufferPointer, system: String) -> Result<(EventFormats.Event, [EventFormats.Field]), Failure> {
+        let fields = Self.withoutPrintFormat(text)
+        let shown = String(decoding: fields.prefix(48).prefix { $0 != 10 }, as: UTF8.self)
+        var buffer = [CChar](fields.map { CChar(bitPattern: $0) })
+        buffer.append(contentsOf: "\nprint fmt: \"\"\n".utf8CString)
+        var parsed: UnsafeMutablePointer<tep_event>?
+        let status = tep_parse_format(tep, &parsed, buffer, UInt(buffer.count - 1), system)
+        // The handle owns the event. On failure the pointer may be stale.
+        guard status == TEP_ERRNO__SUCCESS, let parsed else {
+            return .failure(Failure(text: "\(shown): \(Self.message(status))"))
+        }
+        let id = Int(parsed.pointee.id)
+        guard let name = parsed.pointee.name, 0..<EventFormats.eventLimit ~= id else {
+            return .failure(Failure(text: "\(shown): no name, or its id \(id) is no 16-bit number"))
+        }
+        guard let own = Self.list(parsed.pointee.format.fields), let common = Self.list(parsed.pointee.format.common_fields) else {
+            return .failure(Failure(text: "\(shown): a field lies outside of any record"))
+        }
+        let event = String(cString: name)
+        let kind = Record.Kind(system: system, name: event, fields: own)
+        return .success((EventFormats.Event(id: id, system: system, name: event, kind: kind, fields: own), common))
+    }
+
+    /// Size of the kernel's `long` by the text of `events/header_page`; nil if it is neither 4 nor 8.
+    static func headerPageLongSize(_ text: UnsafeRawBufferPointer, bigEndian: Bool) -> Int? {
+        // The library reads up to a NUL.
+        var buffer = [CChar](text.map { CChar(bitPattern: $0) })
+        buffer.append(0)
+        tep_set_loglevel(TEP_LOG_NONE)
+        let tep = tep_alloc()
+        defer { tep_free(tep) }
+        guard text.count > 0, tep_parse_header_page(tep, &buffer, UInt(text.count), 8) == 0 else { return nil }
+        let size = Int(tep_get_header_page_size(tep))
+        return size == 4 || size == 8 ? size : nil
+    }
+
+    /// The text up to the line of the print format.
+    static func withoutPrintFormat(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        let mark = Array("\nprint fmt:".utf8)
+        var start = 0
+        while let newline = text[start...].firstIndex(of: 10) {
+            if text[newline...].starts(with: mark) { return UnsafeRawBufferPointer(rebasing: text[..<newline]) }
+            start = newline + 1
+        }
+        return text
+    }
+
+    private static func message(_ status: tep_errno) -> String {
+        status == TEP_ERRNO__MEM_ALLOC_FAILED ? "out of memory" : "libtraceevent cannot parse it (\(status.rawValue))"
+    }
+
+    /// Copies a list of fields; nil if one of them cannot be in a record.
+    private static func list(_ first: UnsafeMutablePointer<tep_format_field>?) -> [EventFormats.Field]? {
+        var fields: [EventFormats.Field] = []
+        var next = first
+        while let field = next?.pointee {
+            next = field.next
+            guard 0...0xffff ~= field.offset, 0...0xffff ~= field.size else { return nil }
+            let flags = UInt32(truncatingIfNeeded: field.flags)
+            func has(_ flag: tep_format_flags) -> Bool { flags & flag.rawValue != 0 }
+            fields.append(
+                EventFormats.Field(
+                    name: field.name.map { String(cString: $0) } ?? "", type: field.type.map { String(cString: $0) } ?? "",
+                    offset: Int(field.offset), size: Int(field.size), elementSize: Int(field.elementsize),
+                    isSigned: has(TEP_FIELD_IS_SIGNED), isArray: has(TEP_FIELD_IS_ARRAY), isString: has(TEP_FIELD_IS_STRING),
+                    isDynamic: has(TEP_FIELD_IS_DYNAMIC), isRelative: has(TEP_FIELD_IS_RELATIVE),
+                    isPointer: has(TEP_FIELD_IS_POINTER)))
+        }
+        return fields
+    }
+}

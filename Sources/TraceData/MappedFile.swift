@@ -1,0 +1,35 @@
+import Glibc
+
+/// A regular file, mapped read-only for as long as this object lives.
+///
+/// The file must not shrink meanwhile: reading a page that is gone raises SIGBUS, as for every program that maps files.
+final class MappedFile: @unchecked Sendable {
+    let path: String
+    let bytes: UnsafeRawBufferPointer
+
+    init(path: String) throws(TraceError) {
+        func failure(_ what: String) -> TraceError {
+            TraceError(path: path, cause: "\(what): \(String(cString: strerror(errno)))")
+        }
+        // O_NONBLOCK: opening a FIFO that has no writer must not hang.
+        let fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard fd >= 0 else { throw failure("cannot open") }
+        defer { close(fd) }
+        var status = stat()
+        guard fstat(fd, &status) == 0 else { throw failure("cannot stat") }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            let kind = status.st_mode & S_IFMT == S_IFDIR ? "is a directory" : "is not a regular file"
+            throw TraceError(path: path, cause: "\(kind), expected a trace.dat file")
+        }
+        guard status.st_size > 0 else { throw TraceError(path: path, offset: 0, cause: "the file is empty") }
+        guard let size = Int(exactly: status.st_size),
+            let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, fd, 0), base != MAP_FAILED
+        else { throw failure("cannot map") }
+        self.path = path
+        self.bytes = UnsafeRawBufferPointer(start: base, count: size)
+    }
+
+    deinit {
+        munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)
+    }
+}

@@ -1,0 +1,134 @@
+/// What the hot loop must know about each event: its kind, and where the fields are that go into a ``Record``.
+final class RecordLayout: @unchecked Sendable {
+    /// What is known about an event id.
+    struct Entry {
+        var kind: Record.Kind
+        /// Bytes that a record must have for its fields to be there; the common fields' end for events of no interest.
+        var minimum: UInt16
+        /// Index into ``probes`` or ``typed``.
+        var detail: UInt16
+    }
+
+    /// Fields that are decoded into every record, or into those of the two events that matter most.
+    struct HotFields {
+        var eventID, flags, pid: FieldRef
+        var prevPID = FieldRef()
+        var nextPID = FieldRef()
+        var prevState = FieldRef()
+        var reason = FieldRef()
+        var pages = FieldRef()
+
+        /// Bytes that every record must have.
+        var commonEnd: Int { max(eventID.end, flags.end, pid.end) }
+    }
+
+    /// One entry for each 16-bit id, so that no id needs a check.
+    let entries: UnsafeMutablePointer<Entry>
+    let hot: HotFields
+    /// Fields of the typed decoders, by ``Entry/detail``.
+    let typed: [TypedLayout]
+    let probes: [ProbeLayout]
+
+    init(_ events: [EventFormats.Event], common: [EventFormats.Field], refused: inout [String]) {
+        func commonField(_ name: String, _ fallback: FieldRef) -> FieldRef {
+            common.first { $0.name == name }.flatMap { FieldRef($0) } ?? fallback
+        }
+        // The layout that all kernels have had since 2.6.31 (struct trace_entry, include/linux/trace_events.h).
+        var hot = HotFields(
+            eventID: commonField("common_type", FieldRef(offset: 0, size: 2)),
+            flags: commonField("common_flags", FieldRef(offset: 2, size: 1)),
+            pid: commonField("common_pid", FieldRef(offset: 4, size: 4, signed: true)))
+        let commonEnd = UInt16(hot.commonEnd)
+
+        entries = .allocate(capacity: EventFormats.eventLimit)
+        entries.initialize(repeating: Entry(kind: .other, minimum: commonEnd, detail: 0), count: EventFormats.eventLimit)
+        var sched: EventFormats.Event?
+        var flush: EventFormats.Event?
+        var typed: [TypedLayout] = []
+        var probes: [ProbeLayout] = []
+        for event in events where event.kind != .other {
+            var entry = Entry(kind: event.kind, minimum: commonEnd, detail: 0)
+            var ends = [Int(commonEnd)]
+            if event.kind.isProbe {
+                let layout = ProbeLayout(event)
+                ends += event.fields.map { $0.offset + $0.size }
+                entry.detail = UInt16(probes.count)
+                probes.append(layout)
+            } else {
+                let layout = TypedLayout(event)
+                if let missing = layout.missing {
+                    refused.append("\(event.system):\(event.name) has no integer field \(missing)")
+                    continue
+                }
+                ends += event.fields.map { $0.offset + $0.size }
+                entry.detail = UInt16(typed.count)
+                typed.append(layout)
+                if event.kind == .schedSwitch { sched = event }
+                if event.kind == .tlbFlush { flush = event }
+            }
+            entry.minimum = UInt16(clamping: ends.max() ?? 0)
+            entries[event.id] = entry
+        }
+        self.typed = typed
+        self.probes = probes
+        func hotField(_ event: EventFormats.Event?, _ name: String) -> FieldRef {
+            event.flatMap { FieldRef($0, name) } ?? FieldRef()
+        }
+        hot.prevPID = hotField(sched, "prev_pid")
+        hot.nextPID = hotField(sched, "next_pid")
+        // A signed long, of 4 bytes on 32-bit kernels.
+        hot.prevState = hotField(sched, "prev_state")
+        hot.reason = hotField(flush, "reason")
+        // An unsigned long, all ones for everything: the extended sign makes that -1 on 32-bit kernels, too.
+        hot.pages = hotField(flush, "pages")
+        hot.pages.signed = true
+        self.hot = hot
+    }
+
+    deinit { entries.deallocate() }
+}
+
+extension FieldRef {
+    /// An integer field that can be loaded; nil for others.
+    init?(_ field: EventFormats.Field) {
+        guard !field.isDynamic, !field.isArray || field.size == field.elementSize, [1, 2, 4, 8].contains(field.size) else { return nil }
+        self.init(offset: UInt16(field.offset), size: UInt8(field.size), signed: field.isSigned)
+    }
+
+    init?(_ event: EventFormats.Event, _ name: String) {
+        guard let field = event.field(name) else { return nil }
+        self.init(field)
+    }
+}
+
+extension Record.Kind {
+    /// What an event is, by system and name for the kernel's own events, by name for probe events of any system.
+    init(system: String, name: String, fields: [EventFormats.Field]) {
+        switch (system, name) {
+        case ("sched", "sched_switch"): self = .schedSwitch
+        case ("tlb", "tlb_flush"): self = .tlbFlush
+        case ("task", "task_newtask"): self = .newTask
+        case ("sched", "sched_process_fork"): self = .fork
+        case ("sched", "sched_process_exec"): self = .exec
+        case ("sched", "sched_process_exit"): self = .exit
+        case ("task", "task_rename"): self = .rename
+        case ("ftrace", "print"): self = .marker
+        default:
+            // __probe_ip is what tells a probe from a tracepoint (kernel/trace/trace_probe.h, FIELD_STRING_IP).
+            let isProbe = system == "kprobes" || fields.contains { $0.name == "__probe_ip" }
+            self = isProbe ? Self.probeNames[name] ?? .other : .other
+        }
+    }
+
+    /// Names of the probe events (docs/recording.md).
+    static let probeNames: [String: Record.Kind] = [
+        "ctxsw": .ctxsw, "sw_mm": .swMM, "leave": .leave, "fl_range": .flushRange, "fl_page": .flushPage,
+        "fl_common": .flushCommon, "fl_others": .flushOthers, "fl_multi": .flushOthers, "fl_remote": .flushRemote,
+        "fl_func": .flushRemote, "batch": .batch, "fl_all": .flushAll, "do_fl_all": .doFlushAll,
+        "fl_krange": .flushKernelRange, "do_krange": .doKernelRange, "idle_exit": .idleExit, "mm_release": .mmRelease,
+        "exit_mm_rel": .mmRelease, "exec_mm_rel": .mmRelease, "mmdrop": .mmDrop, "lazy": .enterLazy,
+    ]
+
+    /// The kind is one of a probe event.
+    public var isProbe: Bool { rawValue >= Record.Kind.ctxsw.rawValue }
+}

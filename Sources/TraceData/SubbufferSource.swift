@@ -1,0 +1,85 @@
+/// The sub-buffers of one CPU, one after another, unpacked chunk by chunk if they are compressed.
+///
+/// - Complexity: memory for one chunk, whatever the length of the data.
+struct SubbufferSource {
+    private let file: MappedFile
+    /// The CPU's part of the file.
+    private let bytes: UnsafeRawBufferPointer
+    private let offset: UInt64
+    let shape: SubbufferShape
+    /// nil if the data is not compressed.
+    private let compression: Compression?
+    /// Next unread byte of `bytes`.
+    private var position = 0
+    private var chunksLeft: UInt32?
+    private let unpacked = UnpackBuffer()
+    private var chunk = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// Next unread byte of `chunk`.
+    private var chunkPosition = 0
+    private var chunkOffset: UInt64 = 0
+    private var pagePosition = 0
+
+    init(file: MappedFile, bytes: UnsafeRawBufferPointer, offset: UInt64, shape: SubbufferShape, compression: Compression?) {
+        self.file = file
+        self.bytes = bytes
+        self.offset = offset
+        self.shape = shape
+        self.compression = compression
+    }
+
+    /// The next sub-buffer; nil at the end. Earlier ones are invalid after it.
+    ///
+    /// The last one may be shorter than the others if the data ends in it; its header says whether anything is missing.
+    mutating func next() throws(TraceError) -> UnsafeRawBufferPointer? {
+        if compression != nil {
+            if chunkPosition >= chunk.count, try !nextChunk() { return nil }
+            pagePosition = chunkPosition
+            let end = min(chunkPosition + shape.size, chunk.count)
+            chunkPosition = end
+            return UnsafeRawBufferPointer(rebasing: chunk[pagePosition..<end])
+        }
+        guard position < bytes.count else { return nil }
+        pagePosition = position
+        position = min(position + shape.size, bytes.count)
+        return UnsafeRawBufferPointer(rebasing: bytes[pagePosition..<position])
+    }
+
+    /// An error at a byte of the current sub-buffer.
+    func error(_ cause: String, at inPage: Int) -> TraceError {
+        if compression != nil {
+            return TraceError(
+                path: file.path, offset: chunkOffset, cause: "\(cause) (byte \(pagePosition + inPage) of the unpacked chunk)")
+        }
+        return TraceError(path: file.path, offset: offset + UInt64(pagePosition + inPage), cause: cause)
+    }
+
+    private mutating func nextChunk() throws(TraceError) -> Bool {
+        var cursor = ByteCursor(
+            bytes, bigEndian: shape.bigEndian, place: ByteCursor.Place(path: file.path, base: offset), position: position)
+        if chunksLeft == nil {
+            if bytes.isEmpty { return false }
+            chunksLeft = try cursor.u32("the number of compressed chunks")
+            position = cursor.position
+        }
+        guard let left = chunksLeft, left > 0, let compression else { return false }
+        // Whatever fails below, the next try must not begin in the middle of a chunk.
+        chunksLeft = 0
+        chunkOffset = offset + UInt64(cursor.position)
+        let start = cursor.position
+        let packedSize = try cursor.u32("the compressed size of a chunk")
+        let size = Int(try cursor.u32("the unpacked size of a chunk"))
+        guard size > 0, size <= Compression.chunkLimit, size % shape.size == 0 else {
+            throw cursor.error(
+                "chunk states \(size) bytes unpacked, expected a multiple of \(shape.size) up to \(Compression.chunkLimit)", at: start + 4)
+        }
+        let packed = try cursor.take(UInt64(packedSize), "a compressed chunk")
+        if let wrong = compression.implausible(packed, size: size) { throw cursor.error("chunk: \(wrong)", at: start + 8) }
+        let output = unpacked.prepare(size)
+        if let wrong = compression.unpack(packed, into: output) { throw cursor.error("chunk: \(wrong)", at: start + 8) }
+        chunk = UnsafeRawBufferPointer(output)
+        chunkPosition = 0
+        position = cursor.position
+        chunksLeft = left - 1
+        return true
+    }
+}

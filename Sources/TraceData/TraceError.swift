@@ -1,0 +1,38 @@
+/// Why a trace could not be read, and where in the file.
+///
+/// The description is `PATH: at byte OFFSET: CAUSE`; the command line puts the program's name before it and exits with status 2.
+public struct TraceError: Error, Sendable, Equatable, CustomStringConvertible {
+    public var path: String
+    /// Byte offset in the file; nil when the cause has no place in it (it can't be opened, it is a directory).
+    public var offset: UInt64?
+    /// What was found, and what was expected.
+    public var cause: String
+
+    public init(path: String, offset: UInt64? = nil, cause: String) {
+        self.path = path
+        self.offset = offset
+        self.cause = cause
+    }
+
+    public var description: String {
+        guard let offset else { return "\(path): \(cause)" }
+        return "\(path): at byte \(offset): \(cause)"
+    }
+}
+
+/// Something in a trace that could not be read, kept aside because the user asked to keep going.
+public struct TraceProblem: Sendable, Equatable, CustomStringConvertible {
+    public var error: TraceError
+    /// The CPU whose data ended early, if it is about one.
+    public var cpu: Int?
+
+    public init(_ error: TraceError, cpu: Int? = nil) {
+        self.error = error
+        self.cpu = cpu
+    }
+
+    public var description: String {
+        guard let cpu else { return error.description }
+        return "\(error.description) (CPU \(cpu))"
+    }
+}

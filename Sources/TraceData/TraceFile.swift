@@ -1,0 +1,140 @@
+import Synchronization
+
+/// A trace.dat file, open for reading: its metadata, and streams of its records.
+///
+/// The file is mapped; opening it reads the metadata only. Whatever is not as the format says is a ``TraceError`` that names the
+/// place, or with ``Options/keepGoing`` an entry of ``problems``.
+public final class TraceFile: Sendable {
+    public struct Options: Sendable {
+        /// The buffer whose records are wanted; nil or "" for the top one.
+        public var buffer: String?
+        /// Use what can be read, and list what cannot in ``TraceFile/problems``.
+        public var keepGoing: Bool
+
+        public init(buffer: String? = nil, keepGoing: Bool = false) {
+            self.buffer = buffer
+            self.keepGoing = keepGoing
+        }
+    }
+
+    public let path: String
+    public let options: Options
+    /// Version of the file's format: 6 or 7.
+    public let version: Int
+    public let isBigEndian: Bool
+    /// Size of the recorded kernel's `long`: 4 or 8.
+    public let longSize: Int
+    /// Size of a sub-buffer of the chosen buffer.
+    public var pageSize: Int { buffer.pageSize }
+    /// Size of a page as the head of the file states it.
+    public let filePageSize: Int
+    public let compression: Compression
+    public let compressorVersion: String
+    /// CPUs of the recorded machine, those without data included.
+    public let cpuCount: Int
+    /// Clock of the chosen buffer.
+    public var clock: Clock { buffer.clock }
+    /// What uname(2) said on the recorded machine: "Linux HOST RELEASE MACHINE".
+    public let uname: String?
+    /// e.g. "4.12.4-lab"; nil if the file does not say.
+    public let kernelRelease: String?
+    /// e.g. "x86_64"; nil if the file does not say.
+    public let machine: String?
+    public let traceCmdVersion: String?
+    /// Identifies the session of recording.
+    public let traceID: UInt64?
+    /// All buffers, the top one first.
+    public let buffers: [TraceBuffer]
+    /// The buffer whose records the streams give.
+    public let buffer: TraceBuffer
+    /// What the kernel counted per CPU.
+    public let cpuStats: [CPUStats]
+    /// Names of tasks at the end of the recording.
+    public let commands: [Int32: String]
+    /// Options of the file, in their order.
+    public let presentOptions: [TraceOption]
+    public let formats: EventFormats
+
+    private let file: MappedFile
+    private let conversion: TimeConversion
+    private let knownProblems: Mutex<[TraceProblem]>
+
+    public init(path: String, options: Options = Options()) throws(TraceError) {
+        let file = try MappedFile(path: path)
+        var container = try Container(file, keepGoing: options.keepGoing)
+        let formats = EventFormats(container.formats, bigEndian: container.bigEndian, longSize: container.longSize)
+        for refusal in formats.refused where options.keepGoing {
+            container.problems.append(TraceProblem(TraceError(path: path, cause: "event format of no use: \(refusal)")))
+        }
+        let name = options.buffer ?? ""
+        if let found = container.buffers.first(where: { $0.name == name }) {
+            buffer = found
+        } else {
+            let known = container.buffers.map { $0.name.isEmpty ? "the top one" : "\"\($0.name)\"" }.joined(separator: ", ")
+            let what = name.isEmpty ? "the file has no top buffer" : "the file has no buffer \"\(name)\""
+            let error = TraceError(path: path, cause: "\(what); it has \(known.isEmpty ? "none" : known)")
+            guard options.keepGoing, name.isEmpty else { throw error }
+            container.problems.append(TraceProblem(error))
+            buffer = TraceBuffer(
+                name: "", clock: container.traceClock ?? Clock(name: "local"), pageSize: container.pageSize, cpus: [], compressed: false)
+        }
+        guard !buffer.isText else {
+            throw TraceError(path: path, cause: "the buffer holds text of a latency tracer, expected ring-buffer data")
+        }
+        self.path = path
+        self.options = options
+        self.file = file
+        self.formats = formats
+        version = container.version
+        isBigEndian = container.bigEndian
+        longSize = container.longSize
+        filePageSize = container.pageSize
+        compression = container.compression
+        compressorVersion = container.compressorVersion
+        cpuCount = container.cpuCount
+        uname = container.uname
+        let words = (container.uname ?? "").split(separator: " ").map(String.init)
+        kernelRelease = words.count >= 3 ? words[2] : nil
+        machine = words.count >= 4 ? words[3] : nil
+        traceCmdVersion = container.traceCmdVersion
+        traceID = container.traceID
+        buffers = container.buffers
+        cpuStats = container.cpuStats
+        commands = container.commands
+        presentOptions = container.options
+        conversion = container.time
+        knownProblems = Mutex(container.problems)
+    }
+
+    /// What could not be read so far; always empty without ``Options/keepGoing``.
+    public var problems: [TraceProblem] { knownProblems.withLock { $0 } }
+
+    func note(_ problem: TraceProblem) { knownProblems.withLock { $0.append(problem) } }
+
+    /// Of sched_switch and tlb_flush, those that the file does not even declare.
+    public var missingEvents: [String] {
+        [("sched", "sched_switch"), ("tlb", "tlb_flush")].filter { formats.event(named: $0.1, system: $0.0) == nil }
+            .map { "\($0.0):\($0.1)" }
+    }
+
+    /// CPUs that have data in the chosen buffer, ascending. Numbers may have holes.
+    public var cpusWithData: [Int] { buffer.cpus.filter { $0.size > 0 }.map(\.cpu) }
+
+    /// The records of one CPU in the order of the file. A CPU without data has an empty stream.
+    ///
+    /// Each call gives a new stream from the start. Streams are independent: different threads may use different ones.
+    public func stream(cpu: Int) -> CPUStream {
+        let extent = buffer.cpus.first { $0.cpu == cpu } ?? TraceBuffer.Extent(cpu: cpu, offset: 0, size: 0)
+        let shape = SubbufferShape(bigEndian: isBigEndian, longSize: longSize, size: buffer.pageSize)
+        // The size of compressed data does not count the number of chunks before them (trace-cmd 3.1.6).
+        let slack = buffer.compressed && extent.size > 0 ? 4 : 0
+        let end = min(Int(extent.offset + extent.size) + slack, file.bytes.count)
+        let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[Int(extent.offset)..<end])
+        let pages = SubbufferSource(
+            file: file, bytes: bytes, offset: extent.offset, shape: shape, compression: buffer.compressed ? compression : nil)
+        return CPUStream(cpu: cpu, pages: pages, conversion: conversion, trace: self)
+    }
+
+    /// A stream for each CPU that has data, by ascending number.
+    public func streams() -> [CPUStream] { cpusWithData.map { stream(cpu: $0) } }
+}
