@@ -64,10 +64,10 @@ struct TextReport {
         if comparison.extraIPITargets > 0 {
             var share = ""
             if targets > 0 { share = " (\(percent(comparison.extraIPITargets, of: targets)) of the \(grouped(targets)) under \(new))" }
-            parts.append("would have interrupted CPUs \(count(comparison.extraIPITargets, "time")) where \(new) does not\(share)")
+            parts.append("interrupted CPUs \(count(comparison.extraIPITargets, "time")) where \(new) does not\(share)")
         }
         if comparison.missingIPITargets > 0 {
-            parts.append("would have spared CPUs \(count(comparison.missingIPITargets, "interrupt")) that \(new) sends")
+            parts.append("left out \(count(comparison.missingIPITargets, "interrupt")) that \(new) sends")
         }
         if comparison.staleActiveMMNS > 0 {
             parts.append(
@@ -75,15 +75,15 @@ struct TextReport {
                     + "(\(percent(comparison.staleActiveMMNS, of: cpuTime)) of the CPU time)")
         }
         if comparison.redundantCR3Loads > 0 {
-            parts.append("wrote CR3 \(count(comparison.redundantCR3Loads, "time")) with what it already held")
+            parts.append("written CR3 \(count(comparison.redundantCR3Loads, "time")) with what it already held")
         }
         let others = comparison.divergences.values.reduce(0, +)
         if parts.isEmpty {
             return others == 0
                 ? "\(old) and \(new) do the same on this trace: no IPI target and no CR3 load differs."
-                : "\(old) and \(new) interrupt the same CPUs on this trace; \(count(others, "divergence")) of other kinds \(others == 1 ? "is" : "are") below."
+                : "\(old) and \(new) interrupt the same CPUs on this trace; they differ otherwise \(count(others, "time"))."
         }
-        return "\(old) " + list(parts) + "."
+        return "\(old) would have " + list(parts) + "."
     }
 
     /// What of the trace the verdict does not cover.
