@@ -13,7 +13,8 @@ func expectGolden(_ text: String, _ name: String) throws {
     }
     let expected = try String(contentsOf: golden, encoding: .utf8)
     guard text != expected else { return }
-    let (got, wanted) = (text.split(separator: "\n", omittingEmptySubsequences: false), expected.split(separator: "\n", omittingEmptySubsequences: false))
+    let got = text.split(separator: "\n", omittingEmptySubsequences: false)
+    let wanted = expected.split(separator: "\n", omittingEmptySubsequences: false)
     let line = zip(got, wanted).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(got.count, wanted.count)
     Issue.record(
         """

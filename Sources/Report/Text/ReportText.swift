@@ -63,7 +63,9 @@ struct TextReport {
         var parts: [String] = []
         if comparison.extraIPITargets > 0 {
             var share = ""
-            if targets > 0 { share = " (\(percent(comparison.extraIPITargets, of: targets)) of the \(grouped(targets)) under \(new))" }
+            if targets > 0 {
+                share = " (\(percent(comparison.extraIPITargets, of: targets)) of the \(grouped(targets)) under \(new))"
+            }
             parts.append("interrupted CPUs \(count(comparison.extraIPITargets, "time")) where \(new) does not\(share)")
         }
         if comparison.missingIPITargets > 0 {
@@ -114,7 +116,8 @@ struct TextReport {
         let system = [trace.kernel, trace.machine].compactMap { $0.map(printable) }.joined(separator: " ")
         let scheme = recorded.scheme.map { "runs scheme \(printable($0))" } ?? "runs none of the schemes, as far as is known"
         table.add(["kernel", "\(system.isEmpty ? "not known" : system); \(scheme)"])
-        table.add(["time", "\(times.duration(trace.durationNS)) from \(times.moment(trace.startNS)) on, clock \(printable(trace.clock))"])
+        let span = "\(times.duration(trace.durationNS)) from \(times.moment(trace.startNS)) on"
+        table.add(["time", "\(span), clock \(printable(trace.clock))"])
         table.add(["CPUs", "\(grouped(trace.cpus))"])
         if let container { table.add(["file", "\(container)"]) }
         if !trace.buffer.isEmpty { table.add(["buffer", "\(printable(trace.buffer))"]) }

@@ -77,8 +77,9 @@ extension TextReport {
         var lines = [heading(title)]
         for divergence in shown {
             let task = truncated("\(printable(divergence.comm))-\(divergence.pid)", toColumns: 24)
-            var what = "\(divergence.mm.map { "mm \(printable($0))" } ?? "no mm"), \(printable("\(divergence.old) vs \(divergence.new)"))"
-            if let end = divergence.endNS { what += ", for \(times.duration(end >= divergence.timeNS ? end - divergence.timeNS : 0))" }
+            var what = divergence.mm.map { "mm \(printable($0))" } ?? "no mm"
+            what += ", " + printable("\(divergence.old) vs \(divergence.new)")
+            if let end = divergence.endNS { what += ", for " + times.duration(end - min(end, divergence.timeNS)) }
             if let targets = divergence.targets { what += ", CPUs \(ranges(targets))" }
             let place = "\(times.moment(divergence.timeNS)) [\(threeDigits(divergence.cpu))] \(task)"
             lines.append("  \(place)  \(style.paint(printable(divergence.kind), .bad))")
