@@ -32,8 +32,8 @@ let package = Package(
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay"]),
-        .testTarget(name: "ReportTests", dependencies: ["Report"]),
-        .testTarget(name: "CommandTests", dependencies: []),
+        .testTarget(name: "ReportTests", dependencies: ["Report"], exclude: ["Golden"]),
+        .testTarget(name: "CommandTests", dependencies: ["lazytlb"]),
     ],
     swiftLanguageModes: [.v6]
 )

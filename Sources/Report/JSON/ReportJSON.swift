@@ -32,11 +32,15 @@ public func readReports(json: some Sequence<UInt8>) throws(ReportReadingError) -
     let isArray = data.first { !" \t\r\n".utf8.contains($0) } == UInt8(ascii: "[")
     do {
         let decoder = JSONDecoder()
-        let versions = isArray ? try decoder.decode([VersionOnly].self, from: data) : [try decoder.decode(VersionOnly.self, from: data)]
+        func decode<Value: Decodable>(_ type: Value.Type) throws -> [Value] {
+            isArray ? try decoder.decode([Value].self, from: data) : [try decoder.decode(Value.self, from: data)]
+        }
+        // The version first: of another version's document any key may be missing.
+        let versions = try decode(VersionOnly.self)
         if let foreign = versions.first(where: { $0.schemaVersion != ReportDocument.currentSchemaVersion }) {
             throw ReportReadingError.unsupportedVersion(foreign.schemaVersion)
         }
-        return isArray ? try decoder.decode([ReportDocument].self, from: data) : [try decoder.decode(ReportDocument.self, from: data)]
+        return try decode(ReportDocument.self)
     } catch let error as ReportReadingError {
         throw error
     } catch let error as DecodingError {

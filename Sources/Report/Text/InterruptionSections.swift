@@ -5,17 +5,26 @@ extension TextReport {
 
     func interruptersSection() -> [String] {
         guard !document.interrupters.isEmpty else { return [] }
-        let order = schemeIDs
-        let title = "Processes whose flushes interrupt most CPUs; IPI targets under each scheme"
-        var table = TextTable(
-            head: ["process", "pid", "flushes"] + order.map(printable), alignments: [.left, .right])
+        // Where not all schemes fit, the oldest and the newest ones are shown.
+        var shown = schemeIDs
+        var table = interrupters(shown)
+        while table.width > style.width, shown.count > 2 {
+            shown.remove(at: shown.count / 2)
+            table = interrupters(shown)
+        }
+        let more = document.interrupters.count - Self.interruptersShown
+        return [heading("Processes whose flushes interrupt most CPUs; IPI targets under each scheme")]
+            + table.lines(style) + (more > 0 ? ["  and \(count(more, "more process", "more processes"))"] : [])
+    }
+
+    private func interrupters(_ schemes: [String]) -> TextTable {
+        var table = TextTable(head: ["process", "pid", "flushes"] + schemes.map(printable), alignments: [.left, .right])
         for interrupter in document.interrupters.prefix(Self.interruptersShown) {
             table.add(
                 [TextTable.Cell(printable(interrupter.process)), TextTable.Cell(String(interrupter.pid)), cell(interrupter.flushes)]
-                    + order.map { interrupter.ipiTargets[$0].map { cell($0) } ?? "–" })
+                    + schemes.map { interrupter.ipiTargets[$0].map { cell($0) } ?? "–" })
         }
-        let more = document.interrupters.count - Self.interruptersShown
-        return [heading(title)] + table.lines(style) + (more > 0 ? ["  and \(count(more, "more process", "more processes"))"] : [])
+        return table
     }
 
     /// A square of senders and receivers where it fits into the width, else the pairs with most IPIs.
@@ -40,13 +49,10 @@ extension TextReport {
             table.add(
                 [TextTable.Cell("\(sender)", .faint)]
                     + row.enumerated().map { receiver, count in
-                        sender == receiver && count == 0 ? TextTable.Cell("-", .faint) : count == 0 ? TextTable.Cell(".", .faint) : cell(count)
+                        count == 0 ? TextTable.Cell(sender == receiver ? "-" : ".", .faint) : cell(count)
                     })
         }
-        var plain = style
-        plain.color = false
-        let width = table.lines(plain).map(displayWidth).max() ?? 0
-        return width <= style.width ? table.lines(style) : nil
+        return table.width <= style.width ? table.lines(style) : nil
     }
 
     func latencySection() -> [String] {

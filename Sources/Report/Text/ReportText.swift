@@ -63,11 +63,13 @@ struct TextReport {
         var parts: [String] = []
         if comparison.extraIPITargets > 0 {
             var share = ""
-            if targets > 0 { share = " (\(percent(comparison.extraIPITargets, of: targets)) of the \(grouped(targets)) under \(new))" }
-            parts.append("would have interrupted CPUs \(count(comparison.extraIPITargets, "time")) where \(new) does not\(share)")
+            if targets > 0 {
+                share = " (\(percent(comparison.extraIPITargets, of: targets)) of the \(grouped(targets)) under \(new))"
+            }
+            parts.append("interrupted CPUs \(count(comparison.extraIPITargets, "time")) where \(new) does not\(share)")
         }
         if comparison.missingIPITargets > 0 {
-            parts.append("would have spared CPUs \(count(comparison.missingIPITargets, "interrupt")) that \(new) sends")
+            parts.append("left out \(count(comparison.missingIPITargets, "interrupt")) that \(new) sends")
         }
         if comparison.staleActiveMMNS > 0 {
             parts.append(
@@ -75,15 +77,15 @@ struct TextReport {
                     + "(\(percent(comparison.staleActiveMMNS, of: cpuTime)) of the CPU time)")
         }
         if comparison.redundantCR3Loads > 0 {
-            parts.append("wrote CR3 \(count(comparison.redundantCR3Loads, "time")) with what it already held")
+            parts.append("written CR3 \(count(comparison.redundantCR3Loads, "time")) with what it already held")
         }
         let others = comparison.divergences.values.reduce(0, +)
         if parts.isEmpty {
             return others == 0
                 ? "\(old) and \(new) do the same on this trace: no IPI target and no CR3 load differs."
-                : "\(old) and \(new) interrupt the same CPUs on this trace; \(count(others, "divergence")) of other kinds \(others == 1 ? "is" : "are") below."
+                : "\(old) and \(new) interrupt the same CPUs on this trace; they differ otherwise \(count(others, "time"))."
         }
-        return "\(old) " + list(parts) + "."
+        return "\(old) would have " + list(parts) + "."
     }
 
     /// What of the trace the verdict does not cover.
@@ -114,7 +116,8 @@ struct TextReport {
         let system = [trace.kernel, trace.machine].compactMap { $0.map(printable) }.joined(separator: " ")
         let scheme = recorded.scheme.map { "runs scheme \(printable($0))" } ?? "runs none of the schemes, as far as is known"
         table.add(["kernel", "\(system.isEmpty ? "not known" : system); \(scheme)"])
-        table.add(["time", "\(times.duration(trace.durationNS)) from \(times.moment(trace.startNS)) on, clock \(printable(trace.clock))"])
+        let span = "\(times.duration(trace.durationNS)) from \(times.moment(trace.startNS)) on"
+        table.add(["time", "\(span), clock \(printable(trace.clock))"])
         table.add(["CPUs", "\(grouped(trace.cpus))"])
         if let container { table.add(["file", "\(container)"]) }
         if !trace.buffer.isEmpty { table.add(["buffer", "\(printable(trace.buffer))"]) }

@@ -35,7 +35,7 @@ extension TextReport {
     func comparisonsSection() -> [String] {
         guard !document.comparisons.isEmpty else { return [] }
         let comparisons = document.comparisons
-        var table = SideBySide(columns: comparisons.map { printable("\($0.old) ≠ \($0.new)") })
+        var table = SideBySide(columns: comparisons.map { printable("\($0.old) vs \($0.new)") })
         func row(_ label: String, _ value: (ReportDocument.Comparison) -> Int) {
             table.add(label, comparisons.map { cell(value($0), .bad) })
         }
@@ -55,7 +55,7 @@ extension TextReport {
         for kind in kinds {
             table.add("  \(printable(kind))", comparisons.map { cell($0.divergences[kind] ?? 0) })
         }
-        return [heading("Differences, old scheme ≠ new scheme")] + table.lines(style)
+        return [heading("Differences, old scheme vs new scheme")] + table.lines(style)
     }
 
     /// The kinds that occur: those that are known in the order of docs/reading-a-report.md, then others by name.
@@ -77,8 +77,9 @@ extension TextReport {
         var lines = [heading(title)]
         for divergence in shown {
             let task = truncated("\(printable(divergence.comm))-\(divergence.pid)", toColumns: 24)
-            var what = "\(divergence.mm.map { "mm \(printable($0))" } ?? "no mm"), \(printable("\(divergence.old) ≠ \(divergence.new)"))"
-            if let end = divergence.endNS { what += ", for \(times.duration(end >= divergence.timeNS ? end - divergence.timeNS : 0))" }
+            var what = divergence.mm.map { "mm \(printable($0))" } ?? "no mm"
+            what += ", " + printable("\(divergence.old) vs \(divergence.new)")
+            if let end = divergence.endNS { what += ", for " + times.duration(end - min(end, divergence.timeNS)) }
             if let targets = divergence.targets { what += ", CPUs \(ranges(targets))" }
             let place = "\(times.moment(divergence.timeNS)) [\(threeDigits(divergence.cpu))] \(task)"
             lines.append("  \(place)  \(style.paint(printable(divergence.kind), .bad))")

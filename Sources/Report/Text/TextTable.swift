@@ -33,6 +33,11 @@ struct TextTable {
         rows.append(cells)
     }
 
+    /// Columns of the widest line.
+    var width: Int {
+        lines(TextStyle(width: .max)).map(displayWidth).max() ?? 0
+    }
+
     /// The lines of the table. Where it is too wide, its first column is shortened, to no less than 12 columns.
     func lines(_ style: TextStyle) -> [String] {
         let all = (head.map { [$0.map { Cell($0, .faint) }] } ?? []) + rows
@@ -45,12 +50,12 @@ struct TextTable {
         if total > style.width, columnCount > 1 { widths[0] = max(min(12, widths[0]), widths[0] - (total - style.width)) }
         return all.map { row in
             var line = ""
-            for (column, cell) in row.enumerated() {
+            let last = row.lastIndex { !$0.text.isEmpty } ?? -1
+            for (column, cell) in row.prefix(last + 1).enumerated() {
                 let text = column == 0 ? truncated(cell.text, toColumns: widths[0]) : cell.text
                 let padding = String(repeating: " ", count: max(0, widths[column] - displayWidth(text)))
                 let painted = style.paint(text, cell.role)
-                let isLast = column == row.count - 1
-                line += "  " + (alignment(column) == .right ? padding + painted : painted + (isLast ? "" : padding))
+                line += "  " + (alignment(column) == .right ? padding + painted : painted + (column == last ? "" : padding))
             }
             return line
         }

@@ -9,7 +9,7 @@ extension TextReport {
         func row(_ label: String, _ records: Int, _ predicted: Int, _ matched: Int) {
             table.add([
                 TextTable.Cell(printable(label)), cell(records), cell(predicted), cell(matched),
-                TextTable.Cell(percent(matched, of: max(records, predicted))),
+                TextTable.Cell(percent(matched, of: max(records, predicted), decimals: 2)),
             ])
         }
         for (reason, counts) in conformance.byReason.sorted(by: { $0.key < $1.key }) {
@@ -19,7 +19,7 @@ extension TextReport {
         if let masks = conformance.masks {
             let matched = conformance.masksMatched ?? 0
             table.add([
-                "mm_cpumask values", cell(masks), "", cell(matched), TextTable.Cell(percent(matched, of: masks)),
+                "mm_cpumask values", cell(masks), "", cell(matched), TextTable.Cell(percent(matched, of: masks, decimals: 2)),
             ])
         }
         return [heading("Conformance: what \(printable(conformance.scheme)) predicts of the recorded kernel's own events")]

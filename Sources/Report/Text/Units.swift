@@ -16,14 +16,15 @@ func count(_ number: Int, _ singular: String, _ plural: String? = nil) -> String
     "\(grouped(number)) \(number == 1 ? singular : plural ?? singular + "s")"
 }
 
-/// A share as "12.3 %"; "–" of nothing. It says 0 and 100 only where that is exact.
-func percent(_ part: some BinaryInteger, of whole: some BinaryInteger) -> String {
+/// A share as "12.3 %"; "–" of nothing. What is not nothing and not all is never rounded to 0 or 100.
+func percent(_ part: some BinaryInteger, of whole: some BinaryInteger, decimals: Int = 1) -> String {
     guard whole > 0 else { return "–" }
     if part <= 0 { return "0 %" }
     let share = Double(part) / Double(whole) * 100
-    if share < 0.1 { return "< 0.1 %" }
-    if part < whole, share >= 99.9 { return share >= 99.99 ? "> 99.99 %" : fixed(share, 2, roundingDown: true) + " %" }
-    return fixed(share, 1) + " %"
+    let step = (0..<decimals).reduce(1.0) { result, _ in result / 10 }
+    if share < step { return "< \(fixed(step, decimals)) %" }
+    if part < whole, share > 100 - step { return "> \(fixed(100 - step, decimals)) %" }
+    return fixed(share, decimals) + " %"
 }
 
 /// A number with so many decimals.
