@@ -12,6 +12,9 @@ struct ActiveMMState: Sendable {
     var shootdowns: Shootdowns
     /// Row per CPU: the mask of the batched flush that it has under way.
     var batchMasks: MaskTable
+    /// The mm whose mask the CPU is still in after it switched away (``Machine/clearsLate``).
+    var lingering: [MM]
+    var clearsLate = false
     var counters = Counters()
 
     init(cpus: Int) {
@@ -21,6 +24,19 @@ struct ActiveMMState: Sendable {
         masks = MaskTable(cpus: cpus)
         shootdowns = Shootdowns(cpus: cpus)
         batchMasks = MaskTable(cpus: cpus, rows: cpus)
+        lingering = [MM](repeating: .none, count: cpus)
+    }
+
+    /// Leaves the mask of the mm that was switched away from.
+    mutating func settle(_ cpu: Int) {
+        let mm = lingering[cpu]
+        guard mm != .none else { return }
+        lingering[cpu] = .none
+        masks.remove(cpu, Int(mm.index))
+    }
+
+    mutating func leaveMask(_ cpu: Int, _ mm: MM) {
+        if clearsLate { lingering[cpu] = mm } else { masks.remove(cpu, Int(mm.index)) }
     }
 
     func inMask(_ cpu: Int, _ mm: MM) -> Bool { mm.isKnown && masks.contains(cpu, Int(mm.index)) }
@@ -61,7 +77,7 @@ struct ActiveMMState: Sendable {
             active[cpu] = next
             masks.insert(cpu, Int(next.index))
             loadCR3(cpu, next, &effects)
-            if prev.isKnown { masks.remove(cpu, Int(prev.index)) }
+            if prev.isKnown { leaveMask(cpu, prev) }
         } else {
             if active[cpu] != next { warn(.activeMMMismatch, &effects) }
             if !inMask(cpu, next) {
@@ -115,6 +131,7 @@ struct ActiveMMState: Sendable {
 
     /// The CPU comes up with init_mm; enter_lazy_tlb() finds state 0 and leaves it.
     mutating func reset(_ cpu: Int) {
+        settle(cpu)
         if active[cpu].isUser { masks.remove(cpu, Int(active[cpu].index)) }
         state[cpu] = .reset
         active[cpu] = .initMM

@@ -13,6 +13,10 @@ public struct Machine: Sendable {
     /// The batched flush that each CPU has under way.
     public var batch: [Batch]
 
+    /// switch_mm() enters the next mm's mask before it loads CR3 and leaves the previous one's behind that. If set, the second happens
+    /// with the CPU's next stimulus or ``Stimulus/settled(cpu:)``, for recordings that are fine enough to tell; if not, at once.
+    public var clearsLate = false
+
     public init(cpus: Int) {
         self.cpus = cpus
         mm = [MM](repeating: .unknown, count: cpus)
@@ -27,6 +31,7 @@ public struct Machine: Sendable {
         switch stimulus {
         case .contextSwitch(let cpu, let mm), .exec(let cpu, let mm), .useMM(let cpu, let mm): set(cpu, mm)
         case .exitMM(let cpu), .unuseMM(let cpu): set(cpu, .none)
+        case .offline(let cpu): setOffline(cpu)
         case .cpuDown(let cpu): setDown(cpu)
         case .cpuUp(let cpu): setUp(cpu)
         case .forget(let cpu): forget(cpu)
@@ -39,6 +44,8 @@ public struct Machine: Sendable {
         mm[cpu] = next
         if next != .none { activeMM[cpu] = next }
     }
+
+    @usableFromInline mutating func setOffline(_ cpu: Int) { online.remove(cpu, 0) }
 
     @usableFromInline mutating func setDown(_ cpu: Int) {
         mm[cpu] = .none

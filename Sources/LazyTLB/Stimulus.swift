@@ -34,6 +34,10 @@ public enum Stimulus: Sendable {
     case doFlushAll(cpu: Int)
     /// A Xen PV guest's xen_exit_mmap(mm) on this CPU; its IPIs are answered by ``deliver(cpu:from:)``.
     case xenExitMmap(cpu: Int, mm: MM)
+    /// The CPU is marked offline (take_cpu_down()): nobody sends it IPIs any more; idle_task_exit() is still to come.
+    case offline(cpu: Int)
+    /// With ``Machine/clearsLate``: the CPU leaves the mask of the mm that it last switched away from.
+    case settled(cpu: Int)
     /// The CPU goes down: idle_task_exit() and reset_lazy_tlbstate() on its idle task.
     case cpuDown(cpu: Int)
     /// The CPU comes up: current is its idle task, active_mm and CR3 are init_mm.
@@ -42,6 +46,17 @@ public enum Stimulus: Sendable {
     case forget(cpu: Int)
     /// The recording shows what an unknown CPU has loaded. `mask` tells whether the CPU is in mm_cpumask(mm).
     case observe(cpu: Int, mm: MM, lazy: Bool, mask: Bool)
+
+    /// The CPU on which it happens.
+    public var cpu: Int {
+        switch self {
+        case .contextSwitch(let cpu, _), .exec(let cpu, _), .exitMM(let cpu), .useMM(let cpu, _), .unuseMM(let cpu), .idleLeave(let cpu),
+            .flushRange(let cpu, _, _), .flushPage(let cpu, _), .flushOthers(let cpu, _, _), .batchLocal(let cpu), .batchOthers(let cpu),
+            .deliver(let cpu, _), .flushAll(let cpu, _), .doFlushAll(let cpu), .xenExitMmap(let cpu, _), .cpuDown(let cpu), .cpuUp(let cpu),
+            .offline(let cpu), .settled(let cpu), .forget(let cpu), .observe(let cpu, _, _, _):
+            return cpu
+        }
+    }
 
     /// Pages of a flush of everything (TLB_FLUSH_ALL); the tracepoint prints -1.
     public static let flushAll: Int64 = -1

@@ -6,6 +6,7 @@ public struct V412: Scheme {
     public init(cpus: Int) { old = ActiveMMState(cpus: cpus) }
 
     public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+        if machine.clearsLate { old.begin(stimulus) }
         switch stimulus {
         case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, machine, &effects)
         case .flushPage(let cpu, let mm): flushPage(cpu, mm, machine, &effects)
@@ -50,6 +51,12 @@ extension V412 {
 }
 
 extension ActiveMMState {
+    /// Takes note that masks are cleared late, and settles what the CPU's previous switch left open.
+    mutating func begin(_ stimulus: Stimulus) {
+        clearsLate = true
+        settle(stimulus.cpu)
+    }
+
     /// The transitions in which `v4.12` and `v4.13-parent` do not differ.
     mutating func applyCommon(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
         switch stimulus {
@@ -64,6 +71,7 @@ extension ActiveMMState {
         case .flushAll(_, let kernelRange): if !kernelRange { counters.vmstat.remoteFlush += 1 }
         case .doFlushAll(let cpu): doFlushAll(cpu, &effects)
         case .xenExitMmap(let cpu, let mm): xenExitMmap(cpu, mm, machine, &effects)
+        case .offline, .settled: break
         case .cpuDown(let cpu): cpuDown(cpu, machine, &effects)
         case .cpuUp(let cpu): reset(cpu)
         case .forget(let cpu): forget(cpu)

@@ -10,6 +10,8 @@ public struct V413: Scheme {
     private var shootdowns: Shootdowns
     /// Row per CPU: the mask of the batched flush that it has under way.
     private var batchMasks: MaskTable
+    /// The mm whose mask the CPU is still in after it switched away (``Machine/clearsLate``).
+    private var lingering: [MM]
     public private(set) var counters = Counters()
 
     public init(cpus: Int) {
@@ -18,6 +20,7 @@ public struct V413: Scheme {
         masks = MaskTable(cpus: cpus)
         shootdowns = Shootdowns(cpus: cpus)
         batchMasks = MaskTable(cpus: cpus, rows: cpus)
+        lingering = [MM](repeating: .none, count: cpus)
     }
 
     public func loadedMM(_ cpu: Int) -> MM { loaded[cpu] }
@@ -28,27 +31,29 @@ public struct V413: Scheme {
     public func maskWord(_ mm: MM, _ index: Int) -> UInt64 { masks.word(Int(mm.index), index) }
 
     public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+        if machine.clearsLate { settle(stimulus.cpu) }
         switch stimulus {
         case .contextSwitch(let cpu, let mm):
             counters.contextSwitches += 1
-            if mm == .none { enterLazyTLB(cpu) } else { switchMM(cpu, mm, &effects) }
-        case .exec(let cpu, let mm), .useMM(let cpu, let mm): switchMM(cpu, mm, &effects)
+            if mm == .none { enterLazyTLB(cpu) } else { switchMM(cpu, mm, machine, &effects) }
+        case .exec(let cpu, let mm), .useMM(let cpu, let mm): switchMM(cpu, mm, machine, &effects)
         case .exitMM(let cpu), .unuseMM(let cpu): enterLazyTLB(cpu)
-        case .idleLeave(let cpu): leaveMM(cpu, &effects)
+        case .idleLeave(let cpu): leaveMM(cpu, machine, &effects)
         case .flushRange(let cpu, let mm, let pages):
-            if loaded[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, pages, &effects) }
+            if loaded[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, pages, machine, &effects) }
         case .flushPage(let cpu, let mm):
-            if loaded[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, 1, &effects) }
+            if loaded[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, 1, machine, &effects) }
         case .flushOthers(let cpu, let mm, let pages):
             if mm.isKnown { flushOthers(cpu, mm, pages, Int(mm.index), masks, machine, &effects) } else { counters.unknownFlushes += 1 }
         case .batchLocal(let cpu):
             prepareBatch(cpu, machine)
-            if batchMasks.contains(cpu, cpu) { flushLocal(cpu, .localShootdown, Stimulus.flushAll, &effects) }
+            if batchMasks.contains(cpu, cpu) { flushLocal(cpu, .localShootdown, Stimulus.flushAll, machine, &effects) }
         case .batchOthers(let cpu): flushOthers(cpu, .none, Stimulus.flushAll, cpu, batchMasks, machine, &effects)
-        case .deliver(let cpu, let sender): deliver(cpu, from: sender, &effects)
+        case .deliver(let cpu, let sender): deliver(cpu, from: sender, machine, &effects)
         case .flushAll(_, let kernelRange): if !kernelRange { counters.vmstat.remoteFlush += 1 }
-        case .doFlushAll(let cpu): doFlushAll(cpu, &effects)
+        case .doFlushAll(let cpu): doFlushAll(cpu, machine, &effects)
         case .xenExitMmap(let cpu, let mm): xenExitMmap(cpu, mm, machine, &effects)
+        case .offline, .settled: break
         case .cpuDown(let cpu): cpuDown(cpu, machine, &effects)
         case .cpuUp(let cpu): reset(cpu)
         case .forget(let cpu): forget(cpu)
@@ -69,7 +74,7 @@ public struct V413: Scheme {
     }
 
     /// switch_mm_irqs_off(), arch/x86/mm/tlb.c: compares with loaded_mm and ignores `prev`. init_mm's mask is kept as well.
-    private mutating func switchMM(_ cpu: Int, _ next: MM, _ effects: inout Effects) {
+    private mutating func switchMM(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
         guard loaded[cpu] != .unknown, next.isKnown else { return switchUnknown(cpu, next) }
         states[cpu] = .ok
         let previous = loaded[cpu]
@@ -87,7 +92,13 @@ public struct V413: Scheme {
         counters.cr3Loads += 1
         effects.emit(.taskSwitch, Stimulus.flushAll)
         if !inMask(cpu, previous) && previous != .initMM { warn(.previousNotInMask, &effects) }
-        masks.remove(cpu, Int(previous.index))
+        if machine.clearsLate { lingering[cpu] = previous } else { masks.remove(cpu, Int(previous.index)) }
+    }
+
+    /// Leaves the mask of the mm that was switched away from.
+    private mutating func settle(_ cpu: Int) {
+        if lingering[cpu] != .none { masks.remove(cpu, Int(lingering[cpu].index)) }
+        lingering[cpu] = .none
     }
 
     private mutating func switchUnknown(_ cpu: Int, _ next: MM) {
@@ -111,18 +122,18 @@ public struct V413: Scheme {
     }
 
     /// leave_mm(), arch/x86/mm/tlb.c: a switch_mm() to init_mm, after which the state is OK.
-    private mutating func leaveMM(_ cpu: Int, _ effects: inout Effects) {
+    private mutating func leaveMM(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
         if loaded[cpu] == .initMM || loaded[cpu] == .unknown { return }
         if states[cpu] == .ok { return warn(.leaveWhileOK, &effects) }
-        switchMM(cpu, .initMM, &effects)
+        switchMM(cpu, .initMM, machine, &effects)
         effects.left = true
         counters.leaveMM += 1
     }
 
     /// flush_tlb_func_common() for this CPU itself: a lazy CPU leaves and does nothing else.
-    private mutating func flushLocal(_ cpu: Int, _ reason: FlushReason, _ pages: Int64, _ effects: inout Effects) {
+    private mutating func flushLocal(_ cpu: Int, _ reason: FlushReason, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
         guard loaded[cpu] != .unknown else { return }
-        if states[cpu] != .ok { return leaveMM(cpu, &effects) }
+        if states[cpu] != .ok { return leaveMM(cpu, machine, &effects) }
         effects.flushed = true
         effects.emit(reason, pages)
         counters.localFlushes += 1
@@ -142,11 +153,11 @@ public struct V413: Scheme {
     }
 
     /// flush_tlb_func_remote() on a CPU that was interrupted.
-    private mutating func deliver(_ cpu: Int, from sender: Int, _ effects: inout Effects) {
+    private mutating func deliver(_ cpu: Int, from sender: Int, _ machine: Machine, _ effects: inout Effects) {
         guard shootdowns.take(cpu, from: sender) else { return }
         let mm = shootdowns.mm[sender]
         if shootdowns.xen[sender] {
-            if loaded[cpu] == mm { leaveMM(cpu, &effects) }
+            if loaded[cpu] == mm { leaveMM(cpu, machine, &effects) }
             effects.delivery = effects.left ? .left : .ignored
             return
         }
@@ -162,17 +173,17 @@ public struct V413: Scheme {
             counters.ipiFlushed += 1
             effects.emit(.remoteShootdown, shootdowns.pages[sender])
         } else {
-            leaveMM(cpu, &effects)
+            leaveMM(cpu, machine, &effects)
             effects.delivery = effects.left ? .left : .ignored
             if effects.left { counters.ipiLeft += 1 } else { counters.ipiIgnored += 1 }
         }
     }
 
     /// do_flush_tlb_all().
-    private mutating func doFlushAll(_ cpu: Int, _ effects: inout Effects) {
+    private mutating func doFlushAll(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
         counters.vmstat.remoteFlushReceived += 1
         effects.flushed = true
-        if states[cpu] == .lazy { leaveMM(cpu, &effects) }
+        if states[cpu] == .lazy { leaveMM(cpu, machine, &effects) }
     }
 
     /// arch_tlbbatch_flush(): the batch's mask is the union of mm_cpumask() of its mms at unmap time.
@@ -189,12 +200,13 @@ public struct V413: Scheme {
     private mutating func cpuDown(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
         let borrowed = machine.activeMM[cpu]
         if borrowed == .unknown { forget(cpu) }
-        if borrowed.isUser { switchMM(cpu, .initMM, &effects) }
+        if borrowed.isUser { switchMM(cpu, .initMM, machine, &effects) }
         if loaded[cpu].isUser { warn(.downWithUserCR3, &effects) }
         reset(cpu)
     }
 
     private mutating func reset(_ cpu: Int) {
+        settle(cpu)
         if loaded[cpu].isUser { masks.remove(cpu, Int(loaded[cpu].index)) }
         states[cpu] = .reset
         loaded[cpu] = .initMM
@@ -202,7 +214,7 @@ public struct V413: Scheme {
 
     /// xen_exit_mmap(), arch/x86/xen/mmu_pv.c: the same function on this CPU and on all others in the mask.
     private mutating func xenExitMmap(_ cpu: Int, _ mm: MM, _ machine: Machine, _ effects: inout Effects) {
-        if loaded[cpu] == mm { leaveMM(cpu, &effects) }
+        if loaded[cpu] == mm { leaveMM(cpu, machine, &effects) }
         guard mm.isKnown, masks.hasOther(than: cpu, Int(mm.index)) else { return }
         effects.sent = true
         _ = shootdowns.open(cpu, mm, Stimulus.flushAll, row: Int(mm.index), in: masks, online: machine.online, xen: true)

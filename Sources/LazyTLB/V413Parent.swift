@@ -6,6 +6,7 @@ public struct V413Parent: Scheme {
     public init(cpus: Int) { old = ActiveMMState(cpus: cpus) }
 
     public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+        if machine.clearsLate { old.begin(stimulus) }
         switch stimulus {
         case .flushRange(let cpu, let mm, let pages):
             if machine.activeMM[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, pages, &effects) }

@@ -25,7 +25,7 @@ public struct Details {
     public var pid: Int32 = 0
     public var otherPID: Int32 = 0
     public var cloneFlags: UInt64 = 0
-    public var comm = Comm(low: 0, high: 0)
+    public var comm = Comm.empty
     public var text = ""
 }
 
@@ -44,17 +44,24 @@ public final class Lookahead: TimedSource {
     private var start = 0
     private var count = 0
     private var ended = false
-    private var record = Record.empty
+    private var started = false
+    private var record = Record.none
+    /// Records read so far, of all kinds; gaps do not count.
+    public private(set) var records = 0
+    public private(set) var firstTime: UInt64?
+    public private(set) var lastTime: UInt64 = 0
+    /// All ones of the recorded kernel's long: a flush of everything.
+    private let everything: UInt64
 
-    public init(_ stream: CPUStream, formats: EventFormats) throws(TraceError) {
+    /// - Parameter longSize: bytes of the recorded kernel's long.
+    public init(_ stream: CPUStream, formats: EventFormats, longSize: Int) {
         self.stream = stream
         self.formats = formats
+        everything = longSize == 4 ? 0xffff_ffff : UInt64.max
         ring = [Held](repeating: Held(), count: Lookahead.depth)
         details = [Details](repeating: Details(), count: Lookahead.depth)
-        try fill()
     }
 
-    public var isEmpty: Bool { count == 0 }
     public var headTime: UInt64 { ring[start].time }
     public var head: Held { ring[start] }
     public var headDetails: Details { details[start] }
@@ -67,8 +74,11 @@ public final class Lookahead: TimedSource {
     public func peekDetails(_ distance: Int) -> Details { details[(start + distance) % Lookahead.depth] }
 
     public func advance() throws(TraceError) -> Bool {
-        start = (start + 1) % Lookahead.depth
-        count -= 1
+        if started {
+            start = (start + 1) % Lookahead.depth
+            count -= 1
+        }
+        started = true
         try fill()
         return count > 0
     }
@@ -79,6 +89,9 @@ public final class Lookahead: TimedSource {
                 ended = true
                 return
             }
+            if firstTime == nil { firstTime = record.time }
+            lastTime = record.time
+            if record.kind != .lost { records += 1 }
             if record.kind != .other { hold() }
         }
     }
@@ -90,7 +103,8 @@ public final class Lookahead: TimedSource {
             flags: record.flags)
         count += 1
         switch record.kind {
-        case .other, .lost, .tlbFlush: break
+        case .other, .lost: break
+        case .tlbFlush: if record.word1 == everything { ring[slot].word1 = UInt64.max }
         case .schedSwitch: details[slot].comm = formats.schedSwitchComms(record).next
         case .newTask:
             let task = formats.newTask(record)

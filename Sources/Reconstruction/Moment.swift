@@ -23,6 +23,8 @@ public struct Moment: Sendable {
 ///
 /// Generic, not existential, so that a replay is compiled into the loop that feeds it.
 public protocol StimulusSink {
+    /// The recording is fine enough to tell when a CPU leaves a mask: ``Machine/clearsLate``.
+    mutating func clearLate()
     /// A stimulus for every scheme.
     mutating func apply(_ stimulus: Stimulus, at moment: Moment)
     /// The mms and CPUs of the batched flush that CPU `cpu` begins; comes before its ``Stimulus/batchLocal(cpu:)``.

@@ -15,12 +15,15 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     private var observed: ObservedCPUs
     private var machine: Machine
     private var state: [PerCPU]
-    private var names: [Int32: Comm] = [:]
+    public private(set) var names: [Int32: Comm] = [:]
+    public private(set) var evidence = EvidenceSummary(kind: .probes)
 
     /// What is under way on one CPU.
     private struct PerCPU {
         /// A sched_switch whose switch_mm() has not been seen yet.
         var switching = false
+        /// The task that the last sched_switch let in, -1 before the first.
+        var current: Int32 = -1
         var prevPID: Int32 = 0
         var nextPID: Int32 = 0
         /// The next task's mm pointer as switch_mm()'s argument; nil if only __switch_to tells.
@@ -31,13 +34,22 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         var sending = false
         var sentMM: UInt64 = 0
         var sentStart: UInt64 = 0
-        var sentEnd: UInt64 = 0
+        var sentEnd: UInt64?
         var answered: UInt64 = 0
         /// The remote half of a flush that is still to come (``.none`` if none is), in order of the trace.
         var remote = Remote.none
         var remoteMM = MM.none
         var remotePages: Int64 = 0
         var down = false
+        /// What the CR3 load that is about to show was caused by.
+        var pending: Stimulus?
+        /// The mm whose mask the CPU is still to leave after a switch.
+        var lingering = MM.none
+        var pendingPID: Int32 = 0
+        var pendingCause = Record.Kind.other
+        /// The remote half belongs to the flush's own record, behind which no send follows.
+        var remoteAtRecord = false
+        var sendFollows = false
     }
 
     private enum Remote { case none, flush, batch }
@@ -50,6 +62,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         observed = ObservedCPUs(cpus: cpus)
         machine = Machine(cpus: cpus)
         state = [PerCPU](repeating: PerCPU(), count: cpus)
+        self.sink.clearLate()
     }
 
     /// Takes the record at the head of `source`.
@@ -57,9 +70,13 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         let record = source.head
         let cpu = Int(record.cpu)
         let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)
+        if state[cpu].lingering != .none { settled(cpu, moment) }
         if !record.inHardIRQ { completeIfOver(cpu, record, moment) }
         switch record.kind {
-        case .lost: forget(cpu, moment)
+        case .lost:
+            evidence.gaps += 1
+            evidence.lostEvents += record.word0
+            forget(cpu, moment)
         case .schedSwitch: beginSwitch(cpu, record, source.headDetails, moment)
         case .tlbFlush: flushRecord(cpu, record, moment)
         case .rename: rename(record, source.headDetails)
@@ -72,6 +89,75 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     private mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {
         sink.apply(stimulus, at: moment)
         machine.apply(stimulus)
+    }
+
+    /// Applies what `source`'s head causes: at once, or, if it leads to a CR3 load, when that is known to be done.
+    ///
+    /// Between a probe at the entry of a function that writes CR3 and the TASK_SWITCH record behind the write, the CPU enters and leaves
+    /// masks, and neither record tells when. So it is done at the latest with that record, and before if another CPU sees it in a mask:
+    /// ``settle(_:_:by:)``.
+    private mutating func applyOrDefer(_ stimulus: Stimulus, _ source: Lookahead, _ moment: Moment) {
+        takeEffect(moment.cpu, moment)
+        if loadFollows(source) { postpone(stimulus, moment) } else { apply(stimulus, moment) }
+    }
+
+    private mutating func postpone(_ stimulus: Stimulus, _ moment: Moment) {
+        state[moment.cpu].pending = stimulus
+        state[moment.cpu].pendingPID = moment.pid
+        state[moment.cpu].pendingCause = moment.cause
+    }
+
+    private mutating func takeEffect(_ cpu: Int, _ moment: Moment) {
+        guard let stimulus = state[cpu].pending else { return }
+        state[cpu].pending = nil
+        let previous = observed.loaded[cpu]
+        if case .contextSwitch = stimulus { finishSwitch(cpu, nil, moment) } else { apply(stimulus, moment) }
+        if case .exec(_, let mm) = stimulus { observed.load(cpu, mm) }
+        if case .useMM(_, let mm) = stimulus { observed.load(cpu, mm) }
+        state[cpu].lingering = previous
+    }
+
+    private mutating func settled(_ cpu: Int, _ moment: Moment) {
+        state[cpu].lingering = .none
+        apply(.settled(cpu: cpu), moment)
+    }
+
+    /// An observation of mm_cpumask(mm) puts the CR3 loads that are under way on other CPUs before or after it.
+    private mutating func settle(_ mm: MM, _ word: UInt64, by observer: Int, _ moment: Moment) {
+        guard mm.isKnown else { return }
+        for cpu in 0..<min(cpus, 64) where cpu != observer {
+            let seen = word & (1 << UInt64(cpu)) != 0
+            if state[cpu].lingering == mm, !seen { settled(cpu, Moment(time: moment.time, cpu: cpu, pid: moment.pid, cause: .ctxsw)) }
+            guard let stimulus = state[cpu].pending else { continue }
+            let next: MM
+            switch stimulus {
+            case .contextSwitch(_, let mm), .exec(_, let mm), .useMM(_, let mm): next = mm
+            default: next = .initMM
+            }
+            let done = next == mm ? seen : observed.loaded[cpu] == mm ? !seen : false
+            if done { takeEffect(cpu, Moment(time: moment.time, cpu: cpu, pid: state[cpu].pendingPID, cause: state[cpu].pendingCause)) }
+        }
+    }
+
+    private mutating func observe(_ mm: MM, _ word: UInt64, _ moment: Moment) {
+        settle(mm, word, by: moment.cpu, moment)
+        sink.observedMask(mm, word, at: moment)
+    }
+
+    /// The record at the head leads to a CR3 load, through nothing but probes of the functions on the way.
+    private func loadFollows(_ source: Lookahead) -> Bool {
+        let head = source.head
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            if next.inHardIRQ != head.inHardIRQ { continue }
+            switch next.kind {
+            case .leave, .flushCommon, .swMM: continue
+            case .tlbFlush: return next.reason == 0
+            default: return false
+            }
+        }
+        return false
     }
 
     // MARK: mm pointers
@@ -95,6 +181,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     private mutating func beginSwitch(_ cpu: Int, _ record: Held, _ details: Details, _ moment: Moment) {
         finishSwitch(cpu, nil, moment)
+        if state[cpu].current >= 0, state[cpu].current != record.prevPID, !state[cpu].down { evidence.brokenChains += 1 }
+        state[cpu].current = record.nextPID
         names[record.nextPID] = details.comm
         if state[cpu].down {
             state[cpu].down = false
@@ -118,6 +206,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     private mutating func switched(_ cpu: Int, _ mm: MM, _ moment: Moment) {
+        if mm == .unknown { evidence.unknown += 1 } else { evidence.exact += 1 }
         apply(.contextSwitch(cpu: cpu, mm: mm), moment)
         if mm != .none { observed.load(cpu, mm) }
     }
@@ -140,13 +229,16 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     private mutating func flushRecord(_ cpu: Int, _ record: Held, _ moment: Moment) {
         if record.reason == 0 {
-            if state[cpu].switching, !record.inHardIRQ, state[cpu].nextMM != nil {
-                finishSwitch(cpu, nil, moment)
-            } else if !state[cpu].switching, observed.loaded[cpu] == machine.activeMM[cpu], machine.mm[cpu] == .none {
+            takeEffect(cpu, moment)
+            if !state[cpu].switching, observed.loaded[cpu] == machine.activeMM[cpu], machine.mm[cpu] == .none {
                 observed.load(cpu, .initMM)
             }
         }
         sink.recorded(record)
+        if state[cpu].remoteAtRecord, !record.inHardIRQ {
+            state[cpu].remoteAtRecord = false
+            decideRemote(cpu, moment)
+        }
     }
 
     // MARK: flushes
@@ -157,6 +249,38 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if record.kind == .tlbFlush && record.reason == 4 { return }
         state[cpu].sending = false
         sink.complete(cpu: cpu, at: moment)
+    }
+
+    /// Finds the moment of a flush's remote half: its flush_tlb_others(), else the record of its local half, else now.
+    private mutating func placeRemote(_ source: Lookahead, _ moment: Moment) {
+        let cpu = moment.cpu
+        let mask = sentMask(source)
+        // A mask without others at flush_tlb_others() had one when it was decided to call it.
+        if let mask, mask & ~(1 << UInt64(cpu & 63)) != 0 || state[cpu].remote == .batch { return }
+        state[cpu].sendFollows = mask != nil
+        if recordFollows(source) { state[cpu].remoteAtRecord = true } else { decideRemote(cpu, moment) }
+    }
+
+    private mutating func decideRemote(_ cpu: Int, _ moment: Moment) {
+        // No send follows: nobody else was in the mask.
+        if !state[cpu].sendFollows, state[cpu].remote == .flush { settle(state[cpu].remoteMM, 0, by: cpu, moment) }
+        remotePart(cpu, moment)
+    }
+
+    /// The local half of the flush at the head writes a record.
+    private func recordFollows(_ source: Lookahead) -> Bool {
+        let head = source.head
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            if next.inHardIRQ != head.inHardIRQ { continue }
+            switch next.kind {
+            case .leave, .flushCommon, .swMM, .flushRemote: continue
+            case .tlbFlush: return next.reason != 4
+            default: return false
+            }
+        }
+        return false
     }
 
     private mutating func remotePart(_ cpu: Int, _ moment: Moment) {
@@ -172,29 +296,30 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     /// A flush begins: its local half now, its remote half when flush_tlb_others() is reached, which may be records later.
     private mutating func beginFlush(_ cpu: Int, _ mm: MM, _ pages: Int64, page: Bool, _ source: Lookahead, _ moment: Moment) {
-        apply(page ? .flushPage(cpu: cpu, mm: mm) : .flushRange(cpu: cpu, mm: mm, pages: pages), moment)
+        evidence.flushes += 1
+        applyOrDefer(page ? .flushPage(cpu: cpu, mm: mm) : .flushRange(cpu: cpu, mm: mm, pages: pages), source, moment)
         state[cpu].remote = .flush
         state[cpu].remoteMM = mm
         state[cpu].remotePages = pages
-        if !sendFollows(source) { remotePart(cpu, moment) }
+        placeRemote(source, moment)
     }
 
-    /// flush_tlb_others() is reached before anything that would mean that the flush at the head is over.
-    private func sendFollows(_ source: Lookahead) -> Bool {
+    /// The mask with which flush_tlb_others() is reached, if it is before anything that would mean that the flush at the head is over.
+    private func sentMask(_ source: Lookahead) -> UInt64? {
         var distance = 1
         while let next = source.peek(distance) {
             distance += 1
             if next.inHardIRQ { continue }
             switch next.kind {
-            case .flushOthers: return true
+            case .flushOthers: return source.peekDetails(distance - 1).probe.mask
             case .leave, .flushCommon, .swMM: continue
-            case .tlbFlush: if next.reason == 4 { return true }
+            case .tlbFlush: if next.reason == 4 { return UInt64.max }
             // v5.13 and later run the handler on the initiator too.
             case .flushRemote: continue
-            default: return false
+            default: return nil
             }
         }
-        return false
+        return nil
     }
 
     private func pages(_ probe: ProbeFields) -> Int64 {
@@ -229,19 +354,22 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             }
             if !pending { return }
         }
+        evidence.flushes += 1
         sink.setBatch(observed.batch(mask: mask), cpu: cpu)
-        apply(.batchLocal(cpu: cpu), moment)
+        applyOrDefer(.batchLocal(cpu: cpu), source, moment)
         state[cpu].remote = .batch
-        if !sendFollows(source) { remotePart(cpu, moment) }
+        placeRemote(source, moment)
     }
 
-    private mutating func delivered(_ cpu: Int, _ probe: ProbeFields, _ moment: Moment) {
+    private mutating func delivered(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
         for sender in 0..<cpus where sender != cpu && state[sender].sending {
-            guard state[sender].sentMM == probe.mm, state[sender].sentStart == probe.start, state[sender].sentEnd == probe.end,
+            // Where arguments are passed on the stack (32-bit), the sender's probe has no end of the range.
+            let sameEnd = state[sender].sentEnd == nil || state[sender].sentEnd == probe.end
+            guard state[sender].sentMM == probe.mm, state[sender].sentStart == probe.start, sameEnd,
                 state[sender].answered & (1 << UInt64(cpu & 63)) == 0
             else { continue }
             state[sender].answered |= 1 << UInt64(cpu & 63)
-            return apply(.deliver(cpu: cpu, from: sender), moment)
+            return applyOrDefer(.deliver(cpu: cpu, from: sender), source, moment)
         }
     }
 
@@ -249,14 +377,14 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     private mutating func probe(_ cpu: Int, _ record: Held, _ source: Lookahead, _ moment: Moment) {
         let probe = source.headDetails.probe
-        let lazy = probe.hasOwnState ? probe.ownState != 1 : probe.ownLazy != 0
+        let lazy = probe.hasOwnState ? probe.ownState != 1 : probe.ownLazy
         if record.kind != .ctxsw, record.kind != .enterLazy, probe.hasOwnMM {
             if machine.activeMM[cpu] == .unknown, probe.ownMM != 0 {
                 let mm = self.mm(probe.ownMM, pid: record.pid)
                 apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
                 observed.load(cpu, mm)
             }
-            if lazy, !record.inHardIRQ, probe.hasOwnState { exitIfReleased(cpu, moment) }
+            if lazy, probe.hasOwnState { exitIfReleased(cpu, moment) }
         }
         switch record.kind {
         case .ctxsw:
@@ -264,29 +392,30 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
                 state[cpu].releasing = -1
             }
             finishSwitch(cpu, probe.nextMM, moment)
+            if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
             if machine.activeMM[cpu] == .unknown, probe.hasOwnMM, probe.ownMM != 0 {
                 let mm = self.mm(probe.ownMM, pid: -1)
                 apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
                 observed.load(cpu, mm)
             }
-        case .swMM: switchMM(cpu, record, probe, moment)
+        case .swMM: switchMM(cpu, record, probe, source, moment)
         case .enterLazy: enterLazy(cpu, record, probe, moment)
         case .leave:
-            if record.pid == 0, !record.inHardIRQ { apply(.idleLeave(cpu: cpu), moment) }
+            if record.pid == 0, !record.inHardIRQ, state[cpu].pending == nil { applyOrDefer(.idleLeave(cpu: cpu), source, moment) }
         case .flushRange, .flushPage:
             let mm = self.mm(probe.mm, pid: record.pid)
-            if probe.hasMask { sink.observedMask(mm, probe.mask, at: moment) }
+            if probe.hasMask { observe(mm, probe.mask, moment) }
             beginFlush(cpu, mm, record.kind == .flushPage ? 1 : pages(probe), page: record.kind == .flushPage, source, moment)
         case .flushOthers:
-            if probe.mm != 0 { sink.observedMask(mm(probe.mm, pid: record.pid), probe.mask, at: moment) }
+            if probe.mm != 0 { observe(mm(probe.mm, pid: record.pid), probe.mask, moment) }
             state[cpu].sentMM = probe.mm
             state[cpu].sentStart = probe.start
-            state[cpu].sentEnd = probe.end
+            state[cpu].sentEnd = probe.present.contains(.end) ? probe.end : nil
             remotePart(cpu, moment)
-        case .flushRemote: if record.inHardIRQ { delivered(cpu, probe, moment) }
+        case .flushRemote: if record.inHardIRQ { delivered(cpu, probe, source, moment) }
         case .batch: beginBatch(cpu, probe, source, moment)
         case .flushAll: apply(.flushAll(cpu: cpu, kernelRange: false), moment)
-        case .doFlushAll: apply(.doFlushAll(cpu: cpu), moment)
+        case .doFlushAll: applyOrDefer(.doFlushAll(cpu: cpu), source, moment)
         case .idleExit:
             apply(.cpuDown(cpu: cpu), moment)
             observed.load(cpu, .initMM)
@@ -297,11 +426,25 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         }
     }
 
+    /// Tracepoints fall silent on a CPU that is marked offline, probes do not: from here on it switches without a sched_switch.
+    private func goesOffline(_ source: Lookahead) -> Bool {
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            switch next.kind {
+            case .schedSwitch, .lost, .tlbFlush: return false
+            case .ctxsw, .idleExit: return true
+            default: continue
+            }
+        }
+        return false
+    }
+
     /// The entry of switch_mm_irqs_off().
-    private mutating func switchMM(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ moment: Moment) {
+    private mutating func switchMM(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
         if probe.task == 0, probe.prevMM == 0 {
             initPointer = probe.nextMM
-            if probe.hasMask { sink.observedMask(.initMM, probe.mask, at: moment) }
+            if probe.hasMask { observe(.initMM, probe.mask, moment) }
             return
         }
         if state[cpu].down {
@@ -315,15 +458,13 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             pointers[probe.nextMM] = nil
         }
         let next = mm(probe.nextMM, pid: pid)
-        if probe.hasMask { sink.observedMask(next, probe.mask, at: moment) }
+        if probe.hasMask { observe(next, probe.mask, moment) }
         if state[cpu].switching {
             state[cpu].nextMM = probe.nextMM
-        } else if probe.task == 0 {
-            apply(.exec(cpu: cpu, mm: next), moment)
-            observed.load(cpu, next)
+            if loadFollows(source) { postpone(.contextSwitch(cpu: cpu, mm: next), moment) } else { finishSwitch(cpu, nil, moment) }
         } else {
-            apply(.useMM(cpu: cpu, mm: next), moment)
-            observed.load(cpu, next)
+            postpone(probe.task == 0 ? .exec(cpu: cpu, mm: next) : .useMM(cpu: cpu, mm: next), moment)
+            if !loadFollows(source) { takeEffect(cpu, moment) }
         }
     }
 

@@ -137,17 +137,6 @@ public struct Comparison: Sendable {
 }
 
 extension Stimulus {
-    /// The CPU on which it happens.
-    public var cpu: Int {
-        switch self {
-        case .contextSwitch(let cpu, _), .exec(let cpu, _), .exitMM(let cpu), .useMM(let cpu, _), .unuseMM(let cpu), .idleLeave(let cpu),
-            .flushRange(let cpu, _, _), .flushPage(let cpu, _), .flushOthers(let cpu, _, _), .batchLocal(let cpu), .batchOthers(let cpu),
-            .deliver(let cpu, _), .flushAll(let cpu, _), .doFlushAll(let cpu), .xenExitMmap(let cpu, _), .cpuDown(let cpu), .cpuUp(let cpu),
-            .forget(let cpu), .observe(let cpu, _, _, _):
-            return cpu
-        }
-    }
-
     /// The mm that is flushed; none for a batch.
     var mm: MM {
         switch self {

@@ -84,6 +84,8 @@ public struct Replay: StimulusSink {
         }
     }
 
+    public mutating func clearLate() { machine.clearsLate = true }
+
     public mutating func setBatch(_ batch: Batch, cpu: Int) { machine.batch[cpu] = batch }
 
     public mutating func complete(cpu: Int, at moment: Moment) {
