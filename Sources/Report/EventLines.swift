@@ -79,11 +79,11 @@ public struct EventLines {
             case .text(let bytes):
                 // A line of trace_marker ends with a newline of its own.
                 writer.printable(bytes.last == 10 ? UnsafeRawBufferPointer(rebasing: bytes.dropLast()) : bytes)
-            case .bytes(let bytes):
+            case .numbers(let bytes, let size, _):
                 writer.text("ARRAY[")
-                for (position, byte) in bytes.enumerated() {
+                for position in 0..<bytes.count / size {
                     if position > 0 { writer.text(", ") }
-                    writer.hexByte(byte)
+                    if size == 1 { writer.hexByte(bytes[position]) } else { writer.hex(formats.number(bytes, position, size: size)) }
                 }
                 writer.byte(UInt8(ascii: "]"))
             }
@@ -152,23 +152,27 @@ public struct EventLines {
             switch value {
             case .signed(let number): writer.signed(number)
             case .unsigned(let number): writer.decimal(number)
-            case .hex(let number):
-                // A string: addresses do not fit into the numbers of most JSON readers.
-                writer.byte(UInt8(ascii: "\""))
-                writer.hex(number)
-                writer.byte(UInt8(ascii: "\""))
+            case .hex(let number): jsonHex(number)
             case .text(let bytes):
                 writer.json(bytes.last == 10 ? UnsafeRawBufferPointer(rebasing: bytes.dropLast()) : bytes)
-            case .bytes(let bytes):
+            case .numbers(let bytes, let size, let hex):
                 writer.byte(UInt8(ascii: "["))
-                for (position, byte) in bytes.enumerated() {
+                for position in 0..<bytes.count / size {
                     if position > 0 { writer.byte(UInt8(ascii: ",")) }
-                    writer.decimal(UInt64(byte))
+                    let number = formats.number(bytes, position, size: size)
+                    if hex { jsonHex(number) } else { writer.decimal(number) }
                 }
                 writer.byte(UInt8(ascii: "]"))
             }
         }
         writer.text("}}\n")
+    }
+
+    /// A string: addresses do not fit into the numbers of most JSON readers.
+    private func jsonHex(_ number: UInt64) {
+        writer.byte(UInt8(ascii: "\""))
+        writer.hex(number)
+        writer.byte(UInt8(ascii: "\""))
     }
 
     private func lostJSON(_ record: Record) {

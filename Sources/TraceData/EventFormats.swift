@@ -186,7 +186,9 @@ struct FormatParser: ~Copyable {
                     isSigned: has(TEP_FIELD_IS_SIGNED), isArray: has(TEP_FIELD_IS_ARRAY), isString: has(TEP_FIELD_IS_STRING),
                     isDynamic: has(TEP_FIELD_IS_DYNAMIC), isRelative: has(TEP_FIELD_IS_RELATIVE),
                     isPointer: has(TEP_FIELD_IS_POINTER),
-                    style: has(TEP_FIELD_IS_POINTER) ? .hex : has(TEP_FIELD_IS_SIGNED) ? .signed : .unsigned))
+                    style: has(TEP_FIELD_IS_SIGNED) ? .signed
+                        // An unsigned long usually is an address.
+                        : has(TEP_FIELD_IS_POINTER) || has(TEP_FIELD_IS_LONG) ? .hex : .unsigned))
         }
         return fields
     }

@@ -6,8 +6,8 @@ public enum FieldValue {
     case hex(UInt64)
     /// A string up to its NUL. Any bytes: kernel strings need not be UTF-8.
     case text(UnsafeRawBufferPointer)
-    /// Whatever else the field holds.
-    case bytes(UnsafeRawBufferPointer)
+    /// An array, or whatever else the field holds: numbers of `size` bytes each.
+    case numbers(UnsafeRawBufferPointer, size: Int, hex: Bool)
 }
 
 extension EventFormats {
@@ -26,8 +26,12 @@ extension EventFormats {
                 field.isDynamic
                 ? data.dynamicPart(field.offset, field.size, relative: field.isRelative, bigEndian)
                 : data.part(field.offset, field.size == 0 ? data.count : field.size)
-            guard field.isString else { return .bytes(bytes) }
-            return .text(UnsafeRawBufferPointer(rebasing: bytes.prefix { $0 != 0 }))
+            // libtraceevent does not take `char buf[]` of ftrace:print for a string.
+            if field.isString || (field.size == 0 && field.type.hasPrefix("char")) {
+                return .text(UnsafeRawBufferPointer(rebasing: bytes.prefix { $0 != 0 }))
+            }
+            let size = [2, 4, 8].contains(field.elementSize) ? field.elementSize : 1
+            return .numbers(UnsafeRawBufferPointer(rebasing: bytes.prefix(bytes.count / size * size)), size: size, hex: field.style == .hex)
         }
         guard field.offset + field.size <= data.count, let base = data.baseAddress else { return nil }
         var ref = FieldRef(offset: UInt16(field.offset), size: UInt8(field.size))
@@ -40,5 +44,12 @@ extension EventFormats {
             // A signed field shown in hexadecimal has as many digits as its size.
             return .hex(field.size == 8 ? word : word & (1 << UInt64(8 * field.size) - 1))
         }
+    }
+}
+
+extension EventFormats {
+    /// One number of ``FieldValue/numbers(_:size:hex:)``.
+    public func number(_ bytes: UnsafeRawBufferPointer, _ index: Int, size: Int) -> UInt64 {
+        FieldRef(offset: 0, size: UInt8(size)).value(bytes.part(index * size, size), bigEndian)
     }
 }

@@ -26,11 +26,8 @@ enum PrintFormat {
             default: return nil
             }
         }
-        return text.isEmpty || !isProbeAddress(name) ? nil : .hex
+        return nil
     }
-
-    /// Probe events show their address as `(%lx)`, without a name.
-    private static func isProbeAddress(_ name: [UInt8]) -> Bool { name.starts(with: "__probe_".utf8) }
 
     /// Index after the next occurrence of `word`.
     private static func find(_ word: [UInt8], in text: UnsafeRawBufferPointer, from start: Int) -> Int? {
