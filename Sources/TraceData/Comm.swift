@@ -35,17 +35,16 @@ extension Comm {
         return marks == 0 ? nil : UInt64(marks.trailingZeroBitCount / 8)
     }
 
-    /// The bytes up to the first NUL, 16 at most.
-    public var bytes: [UInt8] {
-        var result: [UInt8] = []
-        for index in 0..<16 {
-            let word = index < 8 ? low : high
-            let byte = UInt8(truncatingIfNeeded: word >> UInt64(8 * (index % 8)))
-            if byte == 0 { break }
-            result.append(byte)
+    /// Gives the bytes up to the first NUL, 16 at most, to `body`.
+    public func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        var words = (low.littleEndian, high.littleEndian)
+        return withUnsafeBytes(of: &words) { bytes in
+            body(UnsafeRawBufferPointer(rebasing: bytes.prefix { $0 != 0 }))
         }
-        return result
     }
+
+    /// The bytes up to the first NUL, 16 at most.
+    public var bytes: [UInt8] { withBytes { Array($0) } }
 }
 
 extension Comm: CustomStringConvertible, ExpressibleByStringLiteral {

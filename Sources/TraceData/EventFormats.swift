@@ -22,7 +22,12 @@ public final class EventFormats: @unchecked Sendable {
         /// As dynamic, but the offset counts from the end of this field (__rel_loc).
         public var isRelative: Bool
         public var isPointer: Bool
+        /// How the event's own print format shows an integer.
+        public var style: IntegerStyle
     }
+
+    /// How an integer is shown.
+    public enum IntegerStyle: Sendable { case signed, unsigned, hex }
 
     /// One event.
     public struct Event: Sendable {
@@ -125,8 +130,12 @@ struct FormatParser: ~Copyable {
         guard let name = parsed.pointee.name, 0..<EventFormats.eventLimit ~= id else {
             return .failure(Failure(text: "\(shown): no name, or its id \(id) is no 16-bit number"))
         }
-        guard let own = Self.list(parsed.pointee.format.fields), let common = Self.list(parsed.pointee.format.common_fields) else {
+        guard var own = Self.list(parsed.pointee.format.fields), let common = Self.list(parsed.pointee.format.common_fields) else {
             return .failure(Failure(text: "\(shown): a field lies outside of any record"))
+        }
+        let printFormat = UnsafeRawBufferPointer(rebasing: text[fields.count...])
+        for index in own.indices {
+            if let style = PrintFormat.style(of: own[index].name, in: printFormat) { own[index].style = style }
         }
         let event = String(cString: name)
         let kind = Record.Kind(system: system, name: event, fields: own)
@@ -176,7 +185,10 @@ struct FormatParser: ~Copyable {
                     offset: Int(field.offset), size: Int(field.size), elementSize: Int(field.elementsize),
                     isSigned: has(TEP_FIELD_IS_SIGNED), isArray: has(TEP_FIELD_IS_ARRAY), isString: has(TEP_FIELD_IS_STRING),
                     isDynamic: has(TEP_FIELD_IS_DYNAMIC), isRelative: has(TEP_FIELD_IS_RELATIVE),
-                    isPointer: has(TEP_FIELD_IS_POINTER)))
+                    isPointer: has(TEP_FIELD_IS_POINTER),
+                    style: has(TEP_FIELD_IS_SIGNED) ? .signed
+                        // An unsigned long usually is an address.
+                        : has(TEP_FIELD_IS_POINTER) || has(TEP_FIELD_IS_LONG) ? .hex : .unsigned))
         }
         return fields
     }

@@ -72,24 +72,24 @@ struct TimeShift: Sendable {
         }
     }
 
+    /// A guest's time as the host's (timestamp_host_sync(), lib/trace-cmd/trace-input.c).
     func toHost(_ time: UInt64, cpu: Int) -> UInt64 {
         guard samples.indices.contains(cpu), let first = samples[cpu].first else { return time }
         let list = samples[cpu]
-        let signed = Int64(bitPattern: time)
-        // The last sample at or before the time that has one after it.
+        guard list.count > 1 else { return time &+ UInt64(bitPattern: first.offset) }
+        // The last sample at or before the time that has another one after it.
         var low = 0
         var high = list.count - 1
         while high - low > 1 {
             let middle = (low + high) / 2
-            if list[middle].time <= signed { low = middle } else { high = middle }
+            if UInt64(bitPattern: list[middle].time) <= time { low = middle } else { high = middle }
         }
-        let from = list.count == 1 ? first : list[low]
-        let to = list.count == 1 ? first : list[high]
+        let (from, to) = (list[low], list[high])
         var correction = from.offset
         let delta = to.time &- from.time
-        if interpolates, delta != 0 {
-            let offset = (signed &- from.time) &* (to.offset &- from.offset)
-            correction = from.offset &+ (offset &+ delta / 2) / delta
+        if interpolates {
+            let offset = (Int64(bitPattern: time) &- from.time) &* (to.offset &- from.offset)
+            correction &+= (offset &+ delta / 2).dividedReportingOverflow(by: delta).partialValue
         }
         let scaled = time &* UInt64(bitPattern: from.scaling)
         return (scaled >> UInt64(truncatingIfNeeded: from.fraction & 63)) &+ UInt64(bitPattern: correction)

@@ -5,5 +5,6 @@ import ArgumentParser
 struct LazyTLBCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lazytlb",
-        abstract: "Replay recorded Linux kernel traces through the x86 lazy-TLB schemes.")
+        abstract: "Replay recorded Linux kernel traces through the x86 lazy-TLB schemes.",
+        subcommands: [EventsCommand.self, InfoCommand.self])
 }

@@ -1,0 +1,222 @@
+import TraceData
+
+/// What `lazytlb info` says about a trace: the file's metadata and what a pass over its records counted.
+public struct TraceInfo {
+    private let file: TraceFile
+    private let summary: TraceSummary
+
+    public init(_ file: TraceFile, _ summary: TraceSummary) {
+        self.file = file
+        self.summary = summary
+    }
+
+    /// What the replay needs and the trace lacks, with the remedy. Empty if nothing is missing.
+    var advice: [String] {
+        var lines: [String] = []
+        for event in summary.eventsWithoutRecord {
+            let why = file.missingEvents.contains(event) ? "is not declared by the file" : "has no record"
+            lines.append("\(event) \(why)")
+        }
+        if !lines.isEmpty {
+            let elsewhere = file.buffers.filter { $0.name != file.buffer.name && $0.cpus.contains { $0.size > 0 } }
+            if !elsewhere.isEmpty {
+                lines.append("other buffers have data: " + elsewhere.map { "--buffer \($0.name.isEmpty ? "''" : $0.name)" }.joined(separator: ", "))
+            }
+            lines.append(
+                "record both: trace-cmd record -e sched:sched_switch -e tlb:tlb_flush -e task:task_newtask -e task:task_rename "
+                    + "-e sched:sched_process_fork -e sched:sched_process_exec -e sched:sched_process_exit COMMAND")
+        }
+        if !file.clock.isTime { lines.append("the clock \(file.clock.name) counts events, it is no time: record with -C mono") }
+        return lines
+    }
+
+    // MARK: Text
+
+    public func text() -> String {
+        var lines: [String] = []
+        func line(_ name: String, _ value: String?) {
+            guard let value, !value.isEmpty else { return }
+            lines.append(name.padded(14) + value)
+        }
+        lines.append(Self.visible(file.path))
+        line("kernel", [file.kernelRelease, file.machine].compactMap { $0 }.map(Self.visible).joined(separator: " "))
+        line(
+            "format",
+            "trace.dat version \(file.version), " + (file.isBigEndian ? "big" : "little") + "-endian, \(8 * file.longSize)-bit kernel, "
+                + (file.compression == .none ? "not compressed" : "\(file.compression.rawValue) \(Self.visible(file.compressorVersion).drop { $0 == " " })"))
+        line("trace-cmd", file.traceCmdVersion.map(Self.visible))
+        line("clock", clockText)
+        line("CPUs", "\(file.cpuCount)")
+        for buffer in file.buffers { line("buffer", bufferText(buffer)) }
+        line("options", file.presentOptions.map { $0.name ?? "unknown (\($0.id), skipped)" }.uniqued().joined(separator: " "))
+        line("command lines", "\(file.commands.count) saved")
+        if let first = summary.firstTime, let last = summary.lastTime {
+            line("time", "\(time(first)) to \(time(last)), " + (file.clock.unit == .nanoseconds ? "\(time(last - first)) s" : "\(last - first) \(file.clock.unit.rawValue)"))
+        }
+        line("records", "\(summary.records)")
+        for event in summary.events { lines.append("  " + "\(event.records)".leftPadded(12) + "  " + Self.visible(event.name)) }
+        lines += cpuTable
+        for advice in advice { lines.append("note: \(advice)") }
+        for problem in file.problems { lines.append("problem: \(Self.visible(problem.description))") }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private var clockText: String {
+        let clock = file.clock
+        let unit =
+            switch clock.unit {
+            case .nanoseconds: "ns"
+            case .cycles: "cycles, not ns"
+            case .events: "a count of events, no time"
+            }
+        let order = clock.comparableBetweenCPUs ? "" : "; CPUs may differ by some us"
+        return "\(Self.visible(clock.name)) (\(unit)\(order))"
+    }
+
+    private func bufferText(_ buffer: TraceBuffer) -> String {
+        let name = buffer.name.isEmpty ? "top" : "\"\(Self.visible(buffer.name))\""
+        if buffer.isText { return "\(name), text of a latency tracer" }
+        let bytes = buffer.cpus.reduce(0) { $0 + $1.size }
+        let chosen = buffer.name == file.buffer.name && file.buffers.count > 1 ? ", shown here" : ""
+        return "\(name), clock \(Self.visible(buffer.clock.name)), sub-buffers of \(buffer.pageSize) bytes, "
+            + "\(buffer.cpus.filter { $0.size > 0 }.count) CPUs with \(bytes) bytes\(chosen)"
+    }
+
+    private var cpuTable: [String] {
+        var lines = ["  CPU".padded(8) + "records".leftPadded(10) + "lost".leftPadded(10) + "gaps".leftPadded(6) + "overrun".leftPadded(10) + "dropped".leftPadded(10)]
+        for cpu in summary.cpus {
+            let stats = self.stats(cpu.cpu)
+            let lost = cpu.uncountedGaps > 0 ? "\(cpu.lostEvents)+?" : "\(cpu.lostEvents)"
+            lines.append(
+                "  \(cpu.cpu)".padded(8) + "\(cpu.records)".leftPadded(10) + lost.leftPadded(10) + "\(cpu.gaps)".leftPadded(6)
+                    + (stats.map { "\($0.overrun)" } ?? "-").leftPadded(10) + (stats.map { "\($0.dropped)" } ?? "-").leftPadded(10))
+        }
+        return lines
+    }
+
+    /// The kernel's own count. The file has it for the top buffer's CPUs; with several buffers it does not say whose they are.
+    private func stats(_ cpu: Int) -> CPUStats? { file.cpuStats.first { $0.cpu == cpu } }
+
+    private func time(_ value: UInt64) -> String {
+        guard file.clock.unit == .nanoseconds else { return "\(value)" }
+        return "\(value / 1_000_000_000)." + "\(value % 1_000_000_000)".leftPadded(9, with: "0")
+    }
+
+    /// Text of the file without what would change a terminal.
+    private static func visible(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 || (0x7f..<0xa0).contains($0.value) ? "?" : $0 }))
+    }
+
+    // MARK: JSON
+
+    /// One object with stable keys.
+    public func json(to writer: ByteWriter) {
+        var object = JSONObject(writer)
+        object.string("path", file.path)
+        object.string("kernel", file.kernelRelease)
+        object.string("machine", file.machine)
+        object.string("uname", file.uname)
+        object.number("version", file.version)
+        object.string("endianness", file.isBigEndian ? "big" : "little")
+        object.number("long_size", file.longSize)
+        object.number("page_size", file.pageSize)
+        object.string("compression", file.compression.rawValue)
+        object.string("trace_cmd", file.traceCmdVersion)
+        object.raw("clock") { clock(file.clock) }
+        object.number("cpus", file.cpuCount)
+        object.string("buffer", file.buffer.name)
+        object.raw("buffers") { list(file.buffers) { buffer($0) } }
+        object.raw("options") {
+            list(file.presentOptions) { option in
+                var one = JSONObject(writer)
+                one.number("id", option.id)
+                one.string("name", option.name)
+                one.number("size", option.size)
+                one.end()
+            }
+        }
+        object.number("saved_cmdlines", file.commands.count)
+        object.number("records", summary.records)
+        object.number("first_time_ns", summary.firstTime)
+        object.number("last_time_ns", summary.lastTime)
+        object.raw("events") {
+            list(summary.events) { event in
+                var one = JSONObject(writer)
+                one.string("system", event.system)
+                one.string("name", event.name)
+                one.number("records", event.records)
+                one.end()
+            }
+        }
+        object.raw("per_cpu") { list(summary.cpus) { cpu($0) } }
+        object.number("lost_events", summary.lostEvents)
+        object.number("lost_gaps", summary.gaps)
+        object.number("uncounted_gaps", summary.uncountedGaps)
+        object.raw("missing") { list(summary.eventsWithoutRecord) { writer.json($0) } }
+        object.raw("notes") { list(advice) { writer.json($0) } }
+        object.raw("problems") { list(file.problems) { writer.json($0.description) } }
+        object.end()
+        writer.byte(10)
+
+        func list<S: Sequence>(_ items: S, _ body: (S.Element) -> Void) {
+            writer.byte(UInt8(ascii: "["))
+            for (index, item) in items.enumerated() {
+                if index > 0 { writer.byte(UInt8(ascii: ",")) }
+                body(item)
+            }
+            writer.byte(UInt8(ascii: "]"))
+        }
+        func clock(_ clock: Clock) {
+            var one = JSONObject(writer)
+            one.string("name", clock.name)
+            one.string("unit", clock.unit.rawValue)
+            one.bool("is_time", clock.isTime)
+            one.bool("comparable_between_cpus", clock.comparableBetweenCPUs)
+            one.end()
+        }
+        func buffer(_ buffer: TraceBuffer) {
+            var one = JSONObject(writer)
+            one.string("name", buffer.name)
+            one.raw("clock") { clock(buffer.clock) }
+            one.number("page_size", buffer.pageSize)
+            one.bool("text", buffer.isText)
+            one.raw("cpus") {
+                list(buffer.cpus) { extent in
+                    var cpu = JSONObject(writer)
+                    cpu.number("cpu", extent.cpu)
+                    cpu.number("offset", extent.offset)
+                    cpu.number("bytes", extent.size)
+                    cpu.end()
+                }
+            }
+            one.end()
+        }
+        func cpu(_ cpu: TraceSummary.CPU) {
+            var one = JSONObject(writer)
+            one.number("cpu", cpu.cpu)
+            one.number("records", cpu.records)
+            one.number("first_time_ns", cpu.firstTime)
+            one.number("last_time_ns", cpu.lastTime)
+            one.number("lost_events", cpu.lostEvents)
+            one.number("lost_gaps", cpu.gaps)
+            one.number("uncounted_gaps", cpu.uncountedGaps)
+            let stats = self.stats(cpu.cpu)
+            one.number("overrun", stats?.overrun)
+            one.number("dropped", stats?.dropped)
+            one.end()
+        }
+    }
+}
+
+extension String {
+    func padded(_ width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+    func leftPadded(_ width: Int, with fill: Character = " ") -> String { String(repeating: fill, count: max(0, width - count)) + self }
+}
+
+extension Sequence where Element: Hashable {
+    /// The elements without repetitions, in their order.
+    func uniqued() -> [Element] {
+        var seen: Set<Element> = []
+        return filter { seen.insert($0).inserted }
+    }
+}

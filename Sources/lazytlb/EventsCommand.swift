@@ -1,0 +1,83 @@
+import ArgumentParser
+import Glibc
+import Report
+import TraceData
+
+extension EventLines.Format: ExpressibleByArgument {}
+
+struct EventsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "events",
+        abstract: "Print the decoded records, one line each, in the order of time.",
+        discussion: """
+            Text has the form of `trace-cmd report -R -t`; JSON has one object a line. Where events were lost, a line of its own \
+            says so.
+            """)
+
+    @Argument(help: ArgumentHelp("trace.dat files.", valueName: "trace"))
+    var traces: [String]
+
+    @Option(help: "The buffer to read, by its name (default: the top one).")
+    var buffer: String?
+
+    @Option(help: "text or json.")
+    var format = EventLines.Format.text
+
+    @Option(help: ArgumentHelp("Only records of these CPUs, e.g. 0,2-3. Can be given several times.", valueName: "list"))
+    var cpu: [CPUList] = []
+
+    @Option(help: ArgumentHelp("Only records of this event, e.g. sched_switch. Can be given several times.", valueName: "name"))
+    var event: [String] = []
+
+    @Flag(help: "Print what can be read of a damaged trace, and list what cannot on stderr.")
+    var keepGoing = false
+
+    func run() throws {
+        try Failures.handle {
+            let writer = ByteWriter(descriptor: STDOUT_FILENO)
+            var damaged = false
+            for path in traces {
+                let file = try TraceFile(path: path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing))
+                // What was printed before an error is part of the answer.
+                defer { writer.flush() }
+                try print(file, to: writer)
+                try writer.finish()
+                for problem in file.problems {
+                    damaged = true
+                    Failures.say(problem.description)
+                }
+            }
+            if damaged { throw ExitCode(2) }
+        }
+    }
+
+    private func print(_ file: TraceFile, to writer: ByteWriter) throws {
+        let wanted = try ids(file)
+        let cpus = cpu.isEmpty ? nil : cpu.reduce(into: Set<Int>()) { $0.formUnion($1.cpus) }
+        var lines = EventLines(file, format, to: writer, path: traces.count > 1 ? file.path : nil)
+        var names = CommTable(file)
+        var merge = RecordMerge(file)
+        var record = Record.none
+        while try merge.next(&record) {
+            let isShown =
+                (cpus?.contains(Int(record.cpu)) ?? true) && (record.kind == .lost || wanted?.contains(record.eventID) ?? true)
+            if isShown {
+                lines.write(record, comm: names.name(record.pid))
+                if writer.failure != nil { return }
+            }
+            names.update(record)
+        }
+    }
+
+    /// The ids of the events that were asked for; nil for all.
+    private func ids(_ file: TraceFile) throws -> Set<UInt16>? {
+        guard !event.isEmpty else { return nil }
+        var ids: Set<UInt16> = []
+        for name in event {
+            let found = file.formats.events.filter { $0.name == name || "\($0.system):\($0.name)" == name }
+            guard !found.isEmpty else { throw Failures.fail("\(file.path): the file declares no event \"\(name)\"") }
+            for one in found { ids.insert(UInt16(one.id)) }
+        }
+        return ids
+    }
+}

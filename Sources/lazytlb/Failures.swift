@@ -1,0 +1,38 @@
+import ArgumentParser
+import Glibc
+import Report
+import TraceData
+
+/// Where errors become messages and exit statuses: 2 for bad input or output, nothing for a broken pipe.
+enum Failures {
+    /// Runs a command's work.
+    static func handle(_ body: () throws -> Void) throws {
+        // A closed pipe is seen as an error of write(2) instead.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            try body()
+        } catch let error as TraceError {
+            throw fail(error.description)
+        } catch OutputError.brokenPipe {
+            throw ExitCode(0)
+        } catch let error as OutputError {
+            throw fail("cannot write: \(error.text)")
+        }
+    }
+
+    /// Writes a message to stderr and gives the exit status of bad input.
+    static func fail(_ message: String) -> ExitCode {
+        say(message)
+        return ExitCode(2)
+    }
+
+    /// Writes a message to stderr.
+    static func say(_ message: String) {
+        let line = Array("lazytlb: \(message)\n".utf8)
+        line.withUnsafeBytes { bytes in
+            let writer = ByteWriter(descriptor: STDERR_FILENO)
+            writer.bytes(bytes)
+            writer.flush()
+        }
+    }
+}

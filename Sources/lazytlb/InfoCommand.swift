@@ -1,0 +1,47 @@
+import ArgumentParser
+import Glibc
+import Report
+import TraceData
+
+struct InfoCommand: ParsableCommand {
+    enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
+
+    static let configuration = CommandConfiguration(
+        commandName: "info",
+        abstract: "Tell what a trace has: kernel, clock, CPUs, buffers, events, and what was lost.",
+        discussion: "JSON has one object a trace, each on a line of its own.")
+
+    @Argument(help: ArgumentHelp("trace.dat files.", valueName: "trace"))
+    var traces: [String]
+
+    @Option(help: "The buffer whose records are counted, by its name (default: the top one).")
+    var buffer: String?
+
+    @Option(help: "text or json.")
+    var format = Format.text
+
+    @Flag(help: "Tell what can be read of a damaged trace.")
+    var keepGoing = false
+
+    func run() throws {
+        try Failures.handle {
+            let writer = ByteWriter(descriptor: STDOUT_FILENO)
+            var damaged = false
+            for (index, path) in traces.enumerated() {
+                defer { writer.flush() }
+                let file = try TraceFile(path: path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing))
+                let info = TraceInfo(file, try TraceSummary(file))
+                switch format {
+                case .text:
+                    if index > 0 { writer.byte(10) }
+                    writer.text(info.text())
+                case .json:
+                    info.json(to: writer)
+                }
+                try writer.finish()
+                if !file.problems.isEmpty { damaged = true }
+            }
+            if damaged { throw ExitCode(2) }
+        }
+    }
+}
