@@ -35,6 +35,8 @@ public protocol StimulusSink {
     mutating func recorded(_ record: Held)
     /// The recorded kernel's mm_cpumask(mm), first word, as a probe read it.
     mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment)
+    /// The recorded kernel's CPU has `mm` loaded from here on, as its own records show; ``MM/unknown`` where they do not.
+    mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64)
     /// A trace_marker line.
     mutating func marker(_ text: String, at moment: Moment)
 }

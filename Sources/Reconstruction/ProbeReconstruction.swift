@@ -112,8 +112,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         state[cpu].pending = nil
         let previous = observed.loaded[cpu]
         if case .contextSwitch = stimulus { finishSwitch(cpu, nil, moment) } else { apply(stimulus, moment) }
-        if case .exec(_, let mm) = stimulus { observed.load(cpu, mm) }
-        if case .useMM(_, let mm) = stimulus { observed.load(cpu, mm) }
+        if case .exec(_, let mm) = stimulus { load(cpu, mm, moment.time) }
+        if case .useMM(_, let mm) = stimulus { load(cpu, mm, moment.time) }
         state[cpu].lingering = previous
     }
 
@@ -160,6 +160,11 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         return false
     }
 
+    private mutating func load(_ cpu: Int, _ mm: MM, _ time: UInt64) {
+        if observed.loaded[cpu] != mm { sink.loaded(mm, cpu: cpu, at: time) }
+        observed.load(cpu, mm)
+    }
+
     // MARK: mm pointers
 
     /// The mm behind a pointer. A pointer that is freed and allocated again is another mm (``mmdrop``).
@@ -187,7 +192,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if state[cpu].down {
             state[cpu].down = false
             apply(.cpuUp(cpu: cpu), moment)
-            observed.load(cpu, .initMM)
+            load(cpu, .initMM, moment.time)
         }
         state[cpu].switching = true
         state[cpu].prevPID = record.prevPID
@@ -208,7 +213,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     private mutating func switched(_ cpu: Int, _ mm: MM, _ moment: Moment) {
         if mm == .unknown { evidence.unknown += 1 } else { evidence.exact += 1 }
         apply(.contextSwitch(cpu: cpu, mm: mm), moment)
-        if mm != .none { observed.load(cpu, mm) }
+        if mm != .none { load(cpu, mm, moment.time) }
     }
 
     /// An exiting task shows by the state of its CPU, or by its mm at its switch-out, that exit_mm() has made it lazy.
@@ -222,7 +227,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if state[cpu].sending { sink.complete(cpu: cpu, at: moment) }
         state[cpu] = PerCPU()
         apply(.forget(cpu: cpu), moment)
-        observed.load(cpu, .unknown)
+        load(cpu, .unknown, moment.time)
     }
 
     // MARK: tlb_flush records
@@ -231,7 +236,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if record.reason == 0 {
             takeEffect(cpu, moment)
             if !state[cpu].switching, observed.loaded[cpu] == machine.activeMM[cpu], machine.mm[cpu] == .none {
-                observed.load(cpu, .initMM)
+                load(cpu, .initMM, moment.time)
             }
         }
         sink.recorded(record)
@@ -382,7 +387,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             if machine.activeMM[cpu] == .unknown, probe.ownMM != 0 {
                 let mm = self.mm(probe.ownMM, pid: record.pid)
                 apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
-                observed.load(cpu, mm)
+                load(cpu, mm, moment.time)
             }
             if lazy, probe.hasOwnState { exitIfReleased(cpu, moment) }
         }
@@ -396,7 +401,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             if machine.activeMM[cpu] == .unknown, probe.hasOwnMM, probe.ownMM != 0 {
                 let mm = self.mm(probe.ownMM, pid: -1)
                 apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
-                observed.load(cpu, mm)
+                load(cpu, mm, moment.time)
             }
         case .swMM: switchMM(cpu, record, probe, source, moment)
         case .enterLazy: enterLazy(cpu, record, probe, moment)
@@ -418,7 +423,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         case .doFlushAll: applyOrDefer(.doFlushAll(cpu: cpu), source, moment)
         case .idleExit:
             apply(.cpuDown(cpu: cpu), moment)
-            observed.load(cpu, .initMM)
+            load(cpu, .initMM, moment.time)
             state[cpu].down = true
         case .mmRelease: if probe.pid == record.pid { state[cpu].releasing = record.pid }
         case .mmDrop: pointers[probe.mm] = nil
