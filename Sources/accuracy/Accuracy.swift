@@ -1,3 +1,4 @@
+nonisolated(unsafe) var debugTime = false
 import LazyTLB
 import Replay
 
@@ -111,7 +112,7 @@ struct Accuracy {
                 time += next - at
                 let guess = inferred.isEmpty || inferred[j].time > at ? nil : inferred[j]
                 if let guess, guess.loaded != .unknown, guess.task != .unknown {
-                    if Accuracy.map(guess.loaded, map) == truth[i].loaded, Accuracy.map(guess.task, map) == truth[i].task { rightTime += next - at }
+                    if Accuracy.map(guess.loaded, map) == truth[i].loaded, Accuracy.map(guess.task, map) == truth[i].task { rightTime += next - at } else if debugTime { print("TIME", at, next - at, "true", truth[i].task.index, truth[i].loaded.index, "guess", Accuracy.map(guess.task, map).index, Accuracy.map(guess.loaded, map).index) }
                 } else {
                     unknownTime += next - at
                 }

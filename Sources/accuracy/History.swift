@@ -27,7 +27,14 @@ struct History: StimulusSink {
     private var lastSent: [MM]
     var replay: Replay
 
-    init(cpus: Int) {
+    /// The time of every sched_switch record: a switch counts from there, whatever the CPU (an emulated one may stall for ms) takes to
+    /// get to the probes behind it.
+    private let switchTimes: [[UInt64]]
+    private var lastSwitch: [(moment: UInt64, record: UInt64)]
+
+    init(cpus: Int, switchTimes: [[UInt64]]) {
+        self.switchTimes = switchTimes
+        lastSwitch = [(moment: UInt64, record: UInt64)](repeating: (0, 0), count: cpus)
         switches = [[Switch]](repeating: [], count: cpus)
         points = [[Point]](repeating: [], count: cpus)
         flushes = [[MM]](repeating: [], count: cpus)
@@ -48,8 +55,9 @@ struct History: StimulusSink {
         let cpu = stimulus.cpu
         switch stimulus {
         case .contextSwitch(_, let mm):
+            lastSwitch[cpu] = (moment.time, switchTimes[cpu][switches[cpu].count])
             switches[cpu].append(Switch(pid: moment.pid, mm: mm))
-            setTask(cpu, mm, moment.time)
+            setTask(cpu, mm, lastSwitch[cpu].record)
         case .exec(_, let mm), .useMM(_, let mm): setTask(cpu, mm, moment.time)
         case .exitMM, .unuseMM, .cpuDown, .cpuUp: setTask(cpu, .none, moment.time)
         case .forget: setTask(cpu, .unknown, moment.time)
@@ -70,7 +78,8 @@ struct History: StimulusSink {
 
     mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) {
         loadedMM[cpu] = mm
-        points[cpu].append(Point(time: time, task: task[cpu], loaded: mm))
+        let isSwitch = time == lastSwitch[cpu].moment
+        points[cpu].append(Point(time: isSwitch ? lastSwitch[cpu].record : time, task: task[cpu], loaded: mm))
     }
 
     private mutating func setTask(_ cpu: Int, _ mm: MM, _ time: UInt64) {

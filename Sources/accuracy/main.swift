@@ -12,17 +12,23 @@ func difference(_ guess: Int, _ real: Int) -> String {
     real == 0 ? (guess == 0 ? "0" : "+\(guess)") : String(format: "%+.2f", 100 * Double(guess - real) / Double(real))
 }
 
-/// next_pid of every sched_switch, by CPU.
-func nextPIDs(_ file: TraceFile, cpus: Int) throws -> [[Int32]] {
+/// next_pid and time of every sched_switch, by CPU.
+func switches(_ file: TraceFile, cpus: Int) throws -> (pids: [[Int32]], times: [[UInt64]]) {
     var pids = [[Int32]](repeating: [], count: cpus)
+    var times = [[UInt64]](repeating: [], count: cpus)
     for stream in file.streams() {
         var record = Record.none
-        while try stream.next(&record) { if record.kind == .schedSwitch { pids[stream.cpu].append(record.nextPID) } }
+        while try stream.next(&record) {
+            guard record.kind == .schedSwitch else { continue }
+            pids[stream.cpu].append(record.nextPID)
+            times[stream.cpu].append(record.time)
+        }
     }
-    return pids
+    return (pids, times)
 }
 
 let verbose = CommandLine.arguments.contains("--verbose")
+debugTime = CommandLine.arguments.contains("--time")
 let paths = CommandLine.arguments.dropFirst().filter { !$0.hasPrefix("--") }
 print("file | evidence | switches % | unknown % | CPU time % | unknown % | kernel precision/recall % | flushes % | unknown % | neighbours % | IPI targets % | CR3 loads % | divergences")
 print("--- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | ---")
@@ -30,14 +36,14 @@ for path in paths {
     do {
         let file = try TraceFile(path: path)
         let cpus = Reconstruction<History>.cpuCount(file)
-        let truth = try Reconstruction(file, sink: History(cpus: cpus))
+        let (pids, times) = try switches(file, cpus: cpus)
+        let truth = try Reconstruction(file, sink: History(cpus: cpus, switchTimes: times))
         guard truth.evidence.kind == .probes else {
             FileHandle.standardError.write(Data("\(path): no probe events, nothing to measure against\n".utf8))
             continue
         }
-        let pids = try nextPIDs(file, cpus: cpus)
         for level in [EvidenceLevel.noProbes, .switchesOnly] {
-            let inferred = try Reconstruction(file, sink: History(cpus: cpus), evidence: level)
+            let inferred = try Reconstruction(file, sink: History(cpus: cpus, switchTimes: times), evidence: level)
             let result = Accuracy(true: truth.sink, inferred: inferred.sink, pids: pids)
             var real = truth.sink.replay, guess = inferred.sink.replay
             real.finish()
