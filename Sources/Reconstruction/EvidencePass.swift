@@ -28,6 +28,7 @@ struct EvidencePass {
     private var loaded: [LoadedNode]
     private var lazy: [Bool]
     private var sends: [Send]
+    private let usesLifeCycle: Bool
 
     /// A flush under way whose sender's mm is that of its current task.
     private struct Send {
@@ -42,6 +43,7 @@ struct EvidencePass {
         loaded = [LoadedNode](repeating: .unknown, count: cpus)
         lazy = [Bool](repeating: false, count: cpus)
         sends = [Send](repeating: Send(), count: cpus)
+        usesLifeCycle = lifeCycle
     }
 
     mutating func consume(_ source: Lookahead) {
@@ -68,8 +70,8 @@ struct EvidencePass {
 
     private static func key(_ a: Int32, _ b: Int32) -> UInt64 { UInt64(UInt32(min(a, b))) << 32 | UInt64(UInt32(max(a, b))) }
 
-    /// The life cycle tells both nodes' mms: nothing is to be learnt from seeing them together.
-    private func settled(_ a: Int32, _ b: Int32) -> Bool { walk.tasks.isSettled(a) && walk.tasks.isSettled(b) }
+    /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well.
+    private func settled(_ a: Int32, _ b: Int32) -> Bool { usesLifeCycle && (walk.tasks.isSettled(a) || walk.tasks.isSettled(b)) }
 
     private mutating func switched(_ step: Step) {
         let cpu = step.cpu

@@ -116,7 +116,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
             apply(.cpuUp(cpu: cpu), moment)
             load(cpu, .initMM, moment.time)
         }
-        let next = mm(of: step.next)
+        var next = mm(of: step.next)
+        if next.isUser, !step.loads, observed.loaded[cpu].isKnown, observed.loaded[cpu] != next, isDying(step.next) {
+            walk.tasks[step.next].isDead = true
+            next = .none
+        }
         count(step, next)
         apply(.contextSwitch(cpu: cpu, mm: next), moment)
         state[cpu].mm = next
@@ -130,6 +134,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
         }
         if step.next > 0, walk.tasks[step.next].comm.isStopper { goOffline(cpu, source, moment) }
     }
+
+    /// No later record shows the task with an mm: it has run exit_mm(), though its sched_process_exit is still to come.
+    private func isDying(_ node: Int32) -> Bool { walk.tasks[node].switches > classes.switchesWithMM[Int(node)] }
 
     private mutating func count(_ step: Step, _ next: MM) {
         if next == .unknown {

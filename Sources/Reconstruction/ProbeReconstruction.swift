@@ -81,7 +81,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         case .tlbFlush: flushRecord(cpu, record, moment)
         case .rename: rename(record, source.headDetails)
         case .marker: sink.marker(source.headDetails.text, at: moment)
-        case .other, .newTask, .fork, .exec, .exit: break
+        case .exit: if source.headDetails.pid == record.pid { exitIfReleased(cpu, moment) }
+        case .other, .newTask, .fork, .exec: break
         default: probe(cpu, record, source, moment)
         }
     }

@@ -12,6 +12,8 @@ struct TaskClasses {
     private(set) var mm: [MM]
     private(set) var basis: [Basis]
     private(set) var mms = MMTable()
+    /// By node: after how many switches to it the last record shows it with an mm.
+    let switchesWithMM: [UInt32]
     /// Joins that the evidence asks for and other evidence forbids.
     private(set) var contradictions = 0
     private var parent: [Int32]
@@ -22,6 +24,7 @@ struct TaskClasses {
     init(_ pass: EvidencePass) {
         let tasks = pass.walk.tasks
         let count = tasks.nodes.count
+        switchesWithMM = tasks.nodes.map(\.switchesWithMM)
         parent = (0..<Int32(count)).map { $0 }
         kinds = [Kind](repeating: .open, count: count)
         basis = [Basis](repeating: .unknown, count: count)

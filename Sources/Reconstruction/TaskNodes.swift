@@ -27,6 +27,9 @@ struct TaskNode {
     var isDead = false
     /// Records that only a task with an mm makes, and that only one without makes.
     var userEvidence: UInt32 = 0
+    /// How many switches to the task came before the last such record: whatever comes in later without loading CR3 may be dying.
+    var switchesWithMM: UInt32 = 0
+    var switches: UInt32 = 0
     var kernelEvidence: UInt32 = 0
 }
 

@@ -111,10 +111,12 @@ struct TraceWalk {
         step.node = tasks.node(record.prevPID)
         step.next = tasks.node(record.nextPID)
         let comm = source.headDetails.comm
+        tasks[step.next].switches &+= 1
         if record.nextPID != 0, tasks[step.next].comm != comm { tasks[step.next].comm = comm }
         if let next = source.peek(1), next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == record.prevPID {
             step.loads = true
         }
+        if step.loads { tasks[step.next].switchesWithMM = tasks[step.next].switches }
         if step.loads, tasks[step.next].isExec == nil, tasks[step.next].origin == .afterLoad { tasks[step.next].isExec = true }
         if record.word1 & rules.deadStates != 0, record.prevPID != 0 { die(step.node, pid: record.prevPID) }
         cpus[cpu] = PerCPU(pid: record.nextPID, node: step.next, awaitsLoad: step.loads)
@@ -144,6 +146,7 @@ struct TraceWalk {
         case 2: step.kind = .batch
         case 3:
             step.kind = .flushed
+            tasks[step.node].switchesWithMM = tasks[step.node].switches
             if tasks[step.node].origin == .afterLoad, tasks[step.node].isExec == nil { tasks[step.node].isExec = true }
         case 4: step.kind = .sent
         default: break
