@@ -114,12 +114,27 @@ struct TraceWalk {
         tasks[step.next].switches &+= 1
         if record.nextPID != 0, tasks[step.next].comm != comm { tasks[step.next].comm = comm }
         if let next = source.peek(1), next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == record.prevPID {
-            step.loads = true
+            step.loads = !isExecOfLeader(source)
         }
         if step.loads { tasks[step.next].switchesWithMM = tasks[step.next].switches }
         if step.loads, tasks[step.next].isExec == nil, tasks[step.next].origin == .afterLoad { tasks[step.next].isExec = true }
         if record.word1 & rules.deadStates != 0, record.prevPID != 0 { die(step.node, pid: record.prevPID) }
         cpus[cpu] = PerCPU(pid: record.nextPID, node: step.next, awaitsLoad: step.loads)
+    }
+
+    /// The dead leader of a process leaves the CPU to a thread that execs and takes the leader's pid: the TASK_SWITCH record behind the
+    /// switch at the head carries the same pid as that of the switch would, if there were one. If there is only one, it is the exec's.
+    private func isExecOfLeader(_ source: Lookahead) -> Bool {
+        let head = source.head
+        guard head.word1 & rules.deadStates != 0 else { return false }
+        var loads = 0
+        var distance = 1
+        while let next = source.peek(distance), next.kind != .lost {
+            if next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == head.prevPID { loads += 1 }
+            if next.kind == .schedSwitch { return next.prevPID == head.prevPID && loads == 1 }
+            distance += 1
+        }
+        return false
     }
 
     private mutating func die(_ node: Int32, pid: Int32) {
