@@ -14,6 +14,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     private let cpus: Int
     private var observed: ObservedCPUs
     private var state: [PerCPU]
+    /// Row by sender: the CPUs that have answered its flush under way.
+    private var answers: MaskTable
     /// All CPUs' records that are to come, by source, and the source of each CPU (-1 if it has none).
     private let sources: [Lookahead]
     private(set) var contradictions = 0
@@ -48,6 +50,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         evidence = EvidenceSummary(kind: lifeCycle ? .lifeCycle : .flushes)
         walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
         observed = ObservedCPUs(cpus: cpus)
+        answers = MaskTable(cpus: cpus, rows: cpus)
         state = [PerCPU](repeating: PerCPU(unknownSince: start), count: cpus)
     }
 
@@ -96,7 +99,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     private func mm(of node: Int32) -> MM {
         if node < 0 { return .unknown }
-        return walk.tasks[node].isDead ? .none : classes.mm[Int(node)]
+        return walk.tasks[node].isDead || walk.tasks[node].isDying ? .none : classes.mm[Int(node)]
     }
 
     private mutating func broken(_ step: Step, _ moment: Moment) {
@@ -118,7 +121,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         }
         var next = mm(of: step.next)
         if next.isUser, !step.loads, observed.loaded[cpu].isKnown, observed.loaded[cpu] != next, isDying(step.next) {
-            walk.tasks[step.next].isDead = true
+            walk.tasks[step.next].isDying = true
             next = .none
         }
         count(step, next)
@@ -143,7 +146,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
             evidence.unknown += 1
             return
         }
-        switch walk.tasks[step.next].isDead ? .lifeCycle : classes.basis[Int(step.next)] {
+        switch walk.tasks[step.next].isDead || walk.tasks[step.next].isDying ? .lifeCycle : classes.basis[Int(step.next)] {
         case .lifeCycle: evidence.lifeCycle += 1
         case .hardware: evidence.hardware += 1
         case .convention: evidence.convention += 1
@@ -186,7 +189,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let cpu = step.cpu
         let old = mm(of: step.node)
         let new = classes.mm[Int(step.next)]
-        if new == .none { return endOfMM(cpu, old, source, moment) }
+        if new == .none { return endOfMM(cpu, old.isUser ? old : observed.loaded[cpu], source, moment) }
         apply(.exec(cpu: cpu, mm: new), moment)
         state[cpu].mm = new
         state[cpu].leftMM = old
@@ -225,7 +228,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let cpu = step.cpu
         // Only a lazy CPU leaves: a user task on it has run exit_mm() already.
         if state[cpu].mm.isUser { exited(cpu, moment) }
-        if let sender = sender(to: cpu, pages: nil) {
+        if let sender = takeSender(to: cpu, pages: nil) {
             apply(.deliver(cpu: cpu, from: sender), moment)
         } else {
             apply(.doFlushAll(cpu: cpu), moment)
@@ -293,6 +296,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         state[cpu].remote = .none
         state[cpu].sending = true
         state[cpu].sentPages = pages
+        for index in 0..<answers.stride { answers.setWord(cpu, index, 0) }
         if state[cpu].isBatch {
             state[cpu].sentMM = .none
             apply(.batchOthers(cpu: cpu), moment)
@@ -309,8 +313,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let own = state[cpu].mm
         var mask = MaskTable(cpus: cpus, rows: 1)
         addAnswers(to: &mask, cpu, source, from: source.head)
-        var answers: [MM] = []
-        mask.forEach(0) { if observed.loaded[$0].isUser, !answers.contains(observed.loaded[$0]) { answers.append(observed.loaded[$0]) } }
+        let answers = answeringMMs(mask)
+        let only = onlyMM(answers, mask, cpu)
         state[cpu].sentMM = .unknown
         if step.pages == Stimulus.flushAll {
             if state[cpu].leftMM.isUser, answers.isEmpty || answers == [state[cpu].leftMM] {
@@ -324,10 +328,29 @@ struct InferredReconstruction<Sink: StimulusSink> {
         } else if rules.flushesPageSilently, step.pages == 1, own.isUser, answers.isEmpty || answers.contains(own) {
             state[cpu].sentMM = own
             apply(.flushPage(cpu: cpu, mm: own), moment)
-        } else if answers.count == 1 {
-            state[cpu].sentMM = answers[0]
+        } else if let only {
+            state[cpu].sentMM = only
         }
         if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
+    }
+
+    /// The mms that the CPUs of `mask` have loaded.
+    private func answeringMMs(_ mask: MaskTable) -> [MM] {
+        var found: [MM] = []
+        mask.forEach(0) { cpu in
+            let mm = observed.loaded[cpu]
+            if mm.isUser, !found.contains(mm) { found.append(mm) }
+        }
+        return found
+    }
+
+    /// The one of `candidates` that was flushed: of several, the only one whose CPUs, the sender's aside, have all answered.
+    private func onlyMM(_ candidates: [MM], _ mask: MaskTable, _ sender: Int) -> MM? {
+        if candidates.count < 2 { return candidates.first }
+        let whole = candidates.filter { mm in
+            !(0..<cpus).contains { $0 != sender && observed.loaded[$0] == mm && !mask.contains($0, 0) }
+        }
+        return whole.count == 1 ? whole[0] : nil
     }
 
     /// v5.13 and later: the sender's own half comes behind its SEND_IPI.
@@ -383,20 +406,26 @@ struct InferredReconstruction<Sink: StimulusSink> {
         }
     }
 
-    /// The CPU whose flush this one answers: one of the mm that is loaded here, or a batch.
-    private func sender(to cpu: Int, pages: Int64?) -> Int? {
+    /// The CPU whose flush this one answers: one of the mm that is loaded here, or a batch, which it has not answered yet.
+    private mutating func takeSender(to cpu: Int, pages: Int64?) -> Int? {
         let loaded = observed.loaded[cpu]
-        var batch: Int?
-        for sender in 0..<cpus where sender != cpu && state[sender].sending {
+        var found: Int?
+        for sender in 0..<cpus where sender != cpu && state[sender].sending && !answers.contains(cpu, sender) {
             if let pages, state[sender].sentPages != pages { continue }
-            if state[sender].isBatch { batch = batch ?? sender } else if state[sender].sentMM == loaded || loaded == .unknown { return sender }
+            if state[sender].isBatch {
+                found = found ?? sender
+            } else if state[sender].sentMM == loaded || loaded == .unknown {
+                found = sender
+                break
+            }
         }
-        return batch
+        if let found { answers.insert(cpu, found) }
+        return found
     }
 
     private mutating func answered(_ step: Step, _ moment: Moment) {
         let cpu = step.cpu
-        guard let sender = sender(to: cpu, pages: step.pages) else { return }
+        guard let sender = takeSender(to: cpu, pages: step.pages) else { return }
         if observed.loaded[cpu] == .unknown, state[sender].sentMM.isUser {
             let mm = state[sender].sentMM
             load(cpu, mm, moment.time)

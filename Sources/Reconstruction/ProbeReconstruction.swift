@@ -405,7 +405,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
                 load(cpu, mm, moment.time)
             }
         case .swMM: switchMM(cpu, record, probe, source, moment)
-        case .enterLazy: enterLazy(cpu, record, probe, moment)
+        case .enterLazy: enterLazy(cpu, record, probe, source, moment)
         case .leave:
             if record.pid == 0, !record.inHardIRQ, state[cpu].pending == nil { applyOrDefer(.idleLeave(cpu: cpu), source, moment) }
         case .flushRange, .flushPage:
@@ -475,8 +475,12 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     /// enter_lazy_tlb() (a probe of newer kernels): at a switch to a task without an mm, or when a task gives its mm up.
-    private mutating func enterLazy(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ moment: Moment) {
-        if state[cpu].switching, probe.pid == state[cpu].nextPID { return finishSwitch(cpu, 0, moment) }
+    private mutating func enterLazy(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
+        if state[cpu].switching, probe.pid == state[cpu].nextPID {
+            finishSwitch(cpu, 0, moment)
+            if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
+            return
+        }
         guard machine.mm[cpu].isKnown else { return }
         apply(state[cpu].releasing == record.pid ? .exitMM(cpu: cpu) : .unuseMM(cpu: cpu), moment)
         state[cpu].releasing = -1

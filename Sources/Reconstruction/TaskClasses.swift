@@ -71,7 +71,7 @@ struct TaskClasses {
         let against = task.kernelEvidence + silentOnInit
         if task.userEvidence > 0, task.userEvidence >= against {
             decide(node, .user, .hardware)
-        } else if task.comm.isKernelThread {
+        } else if task.hasKernelName {
             decide(node, .kernel, against > 0 ? .hardware : .convention)
         } else if against > task.userEvidence {
             decide(node, .kernel, .hardware)

@@ -25,6 +25,10 @@ struct TaskNode {
     var isExec: Bool?
     /// sched_process_exit, or a last switch-out in a dead state, was seen.
     var isDead = false
+    /// The second pass knows that it has run exit_mm(), before a record says so.
+    var isDying = false
+    /// The name is one of the kernel's own (``Comm/isKernelThread``).
+    var hasKernelName = false
     /// Records that only a task with an mm makes, and that only one without makes.
     var userEvidence: UInt32 = 0
     /// How many switches to the task came before the last such record: whatever comes in later without loading CR3 may be dying.

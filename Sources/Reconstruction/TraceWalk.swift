@@ -112,7 +112,10 @@ struct TraceWalk {
         step.next = tasks.node(record.nextPID)
         let comm = source.headDetails.comm
         tasks[step.next].switches &+= 1
-        if record.nextPID != 0, tasks[step.next].comm != comm { tasks[step.next].comm = comm }
+        if record.nextPID != 0, tasks[step.next].comm != comm {
+            tasks[step.next].comm = comm
+            tasks[step.next].hasKernelName = comm.isKernelThread
+        }
         if let next = source.peek(1), next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == record.prevPID {
             step.loads = !isExecOfLeader(source)
         }
@@ -174,7 +177,8 @@ struct TraceWalk {
             return
         }
         let node = tasks[step.node]
-        if record.pid == 0 || node.isDead || node.origin == .kernel && !helperExecs(source, pid: record.pid) {
+        let isKernel = node.origin == .kernel || node.origin == .existing && node.hasKernelName
+        if record.pid == 0 || node.isDead || isKernel && !helperExecs(source, pid: record.pid) {
             step.kind = .left
             return
         }

@@ -7,6 +7,7 @@ struct History: StimulusSink {
     /// What a CPU does from a moment on.
     struct Point {
         var time: UInt64
+        /// The mm with which the current task was switched in.
         var task: MM
         var loaded: MM
     }
@@ -58,9 +59,8 @@ struct History: StimulusSink {
             lastSwitch[cpu] = (moment.time, switchTimes[cpu][switches[cpu].count])
             switches[cpu].append(Switch(pid: moment.pid, mm: mm))
             setTask(cpu, mm, lastSwitch[cpu].record)
-        case .exec(_, let mm), .useMM(_, let mm): setTask(cpu, mm, moment.time)
-        case .exitMM, .unuseMM, .cpuDown, .cpuUp: setTask(cpu, .none, moment.time)
-        case .forget: setTask(cpu, .unknown, moment.time)
+        // A CPU that is offline runs nothing: no CPU time.
+        case .offline, .forget: setTask(cpu, .unknown, moment.time)
         case .flushRange(_, let mm, _), .flushPage(_, let mm): lastLocal[cpu] = mm
         case .flushOthers(_, let mm, _): lastSent[cpu] = mm
         case .batchOthers: lastSent[cpu] = .none

@@ -71,6 +71,8 @@ for path in paths {
             columns += [targets, loads, divergences.joined(separator: " ")]
             print(columns.joined(separator: " | "))
             if verbose {
+                for d in guess.v412.predicted.differences(guess.recorded).prefix(14) { print("    v4.12 cpu \(d.cpu) reason \(d.reason) pages \(d.pages): predicted \(d.mine) recorded \(d.others)") }
+                for d in guess.v413.predicted.differences(guess.recorded).prefix(14) { print("    v4.13 cpu \(d.cpu) reason \(d.reason) pages \(d.pages): predicted \(d.mine) recorded \(d.others)") }
                 for wrong in result.worst { print("    true \(truth.mms.name(wrong.true)) [\(wrong.true.index)] inferred \(inferred.mms.name(wrong.inferred)) [\(wrong.inferred.index)] \(wrong.count)") }
             }
         }
