@@ -9,7 +9,8 @@ enum LoadedNode: Equatable {
 
 /// How often two nodes were seen to share an mm, or not to.
 struct Relation {
-    /// A flush shows it: a LOCAL_MM_SHOOTDOWN by one while the other's mm is loaded, or an answer to the other's shootdown.
+    /// A flush shows it: a LOCAL_MM_SHOOTDOWN by one while the other's mm is loaded, or an answer to the other's shootdown. Weighed
+    /// against ``silent``: one for a flush that may be of another mm, four for one that may not.
     var strong: UInt32 = 0
     /// A switch to one, with the other's mm loaded, left CR3 alone: it has the same mm, or none.
     var silent: UInt32 = 0
@@ -30,12 +31,15 @@ struct EvidencePass {
     private var sends: [Send]
     private let usesLifeCycle: Bool
 
-    /// A flush under way whose sender's mm is that of its current task.
+    /// A flush under way of the mm that ``node`` has.
     private struct Send {
         var open = false
         var node: Int32 = -1
         var pages: Int64 = 0
+        /// The local half was seen: the next SEND_IPI belongs to it.
         var paired = false
+        /// How much an answer to it counts.
+        var weight: UInt32 = 0
     }
 
     init(cpus: Int, rules: KernelRules, lifeCycle: Bool) {
@@ -51,17 +55,21 @@ struct EvidencePass {
         let step = walk.step(source)
         let cpu = step.cpu
         if step.broken { loaded[cpu] = step.wasOffline ? .initMM : .unknown }
-        if sends[cpu].open, !record.inHardIRQ, step.kind != .sent, step.kind != .flushed || !walk.rules.sendsFirst { sends[cpu].open = false }
+        if !record.inHardIRQ, step.kind != .sent, step.kind != .flushed || !walk.rules.sendsFirst { sends[cpu] = Send() }
         switch step.kind {
         case .switched: switched(step)
-        case .reloaded: loaded[cpu] = .of(step.next)
+        case .reloaded:
+            loaded[cpu] = .of(step.next)
+            // What follows is the end of the mm that the task had.
+            sends[cpu] = Send(node: step.node, pages: -1, paired: true)
         case .left: loaded[cpu] = .initMM
         case .leftInIRQ:
+            answered(step, pages: nil)
             loaded[cpu] = .initMM
             if step.node >= 0, !walk.tasks[step.node].isDead { walk.tasks[step.node].kernelEvidence += 1 }
         case .flushed: flushed(step)
         case .sent: sent(step, source)
-        case .answered: answered(step)
+        case .answered: answered(step, pages: step.pages)
         case .broken:
             sends[cpu].open = false
         case .nothing, .batch, .lifeCycle: break
@@ -101,33 +109,36 @@ struct EvidencePass {
     private mutating func flushed(_ step: Step) {
         walk.tasks[step.node].userEvidence += 1
         if case .of(let other) = loaded[step.cpu], other != step.node, !settled(step.node, other) {
-            relations[Self.key(step.node, other), default: Relation()].strong += 1
+            relations[Self.key(step.node, other), default: Relation()].strong += 4
         }
         if loaded[step.cpu] == .unknown { loaded[step.cpu] = .of(step.node) }
-        sends[step.cpu].paired = true
-        sends[step.cpu].node = step.node
-        sends[step.cpu].pages = step.pages
+        if !walk.rules.sendsFirst { sends[step.cpu] = Send(node: step.node, pages: step.pages, paired: true) }
     }
 
     private mutating func sent(_ step: Step, _ source: Lookahead) {
         let cpu = step.cpu
-        var paired = sends[cpu].paired && sends[cpu].node == step.node && sends[cpu].pages == step.pages
+        let before = sends[cpu]
+        var send = Send(open: before.paired && before.pages == step.pages, node: before.node, pages: step.pages, weight: 4)
         if walk.rules.sendsFirst, let next = source.peek(1) {
-            paired = next.kind == .tlbFlush && next.reason == 3 && next.pid == source.head.pid
+            send.open = next.kind == .tlbFlush && next.reason == 3 && next.pid == source.head.pid
+            send.node = step.node
+        } else if !send.open, walk.rules.flushesPageSilently, step.pages == 1, walk.tasks[step.node].origin != .kernel {
+            // flush_tlb_page(): mostly of the task's own mm.
+            send = Send(open: true, node: step.node, pages: 1, weight: 1)
         }
-        sends[cpu] = Send(open: paired, node: step.node, pages: step.pages)
+        sends[cpu] = send
     }
 
     /// A CPU that answers one flush, and one only, had its mm loaded.
-    private mutating func answered(_ step: Step) {
-        guard case .of(let other) = loaded[step.cpu], step.pages > 0 || step.pages == -1 else { return }
-        var sender: Int32 = -1
-        for cpu in sends.indices where cpu != step.cpu && sends[cpu].open && sends[cpu].pages == step.pages {
-            if sender >= 0 { return }
-            sender = sends[cpu].node
+    private mutating func answered(_ step: Step, pages: Int64?) {
+        guard case .of(let other) = loaded[step.cpu] else { return }
+        var sender: Send?
+        for cpu in sends.indices where cpu != step.cpu && sends[cpu].open && (pages == nil || sends[cpu].pages == pages) {
+            if sender != nil { return }
+            sender = sends[cpu]
         }
-        guard sender >= 0, sender != other, !settled(sender, other) else { return }
-        relations[Self.key(sender, other), default: Relation()].strong += 1
+        guard let sender, sender.node != other, !settled(sender.node, other) else { return }
+        relations[Self.key(sender.node, other), default: Relation()].strong += sender.weight
     }
 }
 

@@ -18,6 +18,8 @@ struct TaskClasses {
     private(set) var contradictions = 0
     private var parent: [Int32]
     private var kinds: [Kind]
+    /// Nodes that an exec ended.
+    private var execs: Set<Int32> = []
 
     private enum Kind: UInt8 { case user, kernel, open }
 
@@ -29,6 +31,7 @@ struct TaskClasses {
         kinds = [Kind](repeating: .open, count: count)
         basis = [Basis](repeating: .unknown, count: count)
         mm = [MM](repeating: .unknown, count: count)
+        for task in tasks.nodes where task.origin == .afterLoad && task.isExec == true { execs.insert(task.parent) }
         decideKinds(tasks, pass)
         joinByLifeCycle(tasks)
         joinByRelations(pass)
@@ -96,7 +99,7 @@ struct TaskClasses {
         for (key, relation) in pass.relations {
             let (a, b) = (Int32(key >> 32), Int32(truncatingIfNeeded: key))
             guard kinds[Int(a)] == .user, kinds[Int(b)] == .user else { continue }
-            let same = relation.strong * 4 + relation.silent
+            let same = relation.strong + relation.silent
             if same > 0 { candidates.append(Candidate(a: a, b: b, same: same, different: relation.different, strong: relation.strong > 0)) }
         }
         candidates.sort { ($0.strong ? 1 : 0, $0.same, $1.a, $1.b) > ($1.strong ? 1 : 0, $1.same, $0.a, $0.b) }
@@ -126,7 +129,7 @@ struct TaskClasses {
             let classes = silent[node]!
             if classes.count > 1 {
                 decide(Int(node), .kernel, .hardware)
-            } else if let only = classes.first, only.value > 1 {
+            } else if let only = classes.first, only.value > 1 || ends(node, tasks) {
                 decide(Int(node), .user, .hardware)
                 join(node, only.key)
             }
@@ -136,6 +139,11 @@ struct TaskClasses {
             decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
             if kinds[node] == .user { join(Int32(node), task.parent) }
         }
+    }
+
+    /// The task execs or dies as this node, and is no kernel thread by name: it came in silently since it shares an mm.
+    private func ends(_ node: Int32, _ tasks: TaskNodes) -> Bool {
+        !tasks[node].hasKernelName && (tasks[node].isDead || execs.contains(node))
     }
 
     private mutating func name(_ tasks: TaskNodes) {

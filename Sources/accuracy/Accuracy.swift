@@ -36,6 +36,7 @@ struct Accuracy {
                 } else if Accuracy.map(guess.mm, map) == real.mm {
                     rightSwitches += 1
                 } else {
+                    if debugTime { print("WRONG", cpu, index, pid, real.mm.index, guess.mm.index, Accuracy.map(guess.mm, map).index) }
                     wrong[UInt64(UInt32(bitPattern: real.mm.index)) << 32 | UInt64(UInt32(bitPattern: guess.mm.index)), default: 0] += 1
                 }
                 if pid > 0 {
