@@ -153,7 +153,12 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             distance += 1
             if next.inHardIRQ != head.inHardIRQ { continue }
             switch next.kind {
-            case .leave, .flushCommon, .swMM: continue
+            case .leave, .flushCommon: continue
+            // leave_mm() calls switch_mm() without a previous mm; any other call is a switch of its own.
+            case .swMM:
+                let probe = source.peekDetails(distance - 1).probe
+                if probe.task == 0 && probe.prevMM == 0 { continue }
+                return false
             case .tlbFlush: return next.reason == 0
             default: return false
             }
@@ -457,6 +462,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             initPointer = probe.nextMM
             return
         }
+        if probe.task == 0 { finishSwitch(cpu, nil, moment) }
         let pid = state[cpu].switching ? state[cpu].nextPID : record.pid
         if probe.task == 0 {
             state[cpu].releasing = -1
