@@ -29,6 +29,7 @@ struct EvidencePass {
     private var loaded: [LoadedNode]
     private var lazy: [Bool]
     private var sends: [Send]
+    private var vforks: VforkWatch
     private let usesLifeCycle: Bool
 
     /// A flush under way of the mm that ``node`` has.
@@ -48,6 +49,7 @@ struct EvidencePass {
         lazy = [Bool](repeating: false, count: cpus)
         sends = [Send](repeating: Send(), count: cpus)
         usesLifeCycle = lifeCycle
+        vforks = VforkWatch(killable: rules.killableState)
     }
 
     mutating func consume(_ source: Lookahead) {
@@ -57,8 +59,11 @@ struct EvidencePass {
         if step.broken { loaded[cpu] = step.wasOffline ? .initMM : .unknown }
         if !record.inHardIRQ, step.kind != .sent, step.kind != .flushed || !walk.rules.sendsFirst { sends[cpu] = Send() }
         switch step.kind {
-        case .switched: switched(step)
+        case .switched:
+            switched(step)
+            if !usesLifeCycle { watchVfork(step, prevState: record.word1) }
         case .reloaded:
+            if !usesLifeCycle { confirmVfork(step.node) }
             loaded[cpu] = .of(step.next)
             // What follows is the end of the mm that the task had.
             sends[cpu] = Send(node: step.node, pages: -1, paired: true)
@@ -104,6 +109,19 @@ struct EvidencePass {
                 if other != next, !settled(next, other) { relations[Self.key(next, other), default: Relation()].silent += 1 }
             }
         }
+    }
+
+    private mutating func watchVfork(_ step: Step, prevState: UInt64) {
+        let tasks = walk.tasks
+        if tasks[step.node].isDead { vforks.forget(step.node) }
+        vforks.switchedOut(step.node, comm: tasks[step.node].comm, prevState: prevState)
+        vforks.switchedIn(step.next, comm: tasks[step.next].comm, isNew: tasks[step.next].switches == 1 && tasks[step.next].origin == .existing)
+    }
+
+    private mutating func confirmVfork(_ child: Int32) {
+        guard let parent = vforks.end(child) else { return }
+        walk.tasks[child].userEvidence += 1
+        relations[Self.key(child, parent), default: Relation()].strong += 2
     }
 
     private mutating func flushed(_ step: Step) {

@@ -21,11 +21,13 @@ public struct KernelRules: Sendable {
     public var flushesPageSilently = false
     /// Bits of sched_switch's prev_state that mean that the task is dead: TASK_DEAD up to v4.13, EXIT_DEAD and EXIT_ZOMBIE since.
     public var deadStates: UInt64 = 0x30
+    /// Bits of sched_switch's prev_state of a task in TASK_KILLABLE: with TASK_WAKEKILL up to v4.13, without since.
+    public var killableState: UInt64 = 0x02
 
     public init(release: String?) {
         let version = KernelVersion(release: release)
         guard let version else { return }
-        if version < KernelVersion(4, 14) { deadStates = 0x70 }
+        if version < KernelVersion(4, 14) { (deadStates, killableState) = (0x70, 0x82) }
         flushesPageSilently = version < KernelVersion(4, 13)
         mayLeaveAtOnce = version >= KernelVersion(4, 14) && version < KernelVersion(4, 20)
         reloadsStale = version >= KernelVersion(4, 20)
