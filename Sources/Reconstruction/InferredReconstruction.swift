@@ -36,7 +36,6 @@ struct InferredReconstruction<Sink: StimulusSink> {
         var sentMM = MM.none
         var sentPages: Int64 = 0
         var isDown = false
-        var unknownSince: UInt64 = 0
     }
 
     private enum Remote { case none, flush, batch }
@@ -49,9 +48,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
         self.classes = classes
         evidence = EvidenceSummary(kind: lifeCycle ? .lifeCycle : .flushes)
         walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
-        observed = ObservedCPUs(cpus: cpus)
+        observed = ObservedCPUs(cpus: cpus, start: start)
         answers = MaskTable(cpus: cpus, rows: cpus)
-        state = [PerCPU](repeating: PerCPU(unknownSince: start), count: cpus)
+        state = [PerCPU](repeating: PerCPU(), count: cpus)
     }
 
     mutating func consume(_ source: Lookahead) {
@@ -78,7 +77,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     }
 
     mutating func finish(at end: UInt64) {
-        for cpu in 0..<cpus where observed.loaded[cpu] == .unknown { evidence.unknownTime += end &- state[cpu].unknownSince }
+        observed.finish(at: end)
+        evidence.unknownTime = observed.unknownTime
         evidence.brokenChains = walk.brokenChains
         evidence.gaps = walk.gaps
         evidence.lostEvents = walk.lostEvents
@@ -88,11 +88,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     /// Notes what the recorded kernel has loaded.
     private mutating func load(_ cpu: Int, _ mm: MM, _ time: UInt64) {
-        let before = observed.loaded[cpu]
-        if before == .unknown, mm != .unknown { evidence.unknownTime += time &- state[cpu].unknownSince }
-        if before != .unknown, mm == .unknown { state[cpu].unknownSince = time }
-        observed.load(cpu, mm)
-        if before != mm { sink.loaded(mm, cpu: cpu, at: time) }
+        if observed.load(cpu, mm, at: time) { sink.loaded(mm, cpu: cpu, at: time) }
     }
 
     // MARK: tasks
@@ -106,7 +102,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let cpu = step.cpu
         if step.wasOffline, state[cpu].isDown { return }
         if state[cpu].sending { complete(cpu, moment) }
-        state[cpu] = PerCPU(unknownSince: state[cpu].unknownSince)
+        state[cpu] = PerCPU()
         apply(.forget(cpu: cpu), moment)
         load(cpu, .unknown, moment.time)
         if step.node >= 0, step.kind != .switched { state[cpu].mm = mm(of: step.node) }
@@ -124,7 +120,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
             walk.tasks[step.next].isDying = true
             next = .none
         }
-        count(step, next)
+        var moment = moment
+        moment.nextPID = source.head.nextPID
+        moment.nextComm = step.next == 0 ? .empty : walk.tasks[step.next].comm
+        moment.basis = basis(of: step.next, next)
+        count(moment.basis)
         apply(.contextSwitch(cpu: cpu, mm: next), moment)
         state[cpu].mm = next
         state[cpu].leftMM = .none
@@ -141,12 +141,14 @@ struct InferredReconstruction<Sink: StimulusSink> {
     /// No later record shows the task with an mm: it has run exit_mm(), though its sched_process_exit is still to come.
     private func isDying(_ node: Int32) -> Bool { walk.tasks[node].switches > classes.switchesWithMM[Int(node)] }
 
-    private mutating func count(_ step: Step, _ next: MM) {
-        if next == .unknown {
-            evidence.unknown += 1
-            return
-        }
-        switch walk.tasks[step.next].isDead || walk.tasks[step.next].isDying ? .lifeCycle : classes.basis[Int(step.next)] {
+    private func basis(of node: Int32, _ mm: MM) -> Basis {
+        if mm == .unknown { return .unknown }
+        return walk.tasks[node].isDead || walk.tasks[node].isDying ? .lifeCycle : classes.basis[Int(node)]
+    }
+
+    private mutating func count(_ basis: Basis) {
+        switch basis {
+        case .exact: evidence.exact += 1
         case .lifeCycle: evidence.lifeCycle += 1
         case .hardware: evidence.hardware += 1
         case .convention: evidence.convention += 1

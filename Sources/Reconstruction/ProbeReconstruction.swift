@@ -54,12 +54,14 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     private enum Remote { case none, flush, batch }
 
-    /// - Parameter longSize: bytes of the recorded kernel's long.
-    public init(sink: Sink, cpus: Int, longSize: Int) {
+    /// - Parameters:
+    ///   - longSize: bytes of the recorded kernel's long.
+    ///   - start: the time of the first record, ns.
+    public init(sink: Sink, cpus: Int, longSize: Int, start: UInt64) {
         self.sink = sink
         self.cpus = cpus
         self.longSize = longSize
-        observed = ObservedCPUs(cpus: cpus)
+        observed = ObservedCPUs(cpus: cpus, start: start)
         machine = Machine(cpus: cpus)
         state = [PerCPU](repeating: PerCPU(), count: cpus)
         self.sink.clearLate()
@@ -85,6 +87,12 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         case .other, .newTask, .fork, .exec: break
         default: probe(cpu, record, source, moment)
         }
+    }
+
+    /// The trace ends.
+    public mutating func finish(at end: UInt64) {
+        observed.finish(at: end)
+        evidence.unknownTime = observed.unknownTime
     }
 
     private mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {
@@ -167,8 +175,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     private mutating func load(_ cpu: Int, _ mm: MM, _ time: UInt64) {
-        if observed.loaded[cpu] != mm { sink.loaded(mm, cpu: cpu, at: time) }
-        observed.load(cpu, mm)
+        if observed.load(cpu, mm, at: time) { sink.loaded(mm, cpu: cpu, at: time) }
     }
 
     // MARK: mm pointers
@@ -218,6 +225,10 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     private mutating func switched(_ cpu: Int, _ mm: MM, _ moment: Moment) {
         if mm == .unknown { evidence.unknown += 1 } else { evidence.exact += 1 }
+        var moment = moment
+        moment.nextPID = state[cpu].nextPID
+        moment.nextComm = names[moment.nextPID] ?? .empty
+        moment.basis = mm == .unknown ? .unknown : .exact
         apply(.contextSwitch(cpu: cpu, mm: mm), moment)
         if mm != .none { load(cpu, mm, moment.time) }
     }

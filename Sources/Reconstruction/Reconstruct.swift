@@ -69,9 +69,15 @@ public struct Reconstruction<Sink: StimulusSink> {
         if level == .all, file.hasProbes {
             let sources = Reconstruction.sources(file, probes: true)
             var merge = TimeMerge(sources)
-            var probes = ProbeReconstruction(sink: sink, cpus: cpus, longSize: file.longSize)
-            while try merge.next() { probes.consume(merge.head) }
-            self.init(sink: probes.sink, mms: probes.mms, evidence: probes.evidence, names: probes.names, sources: sources)
+            var probes: ProbeReconstruction<Sink>?
+            while try merge.next() {
+                if probes == nil { probes = ProbeReconstruction(sink: sink, cpus: cpus, longSize: file.longSize, start: merge.head.headTime) }
+                probes?.consume(merge.head)
+            }
+            probes?.finish(at: sources.map(\.lastTime).max() ?? 0)
+            self.init(
+                sink: probes?.sink ?? sink, mms: probes?.mms ?? MMTable(), evidence: probes?.evidence ?? EvidenceSummary(kind: .probes),
+                names: probes?.names ?? [:], sources: sources)
             return
         }
         let rules = KernelRules(release: kernel ?? file.kernelRelease)

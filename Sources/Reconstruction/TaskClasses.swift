@@ -1,11 +1,6 @@
 import LazyTLB
 import TraceData
 
-/// What the answer for a node rests on, the strongest first.
-enum Basis: UInt8 {
-    case lifeCycle, hardware, convention, unknown
-}
-
 /// Which nodes have an mm, and which share one: the conclusion from all evidence.
 struct TaskClasses {
     /// A class's mm, `none` for a task without one, `unknown`.
