@@ -77,7 +77,7 @@ struct EvidencePass {
         case .answered: answered(step, pages: step.pages)
         case .broken:
             sends[cpu].open = false
-        case .nothing, .batch, .lifeCycle: break
+        case .nothing, .switchLoaded, .batch, .lifeCycle: break
         }
     }
 

@@ -14,6 +14,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     private let cpus: Int
     private var observed: ObservedCPUs
     private var state: [PerCPU]
+    /// By mm: the CPU that was the last to switch away from it.
+    private var lastLeaver: [Int32]
     /// Row by sender: the CPUs that have answered its flush under way.
     private var answers: MaskTable
     /// All CPUs' records that are to come, by source, and the source of each CPU (-1 if it has none).
@@ -36,6 +38,13 @@ struct InferredReconstruction<Sink: StimulusSink> {
         var sentMM = MM.none
         var sentPages: Int64 = 0
         var isDown = false
+        /// A switch whose TASK_SWITCH record is still to come.
+        var pending: Moment?
+        /// The mm that ``pending`` leaves.
+        var leaves = MM.none
+        /// The mm that the CPU's last switch left, until its next record, and when it was left.
+        var lingering = MM.none
+        var leftAt: UInt64 = 0
     }
 
     private enum Remote { case none, flush, batch }
@@ -48,9 +57,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
         self.classes = classes
         evidence = EvidenceSummary(kind: lifeCycle ? .lifeCycle : .flushes)
         walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
+        lastLeaver = [Int32](repeating: -1, count: classes.mms.count)
         observed = ObservedCPUs(cpus: cpus, start: start)
         answers = MaskTable(cpus: cpus, rows: cpus)
         state = [PerCPU](repeating: PerCPU(), count: cpus)
+        self.sink.clearLate()
     }
 
     mutating func consume(_ source: Lookahead) {
@@ -70,6 +81,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         case .sent: sent(step, source, moment)
         case .answered: answered(step, moment)
         case .lifeCycle: lifeCycle(step, record, moment)
+        case .switchLoaded: finishSwitch(cpu, record.time)
         case .nothing, .broken: break
         }
         if record.kind == .tlbFlush { sink.recorded(record) }
@@ -84,7 +96,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
         evidence.lostEvents = walk.lostEvents
     }
 
-    private mutating func apply(_ stimulus: Stimulus, _ moment: Moment) { sink.apply(stimulus, at: moment) }
+    private mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {
+        // The CPU's next stimulus has settled its last switch.
+        state[stimulus.cpu].lingering = .none
+        sink.apply(stimulus, at: moment)
+    }
 
     /// Notes what the recorded kernel has loaded.
     private mutating func load(_ cpu: Int, _ mm: MM, _ time: UInt64) {
@@ -125,10 +141,12 @@ struct InferredReconstruction<Sink: StimulusSink> {
         moment.nextComm = step.next == 0 ? .empty : walk.tasks[step.next].comm
         moment.basis = basis(of: step.next, next)
         count(moment.basis)
-        apply(.contextSwitch(cpu: cpu, mm: next), moment)
         state[cpu].mm = next
         state[cpu].leftMM = .none
         state[cpu].remote = .none
+        state[cpu].pending = moment
+        state[cpu].leaves = step.loads && observed.loaded[cpu] != next ? observed.loaded[cpu] : .none
+        if !step.loads { finishSwitch(cpu, moment.time) }
         if step.loads {
             if next == .none { load(cpu, rules.mayLeaveAtOnce ? .initMM : .unknown, moment.time) } else { load(cpu, next, moment.time) }
         } else if next.isUser, observed.loaded[cpu] != next {
@@ -140,6 +158,49 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     /// No later record shows the task with an mm: it has run exit_mm(), though its sched_process_exit is still to come.
     private func isDying(_ node: Int32) -> Bool { walk.tasks[node].switches > classes.switchesWithMM[Int(node)] }
+
+    /// switch_mm() is done: with its TASK_SWITCH record, if there is one.
+    private mutating func finishSwitch(_ cpu: Int, _ time: UInt64) {
+        guard var moment = state[cpu].pending else { return }
+        state[cpu].pending = nil
+        moment.time = time
+        let left = state[cpu].leaves
+        apply(.contextSwitch(cpu: cpu, mm: state[cpu].mm), moment)
+        if left.isUser { linger(cpu, left, moment) }
+    }
+
+    // MARK: masks between records
+
+    /// A CPU leaves the mask of the mm that it switched away from a moment behind its TASK_SWITCH record. Only the last to leave an mm
+    /// may be in between; of the others it is known.
+    private mutating func linger(_ cpu: Int, _ mm: MM, _ moment: Moment) {
+        settle(mm, moment)
+        state[cpu].lingering = mm
+        state[cpu].leftAt = moment.time
+        lastLeaver[Int(mm.index)] = Int32(cpu)
+    }
+
+    private mutating func settle(_ mm: MM, _ moment: Moment) {
+        guard mm.isUser else { return }
+        let cpu = Int(lastLeaver[Int(mm.index)])
+        guard cpu >= 0, state[cpu].lingering == mm else { return }
+        apply(.settled(cpu: cpu), Moment(time: moment.time, cpu: cpu, pid: moment.pid, cause: moment.cause))
+    }
+
+    /// `sender` flushes `mm`. If it sends IPIs, another CPU is in the mask: one that has the mm loaded, or is about to, or has just left.
+    private mutating func settle(_ mm: MM, sender: Int, sends: Bool, _ moment: Moment) {
+        guard mm.isUser else { return }
+        let isExplained = !sends || (0..<cpus).contains { $0 != sender && state[$0].pending == nil && observed.loaded[$0] == mm }
+        if isExplained { return settle(mm, moment) }
+        for cpu in 0..<cpus where cpu != sender && state[cpu].pending != nil && state[cpu].mm == mm {
+            return finishSwitch(cpu, moment.time)
+        }
+        let last = Int(lastLeaver[Int(mm.index)])
+        if last >= 0, moment.time &- state[last].leftAt > Self.lingeringLimit { settle(mm, moment) }
+    }
+
+    /// A CPU that has left an mm longer ago than this, ns, is out of its mask, whatever else remains unexplained.
+    private static var lingeringLimit: UInt64 { 200_000 }
 
     private func basis(of node: Int32, _ mm: MM) -> Basis {
         if mm == .unknown { return .unknown }
@@ -212,6 +273,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let pages = send?.pages ?? Stimulus.flushAll
         apply(.flushRange(cpu: cpu, mm: mm, pages: pages), moment)
         load(cpu, .initMM, moment.time)
+        if send == nil { settle(mm, sender: cpu, sends: false, moment) }
         if send == nil { return apply(.flushOthers(cpu: cpu, mm: mm, pages: pages), moment) }
         state[cpu].remote = .flush
         state[cpu].remoteMM = mm
@@ -266,6 +328,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
             state[cpu].remote = .flush
             state[cpu].remoteMM = mm
         } else {
+            settle(mm, sender: cpu, sends: false, moment)
             apply(.flushOthers(cpu: cpu, mm: mm, pages: step.pages), moment)
         }
     }
@@ -281,9 +344,15 @@ struct InferredReconstruction<Sink: StimulusSink> {
         mask.insert(cpu, 0)
         let send = nextSend(source)
         if let send, send.pages == Stimulus.flushAll { addAnswers(to: &mask, cpu, source, from: send) }
-        sink.setBatch(observed.batch(mask: mask), cpu: cpu)
+        beginBatch(cpu, mask, moment)
         apply(.batchLocal(cpu: cpu), moment)
         if send?.pages == Stimulus.flushAll { state[cpu].remote = .batch } else { apply(.batchOthers(cpu: cpu), moment) }
+    }
+
+    private mutating func beginBatch(_ cpu: Int, _ mask: MaskTable, _ moment: Moment) {
+        let batch = observed.batch(mask: mask)
+        for mm in batch.mms { settle(mm, moment) }
+        sink.setBatch(batch, cpu: cpu)
     }
 
     private mutating func sent(_ step: Step, _ source: Lookahead, _ moment: Moment) {
@@ -303,6 +372,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
             state[cpu].sentMM = .none
             apply(.batchOthers(cpu: cpu), moment)
         } else {
+            settle(state[cpu].sentMM, sender: cpu, sends: true, moment)
             apply(.flushOthers(cpu: cpu, mm: state[cpu].sentMM, pages: pages), moment)
         }
     }
@@ -324,7 +394,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
                 state[cpu].sentMM = state[cpu].leftMM
             } else if mask.count(0) > 0 {
                 state[cpu].isBatch = true
-                sink.setBatch(observed.batch(mask: mask), cpu: cpu)
+                beginBatch(cpu, mask, moment)
                 apply(.batchLocal(cpu: cpu), moment)
             }
         } else if rules.flushesPageSilently, step.pages == 1, own.isUser, answers.isEmpty || answers.contains(own) {
@@ -369,7 +439,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
             var mask = MaskTable(cpus: cpus, rows: 1)
             mask.insert(cpu, 0)
             addAnswers(to: &mask, cpu, source, from: source.head)
-            sink.setBatch(observed.batch(mask: mask), cpu: cpu)
+            beginBatch(cpu, mask, moment)
             apply(.batchLocal(cpu: cpu), moment)
             state[cpu].isBatch = true
             state[cpu].localDone = true

@@ -7,6 +7,8 @@ struct Step {
         case nothing
         /// A sched_switch; ``Step/loads`` tells whether it changed CR3.
         case switched
+        /// The TASK_SWITCH record of the CPU's last sched_switch.
+        case switchLoaded
         /// A CR3 load in task context outside of a switch: an exec or the end of an mm. ``Step/node`` is what the task is after it.
         case reloaded
         /// A CR3 load that leaves init_mm loaded: of the idle task, of a kernel thread, of a dying task.
@@ -153,8 +155,8 @@ struct TraceWalk {
         let cpu = step.cpu
         step.pages = record.pages
         if cpus[cpu].awaitsLoad, record.reason == 0, !record.inHardIRQ {
-            // Told with the switch already.
             cpus[cpu].awaitsLoad = false
+            step.kind = .switchLoaded
             return
         }
         follow(record, source, &step)
