@@ -13,10 +13,12 @@ enum Failures {
             try body()
         } catch let error as TraceError {
             throw fail(error.description)
-        } catch OutputError.brokenPipe {
+        } catch WriteError.brokenPipe {
             throw ExitCode(0)
-        } catch let error as OutputError {
+        } catch let error as WriteError {
             throw fail("cannot write: \(error.text)")
+        } catch let error as OutputError {
+            throw fail(error.description)
         }
     }
 
