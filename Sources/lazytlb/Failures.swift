@@ -13,6 +13,8 @@ enum Failures {
             try body()
         } catch let error as TraceError {
             throw fail(error.description)
+        } catch let error as UnknownKernel {
+            throw fail("--kernel: \(error)")
         } catch WriteError.brokenPipe {
             throw ExitCode(0)
         } catch let error as WriteError {
@@ -29,8 +31,11 @@ enum Failures {
     }
 
     /// Writes a message to stderr.
-    static func say(_ message: String) {
-        let line = Array("lazytlb: \(message)\n".utf8)
+    static func say(_ message: String) { show("lazytlb: \(message)") }
+
+    /// Writes a line to stderr.
+    static func show(_ text: String) {
+        let line = Array("\(text)\n".utf8)
         line.withUnsafeBytes { bytes in
             let writer = ByteWriter(descriptor: STDERR_FILENO)
             writer.bytes(bytes)
