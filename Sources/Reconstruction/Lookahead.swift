@@ -52,6 +52,8 @@ public final class Lookahead: TimedSource {
     private var record = Record.none
     /// Records read so far, of all kinds; gaps do not count.
     public private(set) var records = 0
+    /// sched_switch records read so far.
+    public private(set) var switches = 0
     public private(set) var firstTime: UInt64?
     public private(set) var lastTime: UInt64 = 0
     /// All ones of the recorded kernel's long: a flush of everything.
@@ -100,6 +102,7 @@ public final class Lookahead: TimedSource {
             if firstTime == nil { firstTime = record.time }
             lastTime = record.time
             if record.kind != .lost { records += 1 }
+if record.kind == .schedSwitch { switches += 1 }
             if record.kind == .other || !wantsProbes && record.kind.isProbe { continue }
             hold()
         }

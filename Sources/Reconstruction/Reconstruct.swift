@@ -59,6 +59,8 @@ public struct Reconstruction<Sink: StimulusSink> {
     public let names: [Int32: Comm]
     /// All records read, and the times of the first and the last, ns.
     public let records: Int
+    /// sched_switch records read.
+    public let switches: Int
     public let start: UInt64
     public let end: UInt64
 
@@ -108,6 +110,7 @@ public struct Reconstruction<Sink: StimulusSink> {
         self.evidence = evidence
         self.names = names
         records = sources.reduce(0) { $0 + $1.records }
+        switches = sources.reduce(0) { $0 + $1.switches }
         start = sources.compactMap(\.firstTime).min() ?? 0
         end = sources.map(\.lastTime).max() ?? 0
     }

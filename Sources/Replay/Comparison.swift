@@ -38,16 +38,17 @@ public struct Comparison: Sendable {
         if old.effects.sent || new.effects.sent { compareTargets(stimulus, moment, cpu, old, new, stride) }
         compareFlush(stimulus, moment, cpu, old, new)
         if old.effects.redundantLoad {
-            add(Divergence(kind: .redundantCR3Load, moment: moment, mm: old.scheme.loadedMM(cpu), scheme: self.old, since: partedSince[cpu]))
+            let mm = old.scheme.loadedMM(cpu)
+            add(Divergence(kind: .redundantCR3Load, cpu: cpu, moment: moment, mm: mm, scheme: self.old, since: partedSince[cpu]))
         }
-        if !old.effects.warnings.isEmpty { warn(old.effects.warnings, moment, old.scheme.bookedMM(cpu), self.old) }
-        if !new.effects.warnings.isEmpty { warn(new.effects.warnings, moment, new.scheme.loadedMM(cpu), self.new) }
+        if !old.effects.warnings.isEmpty { warn(old.effects.warnings, cpu, moment, old.scheme.bookedMM(cpu), self.old) }
+        if !new.effects.warnings.isEmpty { warn(new.effects.warnings, cpu, moment, new.scheme.loadedMM(cpu), self.new) }
         trackIntervals(moment, cpu, old.scheme, new.scheme)
     }
 
-    private mutating func warn(_ warnings: Warnings, _ moment: Moment, _ mm: MM, _ scheme: String) {
+    private mutating func warn(_ warnings: Warnings, _ cpu: Int, _ moment: Moment, _ mm: MM, _ scheme: String) {
         for (warning, name) in Warnings.all where warnings.contains(warning) {
-            add(Divergence(kind: .warning, moment: moment, mm: mm, scheme: scheme, detail: name))
+            add(Divergence(kind: .warning, cpu: cpu, moment: moment, mm: mm, scheme: scheme, detail: name))
         }
     }
 
@@ -67,12 +68,12 @@ public struct Comparison: Sendable {
         if !extra.isEmpty {
             extraIPITargets += extra.count
             let since = partedSince[extra[0]]
-            add(Divergence(kind: .extraIPI, moment: moment, mm: mm, targets: extra, scheme: self.old, since: since))
+            add(Divergence(kind: .extraIPI, cpu: cpu, moment: moment, mm: mm, targets: extra, scheme: self.old, since: since))
         }
         if !missing.isEmpty {
             missingIPITargets += missing.count
             let since = partedSince[missing[0]]
-            add(Divergence(kind: .missingIPI, moment: moment, mm: mm, targets: missing, scheme: self.new, since: since))
+            add(Divergence(kind: .missingIPI, cpu: cpu, moment: moment, mm: mm, targets: missing, scheme: self.new, since: since))
         }
     }
 
@@ -81,17 +82,21 @@ public struct Comparison: Sendable {
     ) {
         if case .deliver(_, let sender) = stimulus {
             if old.effects.staleLeave {
-                add(Divergence(kind: .noopIPI, moment: moment, mm: old.scheme.bookedMM(cpu), targets: [sender], scheme: self.old, since: staleSince[cpu]))
+                add(
+                    Divergence(
+                        kind: .noopIPI, cpu: cpu, moment: moment, mm: old.scheme.bookedMM(cpu), sender: sender, scheme: self.old,
+                        since: staleSince[cpu]))
             }
             // An IPI that only one of them sent is an extra or a missing one already.
             if old.effects.delivery == .notTarget || new.effects.delivery == .notTarget { return }
         } else if old.effects.staleLeave, stimulus.isLocalFlush {
-            add(Divergence(kind: .noopLocalFlush, moment: moment, mm: old.scheme.bookedMM(cpu), scheme: self.old, since: staleSince[cpu]))
+            let mm = old.scheme.bookedMM(cpu)
+            add(Divergence(kind: .noopLocalFlush, cpu: cpu, moment: moment, mm: mm, scheme: self.old, since: staleSince[cpu]))
         }
         if old.effects.flushed != new.effects.flushed {
             let scheme = old.effects.flushed ? self.old : self.new
             let mm = old.effects.flushed ? old.scheme.loadedMM(cpu) : new.scheme.loadedMM(cpu)
-            add(Divergence(kind: .extraFlush, moment: moment, mm: mm, scheme: scheme, since: partedSince[cpu]))
+            add(Divergence(kind: .extraFlush, cpu: cpu, moment: moment, mm: mm, scheme: scheme, since: partedSince[cpu]))
         }
     }
 
@@ -101,7 +106,7 @@ public struct Comparison: Sendable {
         if booked.isUser && loaded == .initMM {
             if staleSince[cpu] == nil { staleSince[cpu] = moment }
         } else if let start = staleSince[cpu] {
-            endStale(start, at: moment.time)
+            endStale(start, cpu, at: moment.time)
             staleSince[cpu] = nil
         }
         if loaded == new.loadedMM(cpu) {
@@ -114,15 +119,17 @@ public struct Comparison: Sendable {
 
     private var staleMM: [Int: MM] = [:]
 
-    private mutating func endStale(_ start: Moment, at time: UInt64) {
-        staleNs += time &- start.time
-        add(Divergence(kind: .staleActiveMM, moment: start, end: time, mm: staleMM[start.cpu] ?? .unknown, scheme: old))
+    private mutating func endStale(_ start: Moment, _ cpu: Int, at time: UInt64) {
+        // A record of another CPU may end it, and clocks of CPUs may differ.
+        let time = max(time, start.time)
+        staleNs += time - start.time
+        add(Divergence(kind: .staleActiveMM, cpu: cpu, moment: start, end: time, mm: staleMM[cpu] ?? .unknown, scheme: old))
     }
 
     /// The end of the trace ends every interval.
     mutating func finish(at time: UInt64) {
         for cpu in staleSince.indices {
-            if let start = staleSince[cpu] { endStale(start, at: time) }
+            if let start = staleSince[cpu] { endStale(start, cpu, at: time) }
             staleSince[cpu] = nil
         }
     }
