@@ -285,7 +285,26 @@ struct InferredReconstruction<Sink: StimulusSink> {
             apply(.idleLeave(cpu: cpu), moment)
             return load(cpu, .initMM, moment.time)
         }
+        if rules.batchLeavesLazy, let send = nextSend(source), send.pages == Stimulus.flushAll {
+            return reclaimed(cpu, send, source, moment)
+        }
         ownFlush(cpu, observed.loaded[cpu], source, moment)
+    }
+
+    /// A kernel thread that reclaims has left the mm it borrows with the local half of a batched flush: only an exit flushes all of one mm.
+    ///
+    /// `v4.12` would have stayed with the batch, and left with the thread's next flush of a page of that mm, which leaves no record
+    /// here. That it goes on reclaiming is taken for granted: the old scheme leaves too. Else each batch would count as a CPU that stays
+    /// in the mask until it switches, which the recordings with probe events do not bear out.
+    private mutating func reclaimed(_ cpu: Int, _ send: Held, _ source: Lookahead, _ moment: Moment) {
+        evidence.flushes += 1
+        apply(.flushRange(cpu: cpu, mm: observed.loaded[cpu], pages: Stimulus.flushAll), moment)
+        load(cpu, .initMM, moment.time)
+        var mask = MaskTable(cpus: cpus, rows: 1)
+        addAnswers(to: &mask, cpu, source, from: send)
+        beginBatch(cpu, mask, moment)
+        apply(.batchLocal(cpu: cpu), moment)
+        state[cpu].remote = .batch
     }
 
     private mutating func leftInIRQ(_ step: Step, _ moment: Moment) {
@@ -401,7 +420,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
             state[cpu].sentMM = own
             apply(.flushPage(cpu: cpu, mm: own), moment)
         } else if let only {
+            // Its local half left no record: the mm is not loaded here. A scheme whose bookkeeping still names it may act on it.
             state[cpu].sentMM = only
+            apply(step.pages == 1 ? .flushPage(cpu: cpu, mm: only) : .flushRange(cpu: cpu, mm: only, pages: step.pages), moment)
         }
         if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
     }
