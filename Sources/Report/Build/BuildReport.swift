@@ -72,22 +72,28 @@ struct ReportBuilder {
             masksMatched = lane.masksMatched
         }
 
-        /// Share of the records that are predicted, and nothing besides: matched / max(records, predicted).
-        func share(of recorded: FlushTally) -> Double {
-            Double(predicted.matched(recorded)) / Double(max(recorded.total, predicted.total, 1))
-        }
+        /// What it predicts right of the recorded kernel's tlb_flush records and of the masks that probes read.
+        func right(_ recorded: FlushTally) -> Int { predicted.matched(recorded) + masksMatched }
+
+        /// What it should have predicted, or did wrongly.
+        func asked(_ recorded: FlushTally, _ masks: Int) -> Int { max(recorded.total, predicted.total) + masks }
     }
 
     var lanes: [LaneSummary] { [LaneSummary(replay.v412), LaneSummary(replay.v413Parent), LaneSummary(replay.v413)] }
 
     // MARK: The recorded kernel
 
-    /// The recorded kernel's own scheme: of those that it may run the one that predicts its records best, the first of equals.
+    /// The recorded kernel's own scheme: of those that it may run the one that predicts the greatest share of its records and masks,
+    /// the first of equals.
     func ownScheme() -> LaneSummary? {
+        let recorded = replay.recorded
         var best: LaneSummary?
         for id in context.kernel.candidates {
             guard let lane = lanes.first(where: { $0.id == id }) else { continue }
-            if let found = best, found.share(of: replay.recorded) >= lane.share(of: replay.recorded) { continue }
+            if let found = best {
+                let (mine, others) = (lane.asked(recorded, replay.masks), found.asked(recorded, replay.masks))
+                if found.right(recorded) * mine >= lane.right(recorded) * others { continue }
+            }
             best = lane
         }
         return best
@@ -96,11 +102,12 @@ struct ReportBuilder {
     /// Which scheme was taken for the recorded kernel's, if its release leaves that open and it makes a difference.
     func kernelNote(_ own: String?) -> String? {
         guard let own, context.kernel.candidates.count > 1 else { return nil }
-        let matches = lanes.filter { context.kernel.candidates.contains($0.id) }.map { (id: $0.id, matched: $0.predicted.matched(replay.recorded)) }
-        guard Set(matches.map(\.matched)).count > 1 else { return nil }
-        let counts = matches.map { "\($0.id) \(grouped($0.matched))" }.joined(separator: ", ")
+        let found = context.kernel.candidates.compactMap { id in lanes.first { $0.id == id } }
+        guard Set(found.map { $0.right(replay.recorded) }).count > 1 else { return nil }
+        let misses = found.map { "\($0.id) \(grouped($0.asked(replay.recorded, replay.masks) - $0.right(replay.recorded)))"
+        }
         return "Kernels that call themselves \(context.kernel.release ?? "so") may run \(context.kernel.candidates.joined(separator: " or ")). "
-            + "\(own) is taken, which predicts the tlb_flush records best (\(counts) of \(grouped(replay.recorded.total))); --kernel overrides it."
+            + "\(own) is taken, which misses least of what was recorded (\(misses.joined(separator: ", "))); --kernel overrides it."
     }
 
     func recorded(_ scheme: String?) -> ReportDocument.Recorded {
@@ -161,7 +168,7 @@ struct ReportBuilder {
         if found.brokenChains > 0 {
             evidence.notes.append(
                 "\(count(found.brokenChains, "sched_switch record")) did not continue where the CPU's last one ended: "
-                    + "a filter left records out, and what ran in between is unknown.")
+                    + "a filter left records out, the CPU was offline, or a thread other than the leader called exec and got its pid.")
         }
         return evidence
     }
@@ -178,7 +185,14 @@ struct ReportBuilder {
         return context.savedNames[pid]
     }
 
-    func name(_ mm: MM) -> String? { mm.isKnown ? history.mms.name(mm) : nil }
+    /// An mm's name; nil if it is not known, or if there is none.
+    func name(_ mm: MM) -> String? {
+        guard mm.isKnown else { return nil }
+        let name = history.mms.name(mm)
+        // An mm that was there before its task was first named.
+        guard mm.isUser, let owner = history.mms[mm], owner.name.isEmpty, let task = self.name(owner.pid) else { return name }
+        return task + name.dropFirst()
+    }
 }
 
 extension FlushReason {
