@@ -28,7 +28,6 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
-        .executableTarget(name: "dev", dependencies: ["TraceData","LazyTLB","Reconstruction","Replay"]),
         .executableTarget(name: "accuracy", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
         .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB"]),
