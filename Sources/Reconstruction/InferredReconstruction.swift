@@ -40,6 +40,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
         var isDown = false
         /// A switch whose TASK_SWITCH record is still to come.
         var pending: Moment?
+        /// ``pending`` loads CR3.
+        var loads = false
         /// The mm that ``pending`` leaves.
         var leaves = MM.none
         /// The mm that the CPU's last switch left, until its next record, and when it was left.
@@ -61,6 +63,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         observed = ObservedCPUs(cpus: cpus, start: start)
         answers = MaskTable(cpus: cpus, rows: cpus)
         state = [PerCPU](repeating: PerCPU(), count: cpus)
+        self.sink.willReplay(classes.mms)
         self.sink.clearLate()
     }
 
@@ -145,13 +148,14 @@ struct InferredReconstruction<Sink: StimulusSink> {
         state[cpu].leftMM = .none
         state[cpu].remote = .none
         state[cpu].pending = moment
+        state[cpu].loads = step.loads
         state[cpu].leaves = step.loads && observed.loaded[cpu] != next ? observed.loaded[cpu] : .none
-        if !step.loads { finishSwitch(cpu, moment.time) }
-        if step.loads {
-            if next == .none { load(cpu, rules.mayLeaveAtOnce ? .initMM : .unknown, moment.time) } else { load(cpu, next, moment.time) }
-        } else if next.isUser, observed.loaded[cpu] != next {
-            if observed.loaded[cpu] != .unknown { contradictions += 1 }
-            load(cpu, next, moment.time)
+        if !step.loads {
+            finishSwitch(cpu, moment.time)
+            if next.isUser, observed.loaded[cpu] != next {
+                if observed.loaded[cpu] != .unknown { contradictions += 1 }
+                load(cpu, next, moment.time)
+            }
         }
         if step.next > 0, walk.tasks[step.next].comm.isStopper { goOffline(cpu, source, moment) }
     }
@@ -167,6 +171,10 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let left = state[cpu].leaves
         apply(.contextSwitch(cpu: cpu, mm: state[cpu].mm), moment)
         if left.isUser { linger(cpu, left, moment) }
+        guard state[cpu].loads else { return }
+        state[cpu].loads = false
+        let next = state[cpu].mm
+        load(cpu, next != .none ? next : rules.mayLeaveAtOnce ? .initMM : .unknown, time)
     }
 
     // MARK: masks between records
