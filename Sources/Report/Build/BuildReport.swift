@@ -71,43 +71,41 @@ struct ReportBuilder {
             predicted = lane.predicted
             masksMatched = lane.masksMatched
         }
-
-        /// What it predicts right of the recorded kernel's tlb_flush records and of the masks that probes read.
-        func right(_ recorded: FlushTally) -> Int { predicted.matched(recorded) + masksMatched }
-
-        /// What it should have predicted, or did wrongly.
-        func asked(_ recorded: FlushTally, _ masks: Int) -> Int { max(recorded.total, predicted.total) + masks }
     }
 
     var lanes: [LaneSummary] { [LaneSummary(replay.v412), LaneSummary(replay.v413Parent), LaneSummary(replay.v413)] }
 
     // MARK: The recorded kernel
 
-    /// The recorded kernel's own scheme: of those that it may run the one that predicts the greatest share of its records and masks,
-    /// the first of equals.
+    /// The recorded kernel's own scheme: of those that it may run the one that misses least of its records and masks, the first of equals.
+    ///
+    /// A history that was inferred misses some by itself: there only one that misses half as much is preferred to the first.
     func ownScheme() -> LaneSummary? {
-        let recorded = replay.recorded
         var best: LaneSummary?
         for id in context.kernel.candidates {
             guard let lane = lanes.first(where: { $0.id == id }) else { continue }
             if let found = best {
-                let (mine, others) = (lane.asked(recorded, replay.masks), found.asked(recorded, replay.masks))
-                if found.right(recorded) * mine >= lane.right(recorded) * others { continue }
+                let (mine, others) = (missed(lane), missed(found))
+                guard replay.masks > 0 ? mine < others : 2 * mine < others && others - mine > 20 else { continue }
             }
             best = lane
         }
         return best
     }
 
+    /// Records and masks that the scheme did not predict, or predicted wrongly.
+    private func missed(_ lane: LaneSummary) -> Int {
+        max(replay.recorded.total, lane.predicted.total) - lane.predicted.matched(replay.recorded) + replay.masks - lane.masksMatched
+    }
+
     /// Which scheme was taken for the recorded kernel's, if its release leaves that open and it makes a difference.
     func kernelNote(_ own: String?) -> String? {
         guard let own, context.kernel.candidates.count > 1 else { return nil }
         let found = context.kernel.candidates.compactMap { id in lanes.first { $0.id == id } }
-        guard Set(found.map { $0.right(replay.recorded) }).count > 1 else { return nil }
-        let misses = found.map { "\($0.id) \(grouped($0.asked(replay.recorded, replay.masks) - $0.right(replay.recorded)))"
-        }
+        guard Set(found.map(missed)).count > 1 else { return nil }
+        let misses = found.map { "\($0.id) \(grouped(missed($0)))" }
         return "Kernels that call themselves \(context.kernel.release ?? "so") may run \(context.kernel.candidates.joined(separator: " or ")). "
-            + "\(own) is taken, which misses least of what was recorded (\(misses.joined(separator: ", "))); --kernel overrides it."
+            + "\(own) is taken. Mispredicted: \(misses.joined(separator: ", ")). --kernel overrides it."
     }
 
     func recorded(_ scheme: String?) -> ReportDocument.Recorded {
