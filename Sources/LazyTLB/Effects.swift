@@ -3,6 +3,11 @@ public struct FlushRecord: Hashable, Sendable {
     public var reason: FlushReason
     /// 4 KiB pages, ``Stimulus/flushAll`` for everything.
     public var pages: Int64
+
+    public init(reason: FlushReason, pages: Int64) {
+        self.reason = reason
+        self.pages = pages
+    }
 }
 
 /// enum tlb_flush_reason (include/linux/mm_types.h, v4.12; 5 since v6.14).
