@@ -38,10 +38,25 @@ public struct Effects: Sendable {
     /// leave_mm() ran for an mm that the bookkeeping still names, but which CR3 no longer points to: nothing was to be done.
     public var staleLeave = false
     public var warnings = Warnings()
+    /// ``Scheme/loadedMM(_:)`` and ``Scheme/bookedMM(_:)`` of the stimulus's CPU after it. Kept here so that a caller that wants them each
+    /// time does not pass whole schemes around.
+    public internal(set) var loaded = MM.unknown
+    public internal(set) var booked = MM.unknown
 
     public init() {}
 
-    @inlinable public mutating func reset() { self = Effects() }
+    /// Forgets everything but the records' contents, which ``recordCount`` hides.
+    public mutating func reset() {
+        recordCount = 0
+        cr3Load = false
+        redundantLoad = false
+        left = false
+        flushed = false
+        sent = false
+        delivery = .notTarget
+        staleLeave = false
+        warnings = []
+    }
 
     @usableFromInline mutating func emit(_ reason: FlushReason, _ pages: Int64) {
         let record = FlushRecord(reason: reason, pages: pages)

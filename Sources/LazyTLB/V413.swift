@@ -32,6 +32,12 @@ public struct V413: Scheme {
 
     public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
         if machine.clearsLate { settle(stimulus.cpu) }
+        transition(stimulus, machine, &effects)
+        effects.loaded = loaded[stimulus.cpu]
+        effects.booked = effects.loaded
+    }
+
+    private mutating func transition(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
         switch stimulus {
         case .contextSwitch(let cpu, let mm):
             counters.contextSwitches += 1

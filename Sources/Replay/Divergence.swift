@@ -20,9 +20,24 @@ public struct Divergence: Sendable {
         case extraFlush = "extra-flush"
         /// A WARN or BUG of either scheme would fire.
         case warning
+
+        /// Its place in ``allCases``.
+        var index: Int {
+            switch self {
+            case .staleActiveMM: 0
+            case .noopIPI: 1
+            case .noopLocalFlush: 2
+            case .redundantCR3Load: 3
+            case .extraIPI: 4
+            case .missingIPI: 5
+            case .extraFlush: 6
+            case .warning: 7
+            }
+        }
     }
 
     public var kind: Kind
+    /// When and on which CPU; -1 for the pid of an IPI's receiver that no record of its own shows.
     public var moment: Moment
     /// The end of an interval, ns.
     public var end: UInt64?
