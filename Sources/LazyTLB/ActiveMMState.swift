@@ -1,0 +1,233 @@
+/// The old bookkeeping, common to `v4.12` and `v4.13-parent`: cpu_tlbstate.active_mm and state.
+///
+/// arch/x86/mm/tlb.c and arch/x86/include/asm/{mmu_context,tlbflush}.h at v4.12. CR3 is kept here, which the kernel does not do:
+/// after leave_mm() tlb.active_mm still names the borrowed mm although CR3 points to init_mm.
+struct ActiveMMState: Sendable {
+    var state: [TLBState]
+    /// cpu_tlbstate.active_mm
+    var active: [MM]
+    /// The mm that CR3 points to.
+    var cr3: [MM]
+    var masks: MaskTable
+    var shootdowns: Shootdowns
+    /// Row per CPU: the mask of the batched flush that it has under way.
+    var batchMasks: MaskTable
+    /// The mm whose mask the CPU is still in after it switched away (``Machine/clearsLate``).
+    var lingering: [MM]
+    var clearsLate = false
+    var counters = Counters()
+
+    init(cpus: Int) {
+        state = [TLBState](repeating: .reset, count: cpus)
+        active = [MM](repeating: .unknown, count: cpus)
+        cr3 = active
+        masks = MaskTable(cpus: cpus)
+        shootdowns = Shootdowns(cpus: cpus)
+        batchMasks = MaskTable(cpus: cpus, rows: cpus)
+        lingering = [MM](repeating: .none, count: cpus)
+    }
+
+    /// Leaves the mask of the mm that was switched away from.
+    mutating func settle(_ cpu: Int) {
+        let mm = lingering[cpu]
+        guard mm != .none else { return }
+        lingering[cpu] = .none
+        masks.remove(cpu, Int(mm.index))
+    }
+
+    mutating func leaveMask(_ cpu: Int, _ mm: MM) {
+        if clearsLate { lingering[cpu] = mm } else { masks.remove(cpu, Int(mm.index)) }
+    }
+
+    func inMask(_ cpu: Int, _ mm: MM) -> Bool { mm.isKnown && masks.contains(cpu, Int(mm.index)) }
+
+    mutating func warn(_ warning: Warnings, _ effects: inout Effects) {
+        effects.warnings.insert(warning)
+        counters.warnings[warning.rawValue.trailingZeroBitCount] += 1
+    }
+
+    mutating func loadCR3(_ cpu: Int, _ mm: MM, _ effects: inout Effects) {
+        effects.cr3Load = true
+        if cr3[cpu] == mm { effects.redundantLoad = true }
+        cr3[cpu] = mm
+        counters.cr3Loads += 1
+        effects.emit(.taskSwitch, Stimulus.flushAll)
+    }
+
+    /// leave_mm(), arch/x86/mm/tlb.c. The state and tlb.active_mm stay as they were.
+    mutating func leaveMM(_ cpu: Int, _ effects: inout Effects) {
+        let mm = active[cpu]
+        guard mm != .unknown else { return }
+        if state[cpu] == .ok { return warn(.leaveWhileOK, &effects) }
+        if inMask(cpu, mm) {
+            masks.remove(cpu, Int(mm.index))
+            loadCR3(cpu, .initMM, &effects)
+            effects.left = true
+            counters.leaveMM += 1
+        } else if mm.isUser {
+            effects.staleLeave = true
+        }
+    }
+
+    /// switch_mm_irqs_off(prev, next), arch/x86/mm/tlb.c. `prev` is the outgoing task's active_mm.
+    mutating func switchMM(_ cpu: Int, from prev: MM, to next: MM, _ effects: inout Effects) {
+        guard prev != .unknown, next.isKnown else { return switchUnknown(cpu, to: next) }
+        state[cpu] = .ok
+        if prev != next {
+            active[cpu] = next
+            masks.insert(cpu, Int(next.index))
+            loadCR3(cpu, next, &effects)
+            if prev.isKnown { leaveMask(cpu, prev) }
+        } else {
+            if active[cpu] != next { warn(.activeMMMismatch, &effects) }
+            if !inMask(cpu, next) {
+                masks.insert(cpu, Int(next.index))
+                loadCR3(cpu, next, &effects)
+            }
+        }
+    }
+
+    /// A switch from or to an mm that is not known: whether CR3 was loaded is not known either.
+    mutating func switchUnknown(_ cpu: Int, to next: MM) {
+        forget(cpu)
+        counters.unknownSwitches += 1
+        state[cpu] = .ok
+        active[cpu] = next
+        cr3[cpu] = next
+        if next.isKnown { masks.insert(cpu, Int(next.index)) }
+    }
+
+    mutating func forget(_ cpu: Int) {
+        if active[cpu].isKnown { masks.remove(cpu, Int(active[cpu].index)) }
+        active[cpu] = .unknown
+        cr3[cpu] = .unknown
+    }
+
+    mutating func observe(_ cpu: Int, _ mm: MM, lazy: Bool, mask: Bool) {
+        guard active[cpu] == .unknown else { return }
+        active[cpu] = mm
+        state[cpu] = lazy ? .lazy : .ok
+        cr3[cpu] = mask ? mm : .initMM
+        if mask, mm.isUser { masks.insert(cpu, Int(mm.index)) }
+    }
+
+    mutating func enterLazyTLB(_ cpu: Int) {
+        if state[cpu] == .ok { state[cpu] = .lazy }
+    }
+
+    mutating func contextSwitch(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
+        counters.contextSwitches += 1
+        if next == .none { return enterLazyTLB(cpu) }
+        switchMM(cpu, from: machine.activeMM[cpu], to: next, &effects)
+    }
+
+    /// idle_task_exit(), kernel/sched/core.c, then reset_lazy_tlbstate().
+    mutating func cpuDown(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
+        let borrowed = machine.activeMM[cpu]
+        if borrowed == .unknown { forget(cpu) }
+        if borrowed.isUser { switchMM(cpu, from: borrowed, to: .initMM, &effects) }
+        reset(cpu)
+    }
+
+    /// The CPU comes up with init_mm; enter_lazy_tlb() finds state 0 and leaves it.
+    mutating func reset(_ cpu: Int) {
+        settle(cpu)
+        if active[cpu].isUser { masks.remove(cpu, Int(active[cpu].index)) }
+        state[cpu] = .reset
+        active[cpu] = .initMM
+        cr3[cpu] = .initMM
+    }
+
+    /// flush_tlb_others(): one SEND_IPI record, then an IPI to each online CPU of the row but the sender.
+    mutating func flushOthers(
+        _ cpu: Int, _ mm: MM, _ pages: Int64, row: Int, in rows: MaskTable, _ machine: Machine, _ effects: inout Effects
+    ) {
+        guard rows.hasOther(than: cpu, row) else { return }
+        counters.vmstat.remoteFlush += 1
+        counters.ipiSends += 1
+        effects.emit(.remoteSendIPI, pages)
+        effects.sent = true
+        counters.ipiTargets += shootdowns.open(cpu, mm, pages, row: row, in: rows, online: machine.online)
+    }
+
+    mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
+        guard mm.isKnown else {
+            counters.unknownFlushes += 1
+            return
+        }
+        flushOthers(cpu, mm, pages, row: Int(mm.index), in: masks, machine, &effects)
+    }
+
+    /// flush_tlb_func() on a CPU that was interrupted, arch/x86/mm/tlb.c.
+    mutating func deliver(_ cpu: Int, from sender: Int, _ effects: inout Effects) {
+        guard shootdowns.take(cpu, from: sender) else { return }
+        let mm = shootdowns.mm[sender]
+        if shootdowns.xen[sender] { return dropOtherMMRef(cpu, mm, &effects) }
+        if mm != .none && mm != active[cpu] || active[cpu] == .unknown {
+            effects.delivery = .ignored
+            counters.ipiIgnored += 1
+            return
+        }
+        counters.vmstat.remoteFlushReceived += 1
+        if state[cpu] == .ok {
+            effects.flushed = true
+            effects.delivery = .flushed
+            counters.ipiFlushed += 1
+            effects.emit(.remoteShootdown, shootdowns.pages[sender])
+        } else {
+            leaveMM(cpu, &effects)
+            effects.delivery = effects.left ? .left : .ignored
+            if effects.left { counters.ipiLeft += 1 } else { counters.ipiIgnored += 1 }
+        }
+    }
+
+    /// do_flush_tlb_all(), arch/x86/mm/tlb.c.
+    mutating func doFlushAll(_ cpu: Int, _ effects: inout Effects) {
+        counters.vmstat.remoteFlushReceived += 1
+        effects.flushed = true
+        if state[cpu] == .lazy { leaveMM(cpu, &effects) }
+    }
+
+    mutating func prepareBatch(_ cpu: Int, _ machine: Machine) {
+        let batch = machine.batch[cpu]
+        for index in 0..<masks.stride {
+            var word = batch.others.word(0, index)
+            for mm in batch.mms where mm.isKnown { word |= masks.word(Int(mm.index), index) }
+            batchMasks.setWord(cpu, index, word)
+        }
+    }
+
+    mutating func countLocal(_ pages: Int64, _ effects: inout Effects) {
+        effects.flushed = true
+        counters.localFlushes += 1
+        if pages == Stimulus.flushAll { counters.vmstat.localFlushAll += 1 } else { counters.vmstat.localFlushOne += Int(pages) }
+    }
+
+    /// xen_exit_mmap(), arch/x86/xen/mmu.c: this CPU's part, then IPIs to the CPUs in the mask or with a stale CR3.
+    mutating func xenExitMmap(_ cpu: Int, _ mm: MM, _ machine: Machine, _ effects: inout Effects) {
+        if machine.activeMM[cpu] == mm {
+            if machine.mm[cpu] == mm { cr3[cpu] = .initMM } else { leaveMM(cpu, &effects) }
+        }
+        for other in 0..<cr3.count where other != cpu && (inMask(other, mm) || cr3[other] == mm) { batchMasks.insert(other, cpu) }
+        if batchMasks.hasOther(than: cpu, cpu) {
+            effects.sent = true
+            _ = shootdowns.open(cpu, mm, Stimulus.flushAll, row: cpu, in: batchMasks, online: machine.online, xen: true)
+        }
+        for index in 0..<batchMasks.stride { batchMasks.setWord(cpu, index, 0) }
+    }
+
+    /// drop_other_mm_ref(), arch/x86/xen/mmu.c.
+    mutating func dropOtherMMRef(_ cpu: Int, _ mm: MM, _ effects: inout Effects) {
+        if active[cpu] == mm && state[cpu] != .ok { leaveMM(cpu, &effects) }
+        if cr3[cpu] == mm { cr3[cpu] = .initMM }
+        effects.delivery = effects.left ? .left : .ignored
+    }
+
+    func brokenInvariant(_ cpu: Int) -> String? {
+        guard active[cpu] != .unknown else { return nil }
+        if state[cpu] == .ok && cr3[cpu] == active[cpu] && !inMask(cpu, active[cpu]) { return "state OK, but the CPU is not in mm_cpumask(active_mm)" }
+        if inMask(cpu, active[cpu]) && active[cpu].isUser && cr3[cpu] != active[cpu] { return "in mm_cpumask(active_mm), but CR3 is another" }
+        if state[cpu] == .lazy && !inMask(cpu, active[cpu]) && cr3[cpu] != .initMM { return "lazy and left, but CR3 is not init_mm" }
+        return nil
+    }
+}

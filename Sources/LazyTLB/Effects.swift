@@ -1,0 +1,129 @@
+/// A tlb:tlb_flush record that a scheme would have written.
+public struct FlushRecord: Hashable, Sendable {
+    public var reason: FlushReason
+    /// 4 KiB pages, ``Stimulus/flushAll`` for everything.
+    public var pages: Int64
+}
+
+/// enum tlb_flush_reason (include/linux/mm_types.h, v4.12; 5 since v6.14).
+public enum FlushReason: UInt8, Sendable, CaseIterable {
+    case taskSwitch, remoteShootdown, localShootdown, localMMShootdown, remoteSendIPI, remoteWrongCPU
+}
+
+/// What one scheme did with one stimulus. Reused from stimulus to stimulus: ``reset()``.
+public struct Effects: Sendable {
+    /// The records it would have written on the stimulus's CPU, in order; at most three.
+    public private(set) var record0 = FlushRecord(reason: .taskSwitch, pages: 0)
+    public private(set) var record1 = FlushRecord(reason: .taskSwitch, pages: 0)
+    public private(set) var record2 = FlushRecord(reason: .taskSwitch, pages: 0)
+    public private(set) var recordCount = 0
+
+    /// CR3 was written (with something else, or again with the same).
+    public var cr3Load = false
+    /// CR3 was written with what it held already.
+    public var redundantLoad = false
+    /// leave_mm() ran with effect: CR3 is init_mm now.
+    public var left = false
+    /// Something was invalidated in this CPU's TLB other than by a CR3 load.
+    public var flushed = false
+    /// flush_tlb_others() ran; the CPUs it interrupts are in ``Scheme/targetWord(_:_:)``.
+    public var sent = false
+    /// What an IPI found, for ``Stimulus/deliver(cpu:from:)``.
+    public var delivery = Delivery.notTarget
+    /// leave_mm() ran for an mm that the bookkeeping still names, but which CR3 no longer points to: nothing was to be done.
+    public var staleLeave = false
+    public var warnings = Warnings()
+
+    public init() {}
+
+    @inlinable public mutating func reset() { self = Effects() }
+
+    @usableFromInline mutating func emit(_ reason: FlushReason, _ pages: Int64) {
+        let record = FlushRecord(reason: reason, pages: pages)
+        switch recordCount {
+        case 0: record0 = record
+        case 1: record1 = record
+        default: record2 = record
+        }
+        recordCount += 1
+    }
+
+    @inlinable public func forEachRecord(_ body: (FlushRecord) -> Void) {
+        if recordCount > 0 { body(record0) }
+        if recordCount > 1 { body(record1) }
+        if recordCount > 2 { body(record2) }
+    }
+}
+
+/// What became of one IPI target.
+public enum Delivery: UInt8, Sendable {
+    /// This scheme had not interrupted the CPU.
+    case notTarget
+    /// It flushed.
+    case flushed
+    /// It was lazy and ran leave_mm() with effect.
+    case left
+    /// Nothing had to be done.
+    case ignored
+}
+
+/// The WARN and BUG conditions of the schemes.
+public struct Warnings: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// leave_mm(): BUG(), cpu_tlbstate.state is TLBSTATE_OK.
+    public static let leaveWhileOK = Warnings(rawValue: 1)
+    /// switch_mm(), prev = next (old): BUG_ON(cpu_tlbstate.active_mm != next).
+    public static let activeMMMismatch = Warnings(rawValue: 2)
+    /// switch_mm(), loaded_mm = next (v4.13): WARN, this CPU is not in mm_cpumask(next).
+    public static let loadedNotInMask = Warnings(rawValue: 4)
+    /// switch_mm() to another mm (v4.13): WARN, this CPU is already in mm_cpumask(next).
+    public static let nextAlreadyInMask = Warnings(rawValue: 8)
+    /// switch_mm() to another mm (v4.13): WARN, this CPU is not in mm_cpumask(loaded_mm).
+    public static let previousNotInMask = Warnings(rawValue: 16)
+    /// reset_lazy_tlbstate() (v4.13): WARN, CR3 is not swapper_pg_dir.
+    public static let downWithUserCR3 = Warnings(rawValue: 32)
+
+    public static let all: [(Warnings, String)] = [
+        (.leaveWhileOK, "leave-mm-while-ok"), (.activeMMMismatch, "active-mm-mismatch"),
+        (.loadedNotInMask, "loaded-not-in-mask"), (.nextAlreadyInMask, "next-already-in-mask"),
+        (.previousNotInMask, "previous-not-in-mask"), (.downWithUserCR3, "down-with-user-cr3"),
+    ]
+}
+
+/// What a scheme has done so far. Counts, never times.
+public struct Counters: Equatable, Sendable {
+    public var contextSwitches = 0
+    /// Writes of CR3 by switch_mm() and leave_mm(); each emits a TASK_SWITCH record.
+    public var cr3Loads = 0
+    /// leave_mm() with effect.
+    public var leaveMM = 0
+    /// flush_tlb_others() calls.
+    public var ipiSends = 0
+    /// CPUs interrupted, summed over the sends: each is one of flushed, left or ignored in the end.
+    public var ipiTargets = 0
+    public var ipiFlushed = 0
+    public var ipiLeft = 0
+    public var ipiIgnored = 0
+    /// Flushes of this CPU's TLB on its own behalf (no CR3 load, no IPI).
+    public var localFlushes = 0
+    /// Switches of which it is not known whether they loaded CR3, because what was loaded before is unknown.
+    public var unknownSwitches = 0
+    /// Flushes whose mm is unknown: nothing was done for them.
+    public var unknownFlushes = 0
+    public var vmstat = VMStat()
+    /// By bit of ``Warnings``.
+    public var warnings: [Int] = [Int](repeating: 0, count: Warnings.all.count)
+
+    public init() {}
+}
+
+/// The counters of /proc/vmstat under CONFIG_DEBUG_TLBFLUSH.
+public struct VMStat: Equatable, Sendable {
+    public var remoteFlush = 0
+    public var remoteFlushReceived = 0
+    public var localFlushAll = 0
+    public var localFlushOne = 0
+    public init() {}
+}

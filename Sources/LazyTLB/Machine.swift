@@ -1,0 +1,71 @@
+/// What all schemes share: the current task's mm and active_mm on each CPU, and which CPUs are online. Driven by the trace alone.
+///
+/// `task->active_mm` needs no table of tasks: for a task with an mm it is that mm, and a task without one has borrowed its predecessor's
+/// since it was switched in (context_switch(), kernel/sched/core.c).
+public struct Machine: Sendable {
+    public let cpus: Int
+    /// current->mm
+    public internal(set) var mm: [MM]
+    /// current->active_mm
+    public internal(set) var activeMM: [MM]
+    /// Row 0: the CPUs that are online.
+    public internal(set) var online: MaskTable
+    /// The batched flush that each CPU has under way.
+    public var batch: [Batch]
+
+    /// switch_mm() enters the next mm's mask before it loads CR3 and leaves the previous one's behind that. If set, the second happens
+    /// with the CPU's next stimulus or ``Stimulus/settled(cpu:)``, for recordings that are fine enough to tell; if not, at once.
+    public var clearsLate = false
+
+    public init(cpus: Int) {
+        self.cpus = cpus
+        mm = [MM](repeating: .unknown, count: cpus)
+        activeMM = mm
+        online = MaskTable(cpus: cpus, rows: 1)
+        for cpu in 0..<cpus { online.insert(cpu, 0) }
+        batch = [Batch](repeating: Batch(cpus: cpus), count: cpus)
+    }
+
+    /// Takes the stimulus over. Schemes see the machine as it was before.
+    @inlinable public mutating func apply(_ stimulus: Stimulus) {
+        switch stimulus {
+        case .contextSwitch(let cpu, let mm), .exec(let cpu, let mm), .useMM(let cpu, let mm): set(cpu, mm)
+        case .exitMM(let cpu), .unuseMM(let cpu): set(cpu, .none)
+        case .offline(let cpu): setOffline(cpu)
+        case .cpuDown(let cpu): setDown(cpu)
+        case .cpuUp(let cpu): setUp(cpu)
+        case .forget(let cpu): forget(cpu)
+        case .observe(let cpu, let mm, let lazy, _): observe(cpu, mm, lazy)
+        default: break
+        }
+    }
+
+    @usableFromInline mutating func set(_ cpu: Int, _ next: MM) {
+        mm[cpu] = next
+        if next != .none { activeMM[cpu] = next }
+    }
+
+    @usableFromInline mutating func setOffline(_ cpu: Int) { online.remove(cpu, 0) }
+
+    @usableFromInline mutating func setDown(_ cpu: Int) {
+        mm[cpu] = .none
+        activeMM[cpu] = .initMM
+        online.remove(cpu, 0)
+    }
+
+    @usableFromInline mutating func setUp(_ cpu: Int) {
+        mm[cpu] = .none
+        activeMM[cpu] = .initMM
+        online.insert(cpu, 0)
+    }
+
+    @usableFromInline mutating func forget(_ cpu: Int) {
+        mm[cpu] = .unknown
+        activeMM[cpu] = .unknown
+    }
+
+    @usableFromInline mutating func observe(_ cpu: Int, _ loaded: MM, _ lazy: Bool) {
+        if activeMM[cpu] == .unknown { activeMM[cpu] = loaded }
+        if mm[cpu] == .unknown { mm[cpu] = lazy ? .none : loaded }
+    }
+}

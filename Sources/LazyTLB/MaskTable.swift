@@ -1,0 +1,73 @@
+/// mm_cpumask() of every mm: one row of bits per mm, in one flat array.
+///
+/// A row has as many words as the CPUs need (one up to 64 CPUs). Rows come into being, empty, when first written to.
+public struct MaskTable: Sendable {
+    /// Words per row.
+    public let stride: Int
+    @usableFromInline var words: [UInt64]
+
+    public init(cpus: Int, rows: Int = 64) {
+        stride = max(1, (cpus + 63) / 64)
+        words = [UInt64](repeating: 0, count: stride * rows)
+    }
+
+    /// - Complexity: O(1), amortised growth aside.
+    @inlinable public mutating func insert(_ cpu: Int, _ row: Int) {
+        let at = row &* stride &+ (cpu >> 6)
+        if at >= words.count { grow(at) }
+        words[at] |= 1 &<< UInt64(cpu & 63)
+    }
+
+    @inlinable public mutating func remove(_ cpu: Int, _ row: Int) {
+        let at = row &* stride &+ (cpu >> 6)
+        if at < words.count { words[at] &= ~(1 &<< UInt64(cpu & 63)) }
+    }
+
+    @inlinable public func contains(_ cpu: Int, _ row: Int) -> Bool {
+        let at = row &* stride &+ (cpu >> 6)
+        return at < words.count && words[at] & (1 &<< UInt64(cpu & 63)) != 0
+    }
+
+    /// Word `index` of a row; zero beyond what was ever written.
+    @inlinable public func word(_ row: Int, _ index: Int) -> UInt64 {
+        let at = row &* stride &+ index
+        return at < words.count ? words[at] : 0
+    }
+
+    @inlinable public mutating func setWord(_ row: Int, _ index: Int, _ value: UInt64) {
+        let at = row &* stride &+ index
+        if at >= words.count {
+            if value == 0 { return }
+            grow(at)
+        }
+        words[at] = value
+    }
+
+    /// The CPUs of a row, ascending.
+    public func cpus(_ row: Int) -> [Int] {
+        var found: [Int] = []
+        forEach(row) { found.append($0) }
+        return found
+    }
+
+    @inlinable public func forEach(_ row: Int, _ body: (Int) -> Void) {
+        for index in 0..<stride {
+            var bits = word(row, index)
+            while bits != 0 {
+                body(index &* 64 &+ bits.trailingZeroBitCount)
+                bits &= bits &- 1
+            }
+        }
+    }
+
+    public func count(_ row: Int) -> Int {
+        var total = 0
+        for index in 0..<stride { total += word(row, index).nonzeroBitCount }
+        return total
+    }
+
+    @usableFromInline mutating func grow(_ at: Int) {
+        let rows = max(at / stride + 1, words.count / stride * 2)
+        words.append(contentsOf: repeatElement(0, count: rows * stride - words.count))
+    }
+}

@@ -1,0 +1,95 @@
+/// An executable model of one kernel generation's lazy-TLB handling.
+///
+/// A scheme is a value with one function from (state, stimulus) to effects. It knows no traces and no time.
+public protocol Scheme: Sendable {
+    /// The tool's identifier of the scheme, the kernel version that it models.
+    static var id: String { get }
+
+    init(cpus: Int)
+
+    /// Does what the kernel would have done.
+    ///
+    /// - Parameter machine: the state that all schemes share, as it was before the stimulus.
+    /// - Complexity: O(1) in tasks and mms; O(CPUs / 64) for stimuli that send IPIs.
+    mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects)
+
+    var counters: Counters { get }
+    /// The CPUs that `sender`'s latest flush_tlb_others() interrupted: word `index` of the mask.
+    func targetWord(_ sender: Int, _ index: Int) -> UInt64
+    /// Those of them that have not handled its IPI yet.
+    func pendingWord(_ sender: Int, _ index: Int) -> UInt64
+    /// Word `index` of mm_cpumask(mm) of a known mm.
+    func maskWord(_ mm: MM, _ index: Int) -> UInt64
+
+    /// The mm that CR3 points to.
+    func loadedMM(_ cpu: Int) -> MM
+    /// The mm that the scheme's own bookkeeping names: cpu_tlbstate.active_mm, or loaded_mm.
+    func bookedMM(_ cpu: Int) -> MM
+    func state(_ cpu: Int) -> TLBState
+
+    /// The first broken invariant of a CPU, in words; nil if all hold.
+    func brokenInvariant(_ cpu: Int) -> String?
+}
+
+/// cpu_tlbstate.state (arch/x86/include/asm/tlbflush.h, v4.13).
+public enum TLBState: UInt8, Sendable {
+    /// 0: never set since the CPU came up, or reset by reset_lazy_tlbstate().
+    case reset
+    /// TLBSTATE_OK
+    case ok
+    /// TLBSTATE_LAZY
+    case lazy
+}
+
+/// The flush_tlb_others() calls whose IPIs are not all handled yet: at most one per CPU, since a sender waits.
+struct Shootdowns: Sendable {
+    var pending: MaskTable
+    var sent: MaskTable
+    var mm: [MM]
+    var pages: [Int64]
+    var xen: [Bool]
+
+    init(cpus: Int) {
+        pending = MaskTable(cpus: cpus, rows: cpus)
+        sent = pending
+        mm = [MM](repeating: .none, count: cpus)
+        pages = [Int64](repeating: 0, count: cpus)
+        xen = [Bool](repeating: false, count: cpus)
+    }
+
+    /// Opens a flush of `sender` to the CPUs of `row` in `masks` that are online, but itself. Returns how many those are.
+    mutating func open(
+        _ sender: Int, _ mm: MM, _ pages: Int64, row: Int, in masks: MaskTable, online: MaskTable, xen isXen: Bool = false
+    ) -> Int {
+        self.mm[sender] = mm
+        self.pages[sender] = pages
+        xen[sender] = isXen
+        var count = 0
+        for index in 0..<pending.stride {
+            var word = masks.word(row, index) & online.word(0, index)
+            if index == sender >> 6 { word &= ~(1 &<< UInt64(sender & 63)) }
+            pending.setWord(sender, index, word)
+            sent.setWord(sender, index, word)
+            count += word.nonzeroBitCount
+        }
+        return count
+    }
+
+    mutating func take(_ cpu: Int, from sender: Int) -> Bool {
+        guard pending.contains(cpu, sender) else { return false }
+        pending.remove(cpu, sender)
+        return true
+    }
+}
+
+extension MaskTable {
+    /// cpumask_any_but(mask, cpu) < nr_cpu_ids: a CPU other than `cpu` is in the row.
+    func hasOther(than cpu: Int, _ row: Int) -> Bool {
+        for index in 0..<stride {
+            var bits = word(row, index)
+            if index == cpu >> 6 { bits &= ~(1 &<< UInt64(cpu & 63)) }
+            if bits != 0 { return true }
+        }
+        return false
+    }
+}

@@ -1,0 +1,82 @@
+/// `v4.12`: the old active_mm scheme as released (arch/x86/mm/tlb.c, mm/rmap.c at v4.12; the same since about v4.9).
+public struct V412: Scheme {
+    public static let id = "v4.12"
+    var old: ActiveMMState
+
+    public init(cpus: Int) { old = ActiveMMState(cpus: cpus) }
+
+    public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+        if machine.clearsLate { old.begin(stimulus) }
+        switch stimulus {
+        case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, machine, &effects)
+        case .flushPage(let cpu, let mm): flushPage(cpu, mm, machine, &effects)
+        case .batchLocal(let cpu): batchLocal(cpu, machine, &effects)
+        default: old.applyCommon(stimulus, machine, &effects)
+        }
+    }
+
+    /// flush_tlb_mm_range(), the part before flush_tlb_others().
+    private mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
+        guard machine.activeMM[cpu] == mm, mm.isKnown else { return }
+        if machine.mm[cpu] == .none { return old.leaveMM(cpu, &effects) }
+        old.countLocal(pages, &effects)
+        effects.emit(.localMMShootdown, pages)
+    }
+
+    /// flush_tlb_page(): its local invalidation writes no record.
+    private mutating func flushPage(_ cpu: Int, _ mm: MM, _ machine: Machine, _ effects: inout Effects) {
+        guard machine.activeMM[cpu] == mm, mm.isKnown else { return }
+        if machine.mm[cpu] == .none { return old.leaveMM(cpu, &effects) }
+        old.countLocal(1, &effects)
+    }
+
+    /// try_to_unmap_flush(), mm/rmap.c: flushes even when lazy, so that the CPU stays in the mask of the mm that it borrows.
+    private mutating func batchLocal(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
+        old.prepareBatch(cpu, machine)
+        guard old.batchMasks.contains(cpu, cpu) else { return }
+        old.countLocal(Stimulus.flushAll, &effects)
+        effects.emit(.localShootdown, Stimulus.flushAll)
+    }
+}
+
+extension V412 {
+    public var counters: Counters { old.counters }
+    public func targetWord(_ sender: Int, _ index: Int) -> UInt64 { old.shootdowns.sent.word(sender, index) }
+    public func pendingWord(_ sender: Int, _ index: Int) -> UInt64 { old.shootdowns.pending.word(sender, index) }
+    public func maskWord(_ mm: MM, _ index: Int) -> UInt64 { old.masks.word(Int(mm.index), index) }
+    public func loadedMM(_ cpu: Int) -> MM { old.cr3[cpu] }
+    public func bookedMM(_ cpu: Int) -> MM { old.active[cpu] }
+    public func state(_ cpu: Int) -> TLBState { old.state[cpu] }
+    public func brokenInvariant(_ cpu: Int) -> String? { old.brokenInvariant(cpu) }
+}
+
+extension ActiveMMState {
+    /// Takes note that masks are cleared late, and settles what the CPU's previous switch left open.
+    mutating func begin(_ stimulus: Stimulus) {
+        clearsLate = true
+        settle(stimulus.cpu)
+    }
+
+    /// The transitions in which `v4.12` and `v4.13-parent` do not differ.
+    mutating func applyCommon(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
+        switch stimulus {
+        case .contextSwitch(let cpu, let mm): contextSwitch(cpu, mm, machine, &effects)
+        case .exec(let cpu, let mm), .useMM(let cpu, let mm): switchMM(cpu, from: machine.activeMM[cpu], to: mm, &effects)
+        case .exitMM(let cpu), .unuseMM(let cpu): enterLazyTLB(cpu)
+        case .idleLeave(let cpu): leaveMM(cpu, &effects)
+        case .flushOthers(let cpu, let mm, let pages): flushOthers(cpu, mm, pages, machine, &effects)
+        case .batchOthers(let cpu):
+            flushOthers(cpu, .none, Stimulus.flushAll, row: cpu, in: batchMasks, machine, &effects)
+        case .deliver(let cpu, let sender): deliver(cpu, from: sender, &effects)
+        case .flushAll(_, let kernelRange): if !kernelRange { counters.vmstat.remoteFlush += 1 }
+        case .doFlushAll(let cpu): doFlushAll(cpu, &effects)
+        case .xenExitMmap(let cpu, let mm): xenExitMmap(cpu, mm, machine, &effects)
+        case .offline, .settled: break
+        case .cpuDown(let cpu): cpuDown(cpu, machine, &effects)
+        case .cpuUp(let cpu): reset(cpu)
+        case .forget(let cpu): forget(cpu)
+        case .observe(let cpu, let mm, let lazy, let mask): observe(cpu, mm, lazy: lazy, mask: mask)
+        case .flushRange, .flushPage, .batchLocal: preconditionFailure("a transition of the scheme itself")
+        }
+    }
+}

@@ -1,0 +1,230 @@
+/// `v4.13`: the reworked scheme, cpu_tlbstate.loaded_mm (commit 3d28ebceaffa; arch/x86/mm/tlb.c as released in v4.13).
+///
+/// The bookkeeping names what CR3 points to at all times: there is no third state.
+public struct V413: Scheme {
+    public static let id = "v4.13"
+
+    private var states: [TLBState]
+    private var loaded: [MM]
+    private var masks: MaskTable
+    private var shootdowns: Shootdowns
+    /// Row per CPU: the mask of the batched flush that it has under way.
+    private var batchMasks: MaskTable
+    /// The mm whose mask the CPU is still in after it switched away (``Machine/clearsLate``).
+    private var lingering: [MM]
+    public private(set) var counters = Counters()
+
+    public init(cpus: Int) {
+        states = [TLBState](repeating: .reset, count: cpus)
+        loaded = [MM](repeating: .unknown, count: cpus)
+        masks = MaskTable(cpus: cpus)
+        shootdowns = Shootdowns(cpus: cpus)
+        batchMasks = MaskTable(cpus: cpus, rows: cpus)
+        lingering = [MM](repeating: .none, count: cpus)
+    }
+
+    public func loadedMM(_ cpu: Int) -> MM { loaded[cpu] }
+    public func bookedMM(_ cpu: Int) -> MM { loaded[cpu] }
+    public func state(_ cpu: Int) -> TLBState { states[cpu] }
+    public func targetWord(_ sender: Int, _ index: Int) -> UInt64 { shootdowns.sent.word(sender, index) }
+    public func pendingWord(_ sender: Int, _ index: Int) -> UInt64 { shootdowns.pending.word(sender, index) }
+    public func maskWord(_ mm: MM, _ index: Int) -> UInt64 { masks.word(Int(mm.index), index) }
+
+    public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+        if machine.clearsLate { settle(stimulus.cpu) }
+        switch stimulus {
+        case .contextSwitch(let cpu, let mm):
+            counters.contextSwitches += 1
+            if mm == .none { enterLazyTLB(cpu) } else { switchMM(cpu, mm, machine, &effects) }
+        case .exec(let cpu, let mm), .useMM(let cpu, let mm): switchMM(cpu, mm, machine, &effects)
+        case .exitMM(let cpu), .unuseMM(let cpu): enterLazyTLB(cpu)
+        case .idleLeave(let cpu): leaveMM(cpu, machine, &effects)
+        case .flushRange(let cpu, let mm, let pages):
+            if loaded[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, pages, machine, &effects) }
+        case .flushPage(let cpu, let mm):
+            if loaded[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, 1, machine, &effects) }
+        case .flushOthers(let cpu, let mm, let pages):
+            if mm.isKnown { flushOthers(cpu, mm, pages, Int(mm.index), masks, machine, &effects) } else { counters.unknownFlushes += 1 }
+        case .batchLocal(let cpu):
+            prepareBatch(cpu, machine)
+            if batchMasks.contains(cpu, cpu) { flushLocal(cpu, .localShootdown, Stimulus.flushAll, machine, &effects) }
+        case .batchOthers(let cpu): flushOthers(cpu, .none, Stimulus.flushAll, cpu, batchMasks, machine, &effects)
+        case .deliver(let cpu, let sender): deliver(cpu, from: sender, machine, &effects)
+        case .flushAll(_, let kernelRange): if !kernelRange { counters.vmstat.remoteFlush += 1 }
+        case .doFlushAll(let cpu): doFlushAll(cpu, machine, &effects)
+        case .xenExitMmap(let cpu, let mm): xenExitMmap(cpu, mm, machine, &effects)
+        case .offline, .settled: break
+        case .cpuDown(let cpu): cpuDown(cpu, machine, &effects)
+        case .cpuUp(let cpu): reset(cpu)
+        case .forget(let cpu): forget(cpu)
+        case .observe(let cpu, let mm, let lazy, _): observe(cpu, mm, lazy)
+        }
+    }
+
+    private mutating func warn(_ warning: Warnings, _ effects: inout Effects) {
+        effects.warnings.insert(warning)
+        counters.warnings[warning.rawValue.trailingZeroBitCount] += 1
+    }
+
+    private func inMask(_ cpu: Int, _ mm: MM) -> Bool { mm.isKnown && masks.contains(cpu, Int(mm.index)) }
+
+    /// enter_lazy_tlb(), arch/x86/include/asm/mmu_context.h.
+    private mutating func enterLazyTLB(_ cpu: Int) {
+        if states[cpu] == .ok { states[cpu] = .lazy }
+    }
+
+    /// switch_mm_irqs_off(), arch/x86/mm/tlb.c: compares with loaded_mm and ignores `prev`. init_mm's mask is kept as well.
+    private mutating func switchMM(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
+        guard loaded[cpu] != .unknown, next.isKnown else { return switchUnknown(cpu, next) }
+        states[cpu] = .ok
+        let previous = loaded[cpu]
+        if previous == next {
+            if !inMask(cpu, next) {
+                if next != .initMM { warn(.loadedNotInMask, &effects) }
+                masks.insert(cpu, Int(next.index))
+            }
+            return
+        }
+        loaded[cpu] = next
+        if inMask(cpu, next) { warn(.nextAlreadyInMask, &effects) }
+        masks.insert(cpu, Int(next.index))
+        effects.cr3Load = true
+        counters.cr3Loads += 1
+        effects.emit(.taskSwitch, Stimulus.flushAll)
+        if !inMask(cpu, previous) && previous != .initMM { warn(.previousNotInMask, &effects) }
+        if machine.clearsLate { lingering[cpu] = previous } else { masks.remove(cpu, Int(previous.index)) }
+    }
+
+    /// Leaves the mask of the mm that was switched away from.
+    private mutating func settle(_ cpu: Int) {
+        if lingering[cpu] != .none { masks.remove(cpu, Int(lingering[cpu].index)) }
+        lingering[cpu] = .none
+    }
+
+    private mutating func switchUnknown(_ cpu: Int, _ next: MM) {
+        forget(cpu)
+        counters.unknownSwitches += 1
+        states[cpu] = .ok
+        loaded[cpu] = next
+        if next.isKnown { masks.insert(cpu, Int(next.index)) }
+    }
+
+    private mutating func forget(_ cpu: Int) {
+        if loaded[cpu].isKnown { masks.remove(cpu, Int(loaded[cpu].index)) }
+        loaded[cpu] = .unknown
+    }
+
+    private mutating func observe(_ cpu: Int, _ mm: MM, _ lazy: Bool) {
+        guard loaded[cpu] == .unknown else { return }
+        loaded[cpu] = mm
+        states[cpu] = lazy ? .lazy : .ok
+        if mm.isKnown { masks.insert(cpu, Int(mm.index)) }
+    }
+
+    /// leave_mm(), arch/x86/mm/tlb.c: a switch_mm() to init_mm, after which the state is OK.
+    private mutating func leaveMM(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
+        if loaded[cpu] == .initMM || loaded[cpu] == .unknown { return }
+        if states[cpu] == .ok { return warn(.leaveWhileOK, &effects) }
+        switchMM(cpu, .initMM, machine, &effects)
+        settle(cpu)
+        effects.left = true
+        counters.leaveMM += 1
+    }
+
+    /// flush_tlb_func_common() for this CPU itself: a lazy CPU leaves and does nothing else.
+    private mutating func flushLocal(_ cpu: Int, _ reason: FlushReason, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
+        guard loaded[cpu] != .unknown else { return }
+        if states[cpu] != .ok { return leaveMM(cpu, machine, &effects) }
+        effects.flushed = true
+        effects.emit(reason, pages)
+        counters.localFlushes += 1
+        if pages == Stimulus.flushAll { counters.vmstat.localFlushAll += 1 } else { counters.vmstat.localFlushOne += Int(pages) }
+    }
+
+    /// flush_tlb_others(): one SEND_IPI record, then an IPI to each online CPU of the row but the sender.
+    private mutating func flushOthers(
+        _ cpu: Int, _ mm: MM, _ pages: Int64, _ row: Int, _ rows: MaskTable, _ machine: Machine, _ effects: inout Effects
+    ) {
+        guard rows.hasOther(than: cpu, row) else { return }
+        counters.vmstat.remoteFlush += 1
+        counters.ipiSends += 1
+        effects.emit(.remoteSendIPI, pages)
+        effects.sent = true
+        counters.ipiTargets += shootdowns.open(cpu, mm, pages, row: row, in: rows, online: machine.online)
+    }
+
+    /// flush_tlb_func_remote() on a CPU that was interrupted.
+    private mutating func deliver(_ cpu: Int, from sender: Int, _ machine: Machine, _ effects: inout Effects) {
+        guard shootdowns.take(cpu, from: sender) else { return }
+        let mm = shootdowns.mm[sender]
+        if shootdowns.xen[sender] {
+            if loaded[cpu] == mm { leaveMM(cpu, machine, &effects) }
+            effects.delivery = effects.left ? .left : .ignored
+            return
+        }
+        if mm != .none && mm != loaded[cpu] || loaded[cpu] == .unknown {
+            effects.delivery = .ignored
+            counters.ipiIgnored += 1
+            return
+        }
+        counters.vmstat.remoteFlushReceived += 1
+        if states[cpu] == .ok {
+            effects.flushed = true
+            effects.delivery = .flushed
+            counters.ipiFlushed += 1
+            effects.emit(.remoteShootdown, shootdowns.pages[sender])
+        } else {
+            leaveMM(cpu, machine, &effects)
+            effects.delivery = effects.left ? .left : .ignored
+            if effects.left { counters.ipiLeft += 1 } else { counters.ipiIgnored += 1 }
+        }
+    }
+
+    /// do_flush_tlb_all().
+    private mutating func doFlushAll(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
+        counters.vmstat.remoteFlushReceived += 1
+        effects.flushed = true
+        if states[cpu] == .lazy { leaveMM(cpu, machine, &effects) }
+    }
+
+    /// arch_tlbbatch_flush(): the batch's mask is the union of mm_cpumask() of its mms at unmap time.
+    private mutating func prepareBatch(_ cpu: Int, _ machine: Machine) {
+        let batch = machine.batch[cpu]
+        for index in 0..<masks.stride {
+            var word = batch.others.word(0, index)
+            for mm in batch.mms where mm.isKnown { word |= masks.word(Int(mm.index), index) }
+            batchMasks.setWord(cpu, index, word)
+        }
+    }
+
+    /// idle_task_exit(), then reset_lazy_tlbstate(), which WARNs if CR3 is not swapper_pg_dir.
+    private mutating func cpuDown(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
+        let borrowed = machine.activeMM[cpu]
+        if borrowed == .unknown { forget(cpu) }
+        if borrowed.isUser { switchMM(cpu, .initMM, machine, &effects) }
+        if loaded[cpu].isUser { warn(.downWithUserCR3, &effects) }
+        reset(cpu)
+    }
+
+    private mutating func reset(_ cpu: Int) {
+        settle(cpu)
+        if loaded[cpu].isUser { masks.remove(cpu, Int(loaded[cpu].index)) }
+        states[cpu] = .reset
+        loaded[cpu] = .initMM
+    }
+
+    /// xen_exit_mmap(), arch/x86/xen/mmu_pv.c: the same function on this CPU and on all others in the mask.
+    private mutating func xenExitMmap(_ cpu: Int, _ mm: MM, _ machine: Machine, _ effects: inout Effects) {
+        if loaded[cpu] == mm { leaveMM(cpu, machine, &effects) }
+        guard mm.isKnown, masks.hasOther(than: cpu, Int(mm.index)) else { return }
+        effects.sent = true
+        _ = shootdowns.open(cpu, mm, Stimulus.flushAll, row: Int(mm.index), in: masks, online: machine.online, xen: true)
+    }
+
+    /// CR3 is always loaded_mm's, so what remains is that the mask agrees with it.
+    public func brokenInvariant(_ cpu: Int) -> String? {
+        if loaded[cpu].isUser && !inMask(cpu, loaded[cpu]) { return "the CPU is not in mm_cpumask(loaded_mm)" }
+        if states[cpu] == .lazy && loaded[cpu] == .none { return "lazy without a loaded mm" }
+        return nil
+    }
+}

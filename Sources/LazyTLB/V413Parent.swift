@@ -1,0 +1,40 @@
+/// `v4.13-parent`: the old active_mm scheme at ce4a4e565f52, after the flush code was merged and just before the rework.
+public struct V413Parent: Scheme {
+    public static let id = "v4.13-parent"
+    var old: ActiveMMState
+
+    public init(cpus: Int) { old = ActiveMMState(cpus: cpus) }
+
+    public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+        if machine.clearsLate { old.begin(stimulus) }
+        switch stimulus {
+        case .flushRange(let cpu, let mm, let pages):
+            if machine.activeMM[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, pages, &effects) }
+        case .flushPage(let cpu, let mm):
+            if machine.activeMM[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, 1, &effects) }
+        case .batchLocal(let cpu):
+            old.prepareBatch(cpu, machine)
+            if old.batchMasks.contains(cpu, cpu) { flushLocal(cpu, .localShootdown, Stimulus.flushAll, &effects) }
+        default: old.applyCommon(stimulus, machine, &effects)
+        }
+    }
+
+    /// flush_tlb_func_local(): a CPU that is not in state OK leaves and does nothing else.
+    private mutating func flushLocal(_ cpu: Int, _ reason: FlushReason, _ pages: Int64, _ effects: inout Effects) {
+        guard old.active[cpu] != .unknown else { return }
+        if old.state[cpu] != .ok { return old.leaveMM(cpu, &effects) }
+        old.countLocal(pages, &effects)
+        effects.emit(reason, pages)
+    }
+}
+
+extension V413Parent {
+    public var counters: Counters { old.counters }
+    public func targetWord(_ sender: Int, _ index: Int) -> UInt64 { old.shootdowns.sent.word(sender, index) }
+    public func pendingWord(_ sender: Int, _ index: Int) -> UInt64 { old.shootdowns.pending.word(sender, index) }
+    public func maskWord(_ mm: MM, _ index: Int) -> UInt64 { old.masks.word(Int(mm.index), index) }
+    public func loadedMM(_ cpu: Int) -> MM { old.cr3[cpu] }
+    public func bookedMM(_ cpu: Int) -> MM { old.active[cpu] }
+    public func state(_ cpu: Int) -> TLBState { old.state[cpu] }
+    public func brokenInvariant(_ cpu: Int) -> String? { old.brokenInvariant(cpu) }
+}

@@ -1,0 +1,507 @@
+import LazyTLB
+import TraceData
+
+/// Stimuli from probe events: the true mm of every task, the moments of every flush and of every IPI's handler.
+///
+/// The probes and their fields are listed in docs/recording.md. Nothing is inferred but the order of what the probes leave open: the
+/// moment at which an exiting task gives up its mm, and which mms a batched flush is made of.
+public struct ProbeReconstruction<Sink: StimulusSink> {
+    public var sink: Sink
+    public private(set) var mms = MMTable()
+    private let cpus: Int
+    private let longSize: Int
+    private var pointers: [UInt64: MM] = [:]
+    private var initPointer: UInt64?
+    private var observed: ObservedCPUs
+    private var machine: Machine
+    private var state: [PerCPU]
+    public private(set) var names: [Int32: Comm] = [:]
+    public private(set) var evidence = EvidenceSummary(kind: .probes)
+
+    /// What is under way on one CPU.
+    private struct PerCPU {
+        /// A sched_switch whose switch_mm() has not been seen yet.
+        var switching = false
+        /// The task that the last sched_switch let in, -1 before the first.
+        var current: Int32 = -1
+        var prevPID: Int32 = 0
+        var nextPID: Int32 = 0
+        /// The next task's mm pointer as switch_mm()'s argument; nil if only __switch_to tells.
+        var nextMM: UInt64?
+        /// The pid of the current task if it has called mm_release() and not yet shown whether to exec or to exit.
+        var releasing: Int32 = -1
+        /// flush_tlb_others() under way: the request, and who has answered it.
+        var sending = false
+        var sentMM: UInt64 = 0
+        var sentStart: UInt64 = 0
+        var sentEnd: UInt64?
+        var answered: UInt64 = 0
+        /// The remote half of a flush that is still to come (``.none`` if none is), in order of the trace.
+        var remote = Remote.none
+        var remoteMM = MM.none
+        var remotePages: Int64 = 0
+        var down = false
+        /// What the CR3 load that is about to show was caused by.
+        var pending: Stimulus?
+        /// The mm whose mask the CPU is still to leave after a switch.
+        var lingering = MM.none
+        var pendingPID: Int32 = 0
+        var pendingCause = Record.Kind.other
+        /// The remote half belongs to the flush's own record, behind which no send follows.
+        var remoteAtRecord = false
+        var sendFollows = false
+    }
+
+    private enum Remote { case none, flush, batch }
+
+    /// - Parameters:
+    ///   - longSize: bytes of the recorded kernel's long.
+    ///   - start: the time of the first record, ns.
+    public init(sink: Sink, cpus: Int, longSize: Int, start: UInt64) {
+        self.sink = sink
+        self.cpus = cpus
+        self.longSize = longSize
+        observed = ObservedCPUs(cpus: cpus, start: start)
+        machine = Machine(cpus: cpus)
+        state = [PerCPU](repeating: PerCPU(), count: cpus)
+        self.sink.clearLate()
+    }
+
+    /// Takes the record at the head of `source`.
+    public mutating func consume(_ source: Lookahead) {
+        let record = source.head
+        let cpu = Int(record.cpu)
+        let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)
+        if state[cpu].lingering != .none { settled(cpu, moment) }
+        if !record.inHardIRQ { completeIfOver(cpu, record, moment) }
+        switch record.kind {
+        case .lost:
+            evidence.gaps += 1
+            evidence.lostEvents += record.word0
+            forget(cpu, moment)
+        case .schedSwitch: beginSwitch(cpu, record, source.headDetails, moment)
+        case .tlbFlush: flushRecord(cpu, record, moment)
+        case .rename: rename(record, source.headDetails)
+        case .marker: sink.marker(source.headDetails.text, at: moment)
+        case .exit: if source.headDetails.pid == record.pid { exitIfReleased(cpu, moment) }
+        case .other, .newTask, .fork, .exec: break
+        default: probe(cpu, record, source, moment)
+        }
+    }
+
+    /// The trace ends.
+    public mutating func finish(at end: UInt64) {
+        observed.finish(at: end)
+        evidence.unknownTime = observed.unknownTime
+    }
+
+    private mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {
+        sink.apply(stimulus, at: moment)
+        machine.apply(stimulus)
+    }
+
+    /// Applies what `source`'s head causes: at once, or, if it leads to a CR3 load, when that is known to be done.
+    ///
+    /// Between a probe at the entry of a function that writes CR3 and the TASK_SWITCH record behind the write, the CPU enters and leaves
+    /// masks, and neither record tells when. So it is done at the latest with that record, and before if another CPU sees it in a mask:
+    /// ``settle(_:_:by:)``.
+    private mutating func applyOrDefer(_ stimulus: Stimulus, _ source: Lookahead, _ moment: Moment) {
+        takeEffect(moment.cpu, moment)
+        if loadFollows(source) { postpone(stimulus, moment) } else { apply(stimulus, moment) }
+    }
+
+    private mutating func postpone(_ stimulus: Stimulus, _ moment: Moment) {
+        state[moment.cpu].pending = stimulus
+        state[moment.cpu].pendingPID = moment.pid
+        state[moment.cpu].pendingCause = moment.cause
+    }
+
+    private mutating func takeEffect(_ cpu: Int, _ moment: Moment) {
+        guard let stimulus = state[cpu].pending else { return }
+        state[cpu].pending = nil
+        let previous = observed.loaded[cpu]
+        if case .contextSwitch = stimulus { finishSwitch(cpu, nil, moment) } else { apply(stimulus, moment) }
+        if case .exec(_, let mm) = stimulus { load(cpu, mm, moment.time) }
+        if case .useMM(_, let mm) = stimulus { load(cpu, mm, moment.time) }
+        state[cpu].lingering = previous
+    }
+
+    private mutating func settled(_ cpu: Int, _ moment: Moment) {
+        state[cpu].lingering = .none
+        apply(.settled(cpu: cpu), moment)
+    }
+
+    /// An observation of mm_cpumask(mm) puts the CR3 loads that are under way on other CPUs before or after it.
+    private mutating func settle(_ mm: MM, _ word: UInt64, by observer: Int, _ moment: Moment) {
+        guard mm.isKnown else { return }
+        for cpu in 0..<min(cpus, 64) where cpu != observer {
+            let seen = word & (1 << UInt64(cpu)) != 0
+            if state[cpu].lingering == mm, !seen { settled(cpu, Moment(time: moment.time, cpu: cpu, pid: moment.pid, cause: .ctxsw)) }
+            guard let stimulus = state[cpu].pending else { continue }
+            let next: MM
+            switch stimulus {
+            case .contextSwitch(_, let mm), .exec(_, let mm), .useMM(_, let mm): next = mm
+            default: next = .initMM
+            }
+            let done = next == mm ? seen : observed.loaded[cpu] == mm ? !seen : false
+            if done { takeEffect(cpu, Moment(time: moment.time, cpu: cpu, pid: state[cpu].pendingPID, cause: state[cpu].pendingCause)) }
+        }
+    }
+
+    private mutating func observe(_ mm: MM, _ word: UInt64, _ moment: Moment) {
+        settle(mm, word, by: moment.cpu, moment)
+        sink.observedMask(mm, word, at: moment)
+    }
+
+    /// The record at the head leads to a CR3 load, through nothing but probes of the functions on the way.
+    private func loadFollows(_ source: Lookahead) -> Bool {
+        let head = source.head
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            if next.inHardIRQ != head.inHardIRQ { continue }
+            switch next.kind {
+            case .leave, .flushCommon: continue
+            // leave_mm() calls switch_mm() without a previous mm; any other call is a switch of its own.
+            case .swMM:
+                let probe = source.peekDetails(distance - 1).probe
+                if probe.task == 0 && probe.prevMM == 0 { continue }
+                return false
+            case .tlbFlush: return next.reason == 0
+            default: return false
+            }
+        }
+        return false
+    }
+
+    private mutating func load(_ cpu: Int, _ mm: MM, _ time: UInt64) {
+        if observed.load(cpu, mm, at: time) { sink.loaded(mm, cpu: cpu, at: time) }
+    }
+
+    // MARK: mm pointers
+
+    /// The mm behind a pointer. A pointer that is freed and allocated again is another mm (``mmdrop``).
+    private mutating func mm(_ pointer: UInt64, pid: Int32) -> MM {
+        if pointer == 0 { return .none }
+        if pointer == initPointer || longSize == 8 && pointer >= 0xffff_ffff_8000_0000 { return .initMM }
+        if let known = pointers[pointer] { return known }
+        let new = mms.add(pid: pid, name: names[pid]?.description ?? "")
+        pointers[pointer] = new
+        return new
+    }
+
+    private mutating func rename(_ record: Held, _ details: Details) {
+        names[details.pid] = details.comm
+        let mm = machine.mm[Int(record.cpu)]
+        // A thread's name is not its process's.
+        if details.pid == record.pid, mms[mm]?.pid == details.pid { mms.rename(mm, details.comm.description) }
+    }
+
+    // MARK: context switches
+
+    private mutating func beginSwitch(_ cpu: Int, _ record: Held, _ details: Details, _ moment: Moment) {
+        finishSwitch(cpu, nil, moment)
+        if state[cpu].current >= 0, state[cpu].current != record.prevPID, !state[cpu].down { evidence.brokenChains += 1 }
+        state[cpu].current = record.nextPID
+        names[record.nextPID] = details.comm
+        if state[cpu].down {
+            state[cpu].down = false
+            apply(.cpuUp(cpu: cpu), moment)
+            load(cpu, .initMM, moment.time)
+        }
+        state[cpu].switching = true
+        state[cpu].prevPID = record.prevPID
+        state[cpu].nextPID = record.nextPID
+        state[cpu].nextMM = nil
+    }
+
+    /// The switch under way reaches its end; `pointer` is the next task's mm, nil where the probes did not tell.
+    private mutating func finishSwitch(_ cpu: Int, _ pointer: UInt64?, _ moment: Moment) {
+        guard state[cpu].switching else { return }
+        state[cpu].switching = false
+        let next = state[cpu].nextPID
+        let mm: MM
+        if let pointer = pointer ?? state[cpu].nextMM { mm = self.mm(pointer, pid: next) } else { mm = next == 0 ? .none : .unknown }
+        switched(cpu, mm, moment)
+    }
+
+    private mutating func switched(_ cpu: Int, _ mm: MM, _ moment: Moment) {
+        if mm == .unknown { evidence.unknown += 1 } else { evidence.exact += 1 }
+        var moment = moment
+        moment.nextPID = state[cpu].nextPID
+        moment.nextComm = names[moment.nextPID] ?? .empty
+        moment.basis = mm == .unknown ? .unknown : .exact
+        apply(.contextSwitch(cpu: cpu, mm: mm), moment)
+        if mm != .none { load(cpu, mm, moment.time) }
+    }
+
+    /// An exiting task shows by the state of its CPU, or by its mm at its switch-out, that exit_mm() has made it lazy.
+    private mutating func exitIfReleased(_ cpu: Int, _ moment: Moment) {
+        guard state[cpu].releasing >= 0, state[cpu].releasing == moment.pid else { return }
+        state[cpu].releasing = -1
+        apply(.exitMM(cpu: cpu), moment)
+    }
+
+    private mutating func forget(_ cpu: Int, _ moment: Moment) {
+        if state[cpu].sending { sink.complete(cpu: cpu, at: moment) }
+        state[cpu] = PerCPU()
+        apply(.forget(cpu: cpu), moment)
+        load(cpu, .unknown, moment.time)
+    }
+
+    // MARK: tlb_flush records
+
+    private mutating func flushRecord(_ cpu: Int, _ record: Held, _ moment: Moment) {
+        if record.reason == 0 {
+            takeEffect(cpu, moment)
+            if !state[cpu].switching, observed.loaded[cpu] == machine.activeMM[cpu], machine.mm[cpu] == .none {
+                load(cpu, .initMM, moment.time)
+            }
+        }
+        sink.recorded(record)
+        if state[cpu].remoteAtRecord, !record.inHardIRQ {
+            state[cpu].remoteAtRecord = false
+            decideRemote(cpu, moment)
+        }
+    }
+
+    // MARK: flushes
+
+    /// The sender of IPIs waits: its next record outside of an interrupt comes after all receivers have answered.
+    private mutating func completeIfOver(_ cpu: Int, _ record: Held, _ moment: Moment) {
+        guard state[cpu].sending else { return }
+        if record.kind == .tlbFlush && record.reason == 4 { return }
+        state[cpu].sending = false
+        sink.complete(cpu: cpu, at: moment)
+    }
+
+    /// Finds the moment of a flush's remote half: its flush_tlb_others(), else the record of its local half, else now.
+    private mutating func placeRemote(_ source: Lookahead, _ moment: Moment) {
+        let cpu = moment.cpu
+        let mask = sentMask(source)
+        // A mask without others at flush_tlb_others() had one when it was decided to call it.
+        if let mask, mask & ~(1 << UInt64(cpu & 63)) != 0 || state[cpu].remote == .batch { return }
+        state[cpu].sendFollows = mask != nil
+        if recordFollows(source) { state[cpu].remoteAtRecord = true } else { decideRemote(cpu, moment) }
+    }
+
+    private mutating func decideRemote(_ cpu: Int, _ moment: Moment) {
+        // No send follows: nobody else was in the mask.
+        if !state[cpu].sendFollows, state[cpu].remote == .flush { settle(state[cpu].remoteMM, 0, by: cpu, moment) }
+        remotePart(cpu, moment)
+    }
+
+    /// The local half of the flush at the head writes a record.
+    private func recordFollows(_ source: Lookahead) -> Bool {
+        let head = source.head
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            if next.inHardIRQ != head.inHardIRQ { continue }
+            switch next.kind {
+            case .leave, .flushCommon, .swMM, .flushRemote: continue
+            case .tlbFlush: return next.reason != 4
+            default: return false
+            }
+        }
+        return false
+    }
+
+    private mutating func remotePart(_ cpu: Int, _ moment: Moment) {
+        switch state[cpu].remote {
+        case .none: return
+        case .flush: apply(.flushOthers(cpu: cpu, mm: state[cpu].remoteMM, pages: state[cpu].remotePages), moment)
+        case .batch: apply(.batchOthers(cpu: cpu), moment)
+        }
+        state[cpu].remote = .none
+        state[cpu].sending = true
+        state[cpu].answered = 0
+    }
+
+    /// A flush begins: its local half now, its remote half when flush_tlb_others() is reached, which may be records later.
+    private mutating func beginFlush(_ cpu: Int, _ mm: MM, _ pages: Int64, page: Bool, _ source: Lookahead, _ moment: Moment) {
+        evidence.flushes += 1
+        applyOrDefer(page ? .flushPage(cpu: cpu, mm: mm) : .flushRange(cpu: cpu, mm: mm, pages: pages), source, moment)
+        state[cpu].remote = .flush
+        state[cpu].remoteMM = mm
+        state[cpu].remotePages = pages
+        placeRemote(source, moment)
+    }
+
+    /// The mask with which flush_tlb_others() is reached, if it is before anything that would mean that the flush at the head is over.
+    private func sentMask(_ source: Lookahead) -> UInt64? {
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            if next.inHardIRQ { continue }
+            switch next.kind {
+            case .flushOthers: return source.peekDetails(distance - 1).probe.mask
+            case .leave, .flushCommon, .swMM: continue
+            case .tlbFlush: if next.reason == 4 { return UInt64.max }
+            // v5.13 and later run the handler on the initiator too.
+            case .flushRemote: continue
+            default: return nil
+            }
+        }
+        return nil
+    }
+
+    private func pages(_ probe: ProbeFields) -> Int64 {
+        let everything = longSize == 8 ? UInt64.max : 0xffff_ffff
+        let vmHugeTLB: UInt64 = 0x0040_0000
+        if probe.end == everything || probe.vmFlags & vmHugeTLB != 0 || probe.end < probe.start { return Stimulus.flushAll }
+        let pages = (probe.end - probe.start) >> 12
+        return pages > 33 ? Stimulus.flushAll : Int64(pages)
+    }
+
+    private mutating func beginBatch(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
+        var mask = MaskTable(cpus: cpus, rows: 1)
+        if probe.hasMask {
+            mask.setWord(0, 0, probe.mask)
+        } else {
+            // v4.12: the probe is hit whether or not a flush is pending, and tells no mask; the records behind it do.
+            var pending = false
+            var distance = 1
+            look: while let next = source.peek(distance) {
+                defer { distance += 1 }
+                if next.inHardIRQ { continue }
+                switch next.kind {
+                case .tlbFlush where next.reason == 2:
+                    mask.insert(cpu, 0)
+                    pending = true
+                case .flushOthers where source.peekDetails(distance).probe.mm == 0:
+                    mask.setWord(0, 0, mask.word(0, 0) | source.peekDetails(distance).probe.mask)
+                    pending = true
+                    break look
+                default: break look
+                }
+            }
+            if !pending { return }
+        }
+        evidence.flushes += 1
+        sink.setBatch(observed.batch(mask: mask), cpu: cpu)
+        applyOrDefer(.batchLocal(cpu: cpu), source, moment)
+        state[cpu].remote = .batch
+        placeRemote(source, moment)
+    }
+
+    private mutating func delivered(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
+        for sender in 0..<cpus where sender != cpu && state[sender].sending {
+            // Where arguments are passed on the stack (32-bit), the sender's probe has no end of the range.
+            let sameEnd = state[sender].sentEnd == nil || state[sender].sentEnd == probe.end
+            guard state[sender].sentMM == probe.mm, state[sender].sentStart == probe.start, sameEnd,
+                state[sender].answered & (1 << UInt64(cpu & 63)) == 0
+            else { continue }
+            state[sender].answered |= 1 << UInt64(cpu & 63)
+            return applyOrDefer(.deliver(cpu: cpu, from: sender), source, moment)
+        }
+    }
+
+    // MARK: probes
+
+    private mutating func probe(_ cpu: Int, _ record: Held, _ source: Lookahead, _ moment: Moment) {
+        let probe = source.headDetails.probe
+        let lazy = probe.hasOwnState ? probe.ownState != 1 : probe.ownLazy
+        if record.kind != .ctxsw, record.kind != .enterLazy, probe.hasOwnMM {
+            if machine.activeMM[cpu] == .unknown, probe.ownMM != 0 {
+                let mm = self.mm(probe.ownMM, pid: record.pid)
+                apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
+                load(cpu, mm, moment.time)
+            }
+            if lazy, probe.hasOwnState { exitIfReleased(cpu, moment) }
+        }
+        switch record.kind {
+        case .ctxsw:
+            if probe.prevMM == 0, state[cpu].releasing == state[cpu].prevPID, state[cpu].releasing >= 0 {
+                state[cpu].releasing = -1
+            }
+            finishSwitch(cpu, probe.nextMM, moment)
+            if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
+            if machine.activeMM[cpu] == .unknown, probe.hasOwnMM, probe.ownMM != 0 {
+                let mm = self.mm(probe.ownMM, pid: -1)
+                apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
+                load(cpu, mm, moment.time)
+            }
+        case .swMM: switchMM(cpu, record, probe, source, moment)
+        case .enterLazy: enterLazy(cpu, record, probe, source, moment)
+        case .leave:
+            if record.pid == 0, !record.inHardIRQ, state[cpu].pending == nil { applyOrDefer(.idleLeave(cpu: cpu), source, moment) }
+        case .flushRange, .flushPage:
+            let mm = self.mm(probe.mm, pid: record.pid)
+            if probe.hasMask { observe(mm, probe.mask, moment) }
+            beginFlush(cpu, mm, record.kind == .flushPage ? 1 : pages(probe), page: record.kind == .flushPage, source, moment)
+        case .flushOthers:
+            if probe.mm != 0 { observe(mm(probe.mm, pid: record.pid), probe.mask, moment) }
+            state[cpu].sentMM = probe.mm
+            state[cpu].sentStart = probe.start
+            state[cpu].sentEnd = probe.present.contains(.end) ? probe.end : nil
+            remotePart(cpu, moment)
+        case .flushRemote: if record.inHardIRQ { delivered(cpu, probe, source, moment) }
+        case .batch: beginBatch(cpu, probe, source, moment)
+        case .flushAll: apply(.flushAll(cpu: cpu, kernelRange: false), moment)
+        case .doFlushAll: applyOrDefer(.doFlushAll(cpu: cpu), source, moment)
+        case .idleExit:
+            apply(.cpuDown(cpu: cpu), moment)
+            load(cpu, .initMM, moment.time)
+            state[cpu].down = true
+        case .mmRelease: if probe.pid == record.pid { state[cpu].releasing = record.pid }
+        case .mmDrop: pointers[probe.mm] = nil
+        default: break
+        }
+    }
+
+    /// Tracepoints fall silent on a CPU that is marked offline, probes do not: from here on it switches without a sched_switch.
+    private func goesOffline(_ source: Lookahead) -> Bool {
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            switch next.kind {
+            case .schedSwitch, .lost, .tlbFlush: return false
+            case .ctxsw, .idleExit: return true
+            default: continue
+            }
+        }
+        return false
+    }
+
+    /// The entry of switch_mm_irqs_off().
+    private mutating func switchMM(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
+        if probe.task == 0, probe.prevMM == 0 {
+            initPointer = probe.nextMM
+            if probe.hasMask { observe(.initMM, probe.mask, moment) }
+            return
+        }
+        if state[cpu].down {
+            initPointer = probe.nextMM
+            return
+        }
+        if probe.task == 0 { finishSwitch(cpu, nil, moment) }
+        let pid = state[cpu].switching ? state[cpu].nextPID : record.pid
+        if probe.task == 0 {
+            state[cpu].releasing = -1
+            // A new mm, even if its pointer was used before without an mmdrop in sight.
+            pointers[probe.nextMM] = nil
+        }
+        let next = mm(probe.nextMM, pid: pid)
+        if probe.hasMask { observe(next, probe.mask, moment) }
+        if state[cpu].switching {
+            state[cpu].nextMM = probe.nextMM
+            if loadFollows(source) { postpone(.contextSwitch(cpu: cpu, mm: next), moment) } else { finishSwitch(cpu, nil, moment) }
+        } else {
+            postpone(probe.task == 0 ? .exec(cpu: cpu, mm: next) : .useMM(cpu: cpu, mm: next), moment)
+            if !loadFollows(source) { takeEffect(cpu, moment) }
+        }
+    }
+
+    /// enter_lazy_tlb() (a probe of newer kernels): at a switch to a task without an mm, or when a task gives its mm up.
+    private mutating func enterLazy(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
+        if state[cpu].switching, probe.pid == state[cpu].nextPID {
+            finishSwitch(cpu, 0, moment)
+            if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
+            return
+        }
+        guard machine.mm[cpu].isKnown else { return }
+        apply(state[cpu].releasing == record.pid ? .exitMM(cpu: cpu) : .unuseMM(cpu: cpu), moment)
+        state[cpu].releasing = -1
+    }
+}

@@ -1,0 +1,46 @@
+import LazyTLB
+import Reconstruction
+
+/// A place where an old scheme and the reworked one do different things on the same input.
+public struct Divergence: Sendable {
+    public enum Kind: String, Sendable, CaseIterable {
+        /// An interval: the old scheme's tlb.active_mm names a user mm while CR3 is init_mm.
+        case staleActiveMM = "stale-active-mm"
+        /// An IPI for the mm that a stale active_mm names: counted and handled, and nothing to do.
+        case noopIPI = "noop-ipi"
+        /// The same from the CPU's own flush.
+        case noopLocalFlush = "noop-local-flush"
+        /// The old scheme writes CR3 with what it holds already.
+        case redundantCR3Load = "redundant-cr3-load"
+        /// IPI targets of the old scheme that the reworked one would not have interrupted.
+        case extraIPI = "extra-ipi"
+        /// The reverse.
+        case missingIPI = "missing-ipi"
+        /// One scheme flushes where the other does not.
+        case extraFlush = "extra-flush"
+        /// A WARN or BUG of either scheme would fire.
+        case warning
+    }
+
+    public var kind: Kind
+    /// The CPU that it happened on; for the targets of a flush the sender.
+    public var cpu: Int
+    /// The record that it shows at. It may be another CPU's: a sender that goes on tells that its IPIs were handled.
+    public var moment: Moment
+    /// The end of an interval, ns.
+    public var end: UInt64?
+    public var mm: MM
+    /// The CPUs that only one scheme interrupts.
+    public var targets: [Int] = []
+    /// The CPU whose IPI it was, for ``Kind/noopIPI``.
+    public var sender: Int?
+    /// The scheme that does what the other does not.
+    public var scheme: String
+    /// Where the two schemes' views of the CPU concerned parted, if they had.
+    public var since: Moment?
+    /// What the kind leaves open: the name of a warning.
+    public var detail: String = ""
+
+    /// The task that was current on ``cpu``; nil if the record is another CPU's.
+    public var pid: Int32? { moment.cpu == cpu ? moment.pid : nil }
+}

@@ -1,0 +1,70 @@
+import LazyTLB
+
+/// How often each tlb_flush record (CPU, reason, pages) was written, or would have been.
+public struct FlushTally: Sendable {
+    /// Pages -1 to 62 have a counter of their own; others, and unknown reasons, are rare and lie in the dictionary.
+    private static let slots = 64
+    private static let reasons = 6
+    private var counts: [Int]
+    private var rare: [Key: Int] = [:]
+    public private(set) var total = 0
+
+    private struct Key: Hashable {
+        var cpu: Int
+        var reason: Int32
+        var pages: Int64
+    }
+
+    public init(cpus: Int) { counts = [Int](repeating: 0, count: cpus * Self.reasons * Self.slots) }
+
+    public mutating func add(cpu: Int, reason: Int32, pages: Int64) {
+        total += 1
+        if pages >= -1, pages < Int64(Self.slots - 1), reason >= 0, reason < Int32(Self.reasons) {
+            counts[(cpu * Self.reasons + Int(reason)) * Self.slots + Int(pages + 1)] += 1
+        } else {
+            rare[Key(cpu: cpu, reason: reason, pages: pages), default: 0] += 1
+        }
+    }
+
+    /// The size of the multiset intersection of the two.
+    public func matched(_ other: FlushTally) -> Int {
+        var sum = 0
+        for index in counts.indices { sum += min(counts[index], other.counts[index]) }
+        for (key, count) in rare { sum += min(count, other.rare[key] ?? 0) }
+        return sum
+    }
+
+    /// The records of one reason, all CPUs and pages; `nil` for reasons beyond those known.
+    public func count(reason: Int32?) -> Int {
+        guard let reason else { return total - (0..<Int32(Self.reasons)).reduce(0) { $0 + count(reason: $1) } }
+        var sum = rare.reduce(0) { $1.key.reason == reason ? $0 + $1.value : $0 }
+        for cpu in 0..<counts.count / (Self.reasons * Self.slots) {
+            let start = (cpu * Self.reasons + Int(reason)) * Self.slots
+            for index in start..<start + Self.slots { sum += counts[index] }
+        }
+        return sum
+    }
+
+    public func matched(_ other: FlushTally, reason: Int32) -> Int {
+        var sum = 0
+        for cpu in 0..<counts.count / (Self.reasons * Self.slots) {
+            let start = (cpu * Self.reasons + Int(reason)) * Self.slots
+            for index in start..<start + Self.slots { sum += min(counts[index], other.counts[index]) }
+        }
+        for (key, count) in rare where key.reason == reason { sum += min(count, other.rare[key] ?? 0) }
+        return sum
+    }
+
+    /// Where the two differ, most first: for a look at what a scheme mispredicts.
+    public func differences(_ other: FlushTally) -> [(cpu: Int, reason: Int32, pages: Int64, mine: Int, others: Int)] {
+        var found: [(cpu: Int, reason: Int32, pages: Int64, mine: Int, others: Int)] = []
+        for index in counts.indices where counts[index] != other.counts[index] {
+            let row = index / Self.slots
+            found.append((row / Self.reasons, Int32(row % Self.reasons), Int64(index % Self.slots) - 1, counts[index], other.counts[index]))
+        }
+        for key in Set(rare.keys).union(other.rare.keys) where rare[key] != other.rare[key] {
+            found.append((key.cpu, key.reason, key.pages, rare[key] ?? 0, other.rare[key] ?? 0))
+        }
+        return found.sorted { abs($0.mine - $0.others) > abs($1.mine - $1.others) }
+    }
+}

@@ -1,0 +1,81 @@
+extension ReportDocument {
+    /// How well the scheme that the recorded kernel runs predicts what that kernel recorded.
+    public struct Conformance: Codable, Equatable, Sendable {
+        public var scheme: String
+        /// tlb_flush records of the trace.
+        public var records = 0
+        /// tlb_flush events that the scheme would have made.
+        public var predicted = 0
+        /// Events that are in both: the size of the multiset intersection per CPU and (reason, pages).
+        public var matched = 0
+        /// The same three by reason, as TLB_REMOTE_SHOOTDOWN.
+        public var byReason: [String: Counts] = [:]
+        /// mm_cpumask values that probe events show; nil without probe events.
+        @ExplicitNull public var masks: Int?
+        /// Those of them that the scheme predicted; nil without probe events.
+        @ExplicitNull public var masksMatched: Int?
+
+        public struct Counts: Codable, Equatable, Sendable {
+            public var records = 0
+            public var predicted = 0
+            public var matched = 0
+
+            public init(records: Int = 0, predicted: Int = 0, matched: Int = 0) {
+                self.records = records
+                self.predicted = predicted
+                self.matched = matched
+            }
+        }
+
+        public init(scheme: String) {
+            self.scheme = scheme
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case scheme, records, predicted, matched
+            case byReason = "by_reason"
+            case masks
+            case masksMatched = "masks_matched"
+        }
+    }
+
+    /// A trace_marker line, and what the recorded kernel's own scheme had counted when it was written.
+    ///
+    /// A line that carries counters itself (`nr_tlb_remote_flush=12 …`, as a workload may write them from /proc/vmstat) can be
+    /// compared with them: ``recorded`` is what the line says.
+    public struct Mark: Codable, Equatable, Sendable {
+        public var timeNS: UInt64
+        public var text: String
+        /// Counted by the scheme since the start of the trace.
+        public var vmstat: VMStat
+        /// The counters in the text, since the boot of the recorded machine; nil if it has not all four of them.
+        @ExplicitNull public var recorded: VMStat?
+
+        public init(timeNS: UInt64, text: String, vmstat: VMStat) {
+            self.timeNS = timeNS
+            self.text = text
+            self.vmstat = vmstat
+            recorded = VMStat(parsing: text)
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case timeNS = "time_ns"
+            case text, vmstat, recorded
+        }
+    }
+}
+
+extension ReportDocument.VMStat {
+    /// The counters in a text of `name=value` words; nil if one of the four is missing or no number.
+    public init?(parsing text: String) {
+        var values: [CodingKeys: Int] = [:]
+        for word in text.split(whereSeparator: \.isWhitespace) {
+            guard let equals = word.firstIndex(of: "="), let key = CodingKeys(rawValue: String(word[..<equals])) else { continue }
+            values[key] = Int(word[word.index(after: equals)...])
+        }
+        guard let remote = values[.remoteFlush], let received = values[.remoteFlushReceived],
+            let all = values[.localFlushAll], let one = values[.localFlushOne]
+        else { return nil }
+        self.init(remoteFlush: remote, remoteFlushReceived: received, localFlushAll: all, localFlushOne: one)
+    }
+}

@@ -1,0 +1,108 @@
+extension ReportDocument {
+    /// What was read: the file, the machine it was recorded on, and how much of the history it holds.
+    public struct Trace: Codable, Equatable, Sendable {
+        /// The file as the user named it.
+        public var path: String
+        /// The recorded kernel's release (`uname -r`), from the file or from `--kernel`; nil if neither tells.
+        @ExplicitNull public var kernel: String?
+        /// The recorded machine's architecture (`uname -m`); nil if the file does not tell.
+        @ExplicitNull public var machine: String?
+        /// The trace clock's name (`trace_clock`: local, global, mono, x86-tsc, counter, …).
+        public var clock: String
+        /// What one unit of the times is: nanoseconds, or a count where the clock is not one of time and the file has no scale.
+        public var timeUnit: TimeUnit
+        /// The name of the buffer (instance) that was read; empty for the top one.
+        public var buffer: String
+        /// CPUs of the recorded machine.
+        public var cpus: Int
+        /// Records read, of all events.
+        public var events: Int
+        /// Events known to be lost; more may be, where a gap does not tell its size.
+        public var lostEvents: Int
+        /// Places where events were lost, of known and unknown size.
+        public var lostGaps: Int
+        /// Time of the first record.
+        public var startNS: UInt64
+        /// From the first record to the last.
+        public var durationNS: UInt64
+        /// The version of the trace.dat container (6 or 7); nil if the trace is not one.
+        @ExplicitNull public var formatVersion: Int?
+        /// The compression of the container ("zstd", "zlib", "none").
+        public var compression: String
+
+        public enum TimeUnit: String, Codable, Sendable {
+            case ns, count
+        }
+
+        public init(
+            path: String, kernel: String? = nil, machine: String? = nil, clock: String = "local", timeUnit: TimeUnit = .ns,
+            buffer: String = "", cpus: Int, events: Int, lostEvents: Int = 0, lostGaps: Int = 0, startNS: UInt64 = 0,
+            durationNS: UInt64 = 0, formatVersion: Int? = nil, compression: String = "none"
+        ) {
+            self.path = path
+            self.kernel = kernel
+            self.machine = machine
+            self.clock = clock
+            self.timeUnit = timeUnit
+            self.buffer = buffer
+            self.cpus = cpus
+            self.events = events
+            self.lostEvents = lostEvents
+            self.lostGaps = lostGaps
+            self.startNS = startNS
+            self.durationNS = durationNS
+            self.formatVersion = formatVersion
+            self.compression = compression
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case path, kernel, machine, clock
+            case timeUnit = "time_unit"
+            case buffer, cpus, events
+            case lostEvents = "lost_events"
+            case lostGaps = "lost_gaps"
+            case startNS = "start_ns"
+            case durationNS = "duration_ns"
+            case formatVersion = "format_version"
+            case compression
+        }
+    }
+
+    /// What the trace itself shows, counted from its records and independent of any scheme.
+    ///
+    /// The tlb_flush events are counted by their reason (enum tlb_flush_reason, include/linux/mm_types.h).
+    public struct Recorded: Codable, Equatable, Sendable {
+        /// The scheme that the recorded kernel runs; nil if it is none of those that are replayed, or not known.
+        @ExplicitNull public var scheme: String?
+        /// sched_switch records.
+        public var contextSwitches = 0
+        /// TLB_FLUSH_ON_TASK_SWITCH: CR3 was written.
+        public var cr3Loads = 0
+        /// TLB_REMOTE_SEND_IPI: a sender asked other CPUs to flush.
+        public var ipiSends = 0
+        /// TLB_REMOTE_SHOOTDOWN: a CPU flushed for another one.
+        public var remoteShootdowns = 0
+        /// TLB_LOCAL_SHOOTDOWN: a CPU flushed for its own batch.
+        public var localShootdowns = 0
+        /// TLB_LOCAL_MM_SHOOTDOWN: a CPU flushed its own mm.
+        public var localMMShootdowns = 0
+        /// TLB_REMOTE_WRONG_CPU, of later kernels.
+        public var wrongCPU = 0
+        /// tlb_flush records with a reason that this tool does not know.
+        public var other = 0
+
+        public init() {}
+
+        enum CodingKeys: String, CodingKey {
+            case scheme
+            case contextSwitches = "context_switches"
+            case cr3Loads = "cr3_loads"
+            case ipiSends = "ipi_sends"
+            case remoteShootdowns = "remote_shootdowns"
+            case localShootdowns = "local_shootdowns"
+            case localMMShootdowns = "local_mm_shootdowns"
+            case wrongCPU = "wrong_cpu"
+            case other
+        }
+    }
+}

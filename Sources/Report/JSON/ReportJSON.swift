@@ -1,0 +1,75 @@
+import FoundationEssentials
+
+/// The JSON form of reports: one report is one object, several are an array of such objects, in the order given.
+///
+/// - Parameter asArray: write an array even of one report or none; by default as many reports as there are decide.
+///
+/// Keys are sorted and the layout is fixed, so that the reports of two runs can be compared as text.
+public func renderJSON(_ documents: [ReportDocument], asArray: Bool? = nil) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    let data = asArray ?? (documents.count != 1) ? try encoder.encode(documents) : try encoder.encode(documents[0])
+    return String(decoding: data, as: UTF8.self) + "\n"
+}
+
+/// Why a text is not a report that can be read back.
+public enum ReportReadingError: Error, Equatable, CustomStringConvertible {
+    /// The text is no JSON, or no report: what is wrong with it, and at which key.
+    case malformed(String)
+    /// The report was written by another generation of the tool.
+    case unsupportedVersion(Int)
+
+    public var description: String {
+        switch self {
+        case .malformed(let cause): "not a lazytlb report: \(cause)"
+        case .unsupportedVersion(let version):
+            "a report of schema version \(version), this tool reads version \(ReportDocument.currentSchemaVersion)"
+        }
+    }
+}
+
+/// Reads what ``renderJSON(_:)`` wrote: one report or an array of them.
+public func readReports(json: some Sequence<UInt8>) throws(ReportReadingError) -> [ReportDocument] {
+    let data = Data(json)
+    let isArray = data.first { !" \t\r\n".utf8.contains($0) } == UInt8(ascii: "[")
+    do {
+        let decoder = JSONDecoder()
+        func decode<Value: Decodable>(_ type: Value.Type) throws -> [Value] {
+            isArray ? try decoder.decode([Value].self, from: data) : [try decoder.decode(Value.self, from: data)]
+        }
+        // The version first: of another version's document any key may be missing.
+        let versions = try decode(VersionOnly.self)
+        if let foreign = versions.first(where: { $0.schemaVersion != ReportDocument.currentSchemaVersion }) {
+            throw ReportReadingError.unsupportedVersion(foreign.schemaVersion)
+        }
+        return try decode(ReportDocument.self)
+    } catch let error as ReportReadingError {
+        throw error
+    } catch let error as DecodingError {
+        throw .malformed(describe(error))
+    } catch {
+        throw .malformed("\(error)")
+    }
+}
+
+/// What every version of the document has.
+private struct VersionOnly: Decodable {
+    var schemaVersion: Int
+
+    enum CodingKeys: String, CodingKey {
+        case schemaVersion = "schema_version"
+    }
+}
+
+private func describe(_ error: DecodingError) -> String {
+    func place(_ path: [any CodingKey]) -> String {
+        path.isEmpty ? "the top" : path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
+    }
+    return switch error {
+    case .keyNotFound(let key, let context): "the key \(key.stringValue) is missing at \(place(context.codingPath))"
+    case .typeMismatch(let type, let context): "expected \(type) at \(place(context.codingPath))"
+    case .valueNotFound(let type, let context): "expected \(type) at \(place(context.codingPath)), found null"
+    case .dataCorrupted(let context): "\(context.debugDescription) (at \(place(context.codingPath)))"
+    @unknown default: "\(error)"
+    }
+}

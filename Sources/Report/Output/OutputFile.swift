@@ -1,0 +1,152 @@
+import Glibc
+
+/// Why a report could not be written.
+public struct OutputError: Error, Equatable, CustomStringConvertible {
+    /// The file as the user named it; nil is standard output.
+    public var path: String?
+    /// What was tried, as "create a file beside it".
+    public var operation: String
+    /// The errno that it gave.
+    public var code: Int32
+
+    public var description: String {
+        "\(path.map(printable) ?? "standard output"): cannot \(operation): \(String(cString: strerror(code)))"
+    }
+}
+
+/// Where output goes: standard output, or a file that appears only when it is whole.
+///
+/// A regular file is written beside its place and renamed when ``finish()`` is called, so nobody ever sees half a report, and a
+/// report that was there stays until then. What exists and is not a regular file (a device, a pipe) is written in place.
+///
+/// A reader that goes away (EPIPE, as with `| head`) is no error: ``readerIsGone`` becomes true and what follows is dropped. To
+/// learn of it, SIGPIPE is ignored from the first `OutputFile` on; a program that starts others sets it back for them.
+public struct OutputFile: ~Copyable {
+    private var descriptor: Int32
+    private let path: String?
+    /// What is written until it takes the file's place; nil if the output goes there directly.
+    private var temporary: String?
+    private let destination: String
+    private var buffer: [UInt8] = []
+    /// The other end of the pipe was closed: there is no use in writing more.
+    public private(set) var readerIsGone = false
+
+    private static let bufferSize = 1 << 16
+
+    /// Opens the output. `nil` and "-" mean standard output.
+    public init(path: String?) throws(OutputError) {
+        signal(SIGPIPE, SIG_IGN)
+        guard let path, path != "-" else {
+            self.path = nil
+            destination = ""
+            descriptor = STDOUT_FILENO
+            return
+        }
+        self.path = path
+        // Through a symbolic link to the file it names: renaming would replace the link.
+        destination = resolved(path) ?? path
+        var status = stat()
+        let exists = stat(destination, &status) == 0
+        let isRegular = status.st_mode & S_IFMT == S_IFREG
+        if exists, !isRegular {
+            descriptor = open(destination, O_WRONLY | O_CLOEXEC)
+            if descriptor < 0 { throw OutputError(path: path, operation: "open it for writing", code: errno) }
+            return
+        }
+        let folder = parent(destination)
+        var attempt = 0
+        repeat {
+            let name = "\(folder).lazytlb-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+            descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+            temporary = name
+            attempt += 1
+        } while descriptor < 0 && errno == EEXIST && attempt < 100
+        if descriptor < 0 {
+            let code = errno
+            temporary = nil
+            throw OutputError(path: path, operation: "create a file beside it", code: code)
+        }
+        if exists { _ = fchmod(descriptor, status.st_mode & 0o777) }
+    }
+
+    /// Where a ``ByteWriter`` may write to instead; it is to be flushed before ``finish()``.
+    public var fileDescriptor: Int32 { descriptor }
+
+    /// Adds text. It is on its way only after ``finish()``.
+    public mutating func write(_ text: String) throws(OutputError) {
+        try write(bytes: text.utf8)
+    }
+
+    /// Adds bytes.
+    public mutating func write(bytes: some Sequence<UInt8>) throws(OutputError) {
+        guard !readerIsGone else { return }
+        buffer.append(contentsOf: bytes)
+        if buffer.count >= Self.bufferSize { try flush() }
+    }
+
+    /// Hands on everything that was written so far.
+    public mutating func flush() throws(OutputError) {
+        var start = 0
+        while start < buffer.count, !readerIsGone {
+            let written = buffer.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + start, $0.count - start) }
+            if written >= 0 {
+                start += written
+                continue
+            }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN:
+                var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&ready, 1, -1)
+            case EPIPE: readerIsGone = true
+            case let code:
+                buffer = []
+                throw OutputError(path: path, operation: "write", code: code)
+            }
+        }
+        buffer.removeAll(keepingCapacity: true)
+    }
+
+    /// Writes what is left, and puts the file into its place.
+    public consuming func finish() throws(OutputError) {
+        try flush()
+        guard path != nil else { return }
+        if let temporary {
+            // Some file systems tell of a full disk only here.
+            if fsync(descriptor) != 0, errno != EINVAL, errno != EROFS {
+                throw OutputError(path: path, operation: "write", code: errno)
+            }
+            if rename(temporary, destination) != 0 {
+                throw OutputError(path: path, operation: "rename the new file to it", code: errno)
+            }
+            self.temporary = nil
+        }
+        let closing = descriptor
+        descriptor = -1
+        if close(closing) != 0, errno != EINTR { throw OutputError(path: path, operation: "close it", code: errno) }
+    }
+
+    deinit {
+        if path != nil, descriptor >= 0 { close(descriptor) }
+        if let temporary { unlink(temporary) }
+    }
+
+    /// Writes a whole text to a file, or to standard output.
+    public static func write(_ text: String, to path: String?) throws(OutputError) {
+        var output = try OutputFile(path: path)
+        try output.write(text)
+        try output.finish()
+    }
+}
+
+/// The path without symbolic links; nil if there is no such file.
+private func resolved(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
+}
+
+/// Everything up to the last slash, and with it.
+private func parent(_ path: String) -> Substring {
+    path.lastIndex(of: "/").map { path[...$0] } ?? ""
+}

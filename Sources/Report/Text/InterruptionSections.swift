@@ -1,0 +1,70 @@
+/// Who interrupts whom, and how long it takes.
+extension TextReport {
+    private static let interruptersShown = 10
+    private static let pairsShown = 16
+
+    func interruptersSection() -> [String] {
+        guard !document.interrupters.isEmpty else { return [] }
+        // Where not all schemes fit, the oldest and the newest ones are shown.
+        var shown = schemeIDs
+        var table = interrupters(shown)
+        while table.width > style.width, shown.count > 2 {
+            shown.remove(at: shown.count / 2)
+            table = interrupters(shown)
+        }
+        let more = document.interrupters.count - Self.interruptersShown + (document.interruptersOmitted ?? 0)
+        return [heading("Processes whose flushes interrupt most CPUs; IPI targets under each scheme")]
+            + table.lines(style) + (more > 0 ? ["  and \(count(more, "more process", "more processes"))"] : [])
+    }
+
+    private func interrupters(_ schemes: [String]) -> TextTable {
+        var table = TextTable(head: ["process", "pid", "flushes"] + schemes.map(printable), alignments: [.left, .right])
+        for interrupter in document.interrupters.prefix(Self.interruptersShown) {
+            table.add(
+                [TextTable.Cell(printable(interrupter.process)), TextTable.Cell(interrupter.pid.map(String.init) ?? "–"), cell(interrupter.flushes)]
+                    + schemes.map { interrupter.ipiTargets[$0].map { cell($0) } ?? "–" })
+        }
+        return table
+    }
+
+    /// A square of senders and receivers where it fits into the width, else the pairs with most IPIs.
+    func matrixSection() -> [String] {
+        guard let matrix = document.ipiMatrix else { return [] }
+        let pairs = matrix.nonzeroPairs
+        let scheme = printable(matrix.scheme)
+        guard !pairs.isEmpty else { return [heading("IPIs between CPUs under \(scheme)"), "  none"] }
+        if let rows = matrix.rows, let square = square(rows) {
+            return [heading("IPIs between CPUs under \(scheme): sender in the row, receiver in the column")] + square
+        }
+        let top = pairs.sorted { ($1.count, $0.from, $0.to) < ($0.count, $1.from, $1.to) }.prefix(Self.pairsShown)
+        var table = TextTable(head: ["sender", "receiver", "IPIs"], alignments: [.right])
+        for pair in top { table.add(["\(pair.from)", "\(pair.to)", cell(pair.count)]) }
+        let share = "the \(top.count) of \(count(pairs.count, "pair")) with most"
+        return [heading("IPIs between CPUs under \(scheme): \(share)")] + table.lines(style)
+    }
+
+    private func square(_ rows: [[Int]]) -> [String]? {
+        var table = TextTable(head: ["CPU"] + rows.indices.map(String.init), alignments: [.right])
+        for (sender, row) in rows.enumerated() {
+            table.add(
+                [TextTable.Cell("\(sender)", .faint)]
+                    + row.enumerated().map { receiver, count in
+                        count == 0 ? TextTable.Cell(sender == receiver ? "-" : ".", .faint) : cell(count)
+                    })
+        }
+        return table.width <= style.width ? table.lines(style) : nil
+    }
+
+    func latencySection() -> [String] {
+        let latency = document.shootdownLatency
+        guard latency.samples > 0 || latency.unanswered > 0 else { return [] }
+        var table = TextTable(
+            head: ["samples", "min", "p50", "p90", "p99", "max", "no record"], alignments: [.right])
+        func time(_ value: UInt64?) -> TextTable.Cell { TextTable.Cell(value.map(times.duration) ?? "–") }
+        table.add([
+            cell(latency.samples), time(latency.minNS), time(latency.p50NS), time(latency.p90NS), time(latency.p99NS),
+            time(latency.maxNS), cell(latency.unanswered),
+        ])
+        return [heading("Shootdown latency, from the SEND_IPI record to the last receiver's record")] + table.lines(style)
+    }
+}

@@ -1,0 +1,94 @@
+/// A name from a trace, which may hold any bytes, as a string: UTF-8 where it is valid, each other byte as `\xNN`.
+///
+/// A comm ends at its first NUL; a caller that has the kernel's whole field hands on what precedes it.
+public func nameFromTrace(_ bytes: some Sequence<UInt8>) -> String {
+    let bytes = Array(bytes)
+    var iterator = bytes.makeIterator()
+    var parser = Unicode.UTF8.ForwardParser()
+    var name = ""
+    var position = 0
+    while true {
+        switch parser.parseScalar(from: &iterator) {
+        case .valid(let encoded):
+            name.unicodeScalars.append(Unicode.UTF8.decode(encoded))
+            position += encoded.count
+        case .error(let length):
+            for byte in bytes[position..<min(position + length, bytes.count)] { name += "\\x" + hex(UInt32(byte), digits: 2) }
+            position += length
+        case .emptyInput:
+            return name
+        }
+    }
+}
+
+/// The text with everything that could move a terminal's cursor, colour it or reorder it made visible.
+///
+/// Control characters become `\n`, `\t` or `\xNN`; format characters (bidirectional overrides, zero-width ones) and line
+/// separators become `\u{N}`.
+public func printable(_ text: String) -> String {
+    if text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return text }
+    var result = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "\n": result.append(contentsOf: "\\n".unicodeScalars)
+        case "\t": result.append(contentsOf: "\\t".unicodeScalars)
+        default:
+            switch scalar.properties.generalCategory {
+            case .control:
+                result.append(contentsOf: ("\\x" + hex(scalar.value, digits: 2)).unicodeScalars)
+            case .format, .lineSeparator, .paragraphSeparator, .surrogate:
+                result.append(contentsOf: ("\\u{" + hex(scalar.value, digits: 1) + "}").unicodeScalars)
+            default:
+                result.append(scalar)
+            }
+        }
+    }
+    return String(result)
+}
+
+/// Columns of a terminal that a printable text takes: two for East Asian wide characters and emoji, none for combining marks.
+func displayWidth(_ text: String) -> Int {
+    if text.utf8.allSatisfy({ $0 < 0x80 }) { return text.utf8.count }
+    return text.reduce(0) { $0 + columns($1) }
+}
+
+/// The beginning of a text that fits into so many columns, with an ellipsis where something was left out.
+func truncated(_ text: String, toColumns limit: Int) -> String {
+    guard displayWidth(text) > limit else { return text }
+    var result = ""
+    var width = 1
+    for character in text {
+        let next = columns(character)
+        guard width + next <= limit else { break }
+        result.append(character)
+        width += next
+    }
+    return result + "…"
+}
+
+private func columns(_ character: Character) -> Int {
+    var width = 0
+    for scalar in character.unicodeScalars {
+        switch scalar.properties.generalCategory {
+        case .nonspacingMark, .enclosingMark, .format: continue
+        default: width = max(width, isWide(scalar.value) ? 2 : 1)
+        }
+    }
+    return width
+}
+
+/// East_Asian_Width W and F, by block (https://www.unicode.org/reports/tr11/).
+private func isWide(_ value: UInt32) -> Bool {
+    switch value {
+    case 0x1100...0x115F, 0x2E80...0x303E, 0x3041...0xA4CF, 0xA960...0xA97F, 0xAC00...0xD7A3, 0xF900...0xFAFF,
+        0xFE30...0xFE6F, 0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x1F300...0x1F64F, 0x1F680...0x1F6FF, 0x1F900...0x1F9FF,
+        0x20000...0x3FFFD:
+        true
+    default: false
+    }
+}
+
+private func hex(_ value: UInt32, digits: Int) -> String {
+    let text = String(value, radix: 16, uppercase: true)
+    return String(repeating: "0", count: max(0, digits - text.count)) + text
+}

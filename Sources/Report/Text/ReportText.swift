@@ -1,0 +1,139 @@
+/// The text form of a report, for a person at a terminal or in a log.
+///
+/// It begins with what one wants to know, then come the tables. Numbers are rounded; the JSON form has the exact ones.
+///
+/// - Parameter divergenceLimit: how many divergences to list at most, if the document has the list.
+public func renderText(_ document: ReportDocument, style: TextStyle, divergenceLimit: Int) -> String {
+    let report = TextReport(document: document, style: style, times: TimeFormat(unit: document.trace.timeUnit))
+    let sections = [
+        report.headline(), report.traceSection(), report.schemesSection(), report.comparisonsSection(),
+        report.interruptersSection(), report.matrixSection(), report.latencySection(), report.conformanceSection(),
+        report.marksSection(), report.evidenceSection(), report.divergencesSection(limit: divergenceLimit),
+        report.problemsSection(),
+    ]
+    return sections.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") + "\n" }.joined(separator: "\n")
+}
+
+/// What the sections of the text report need. Each section is a function that gives lines, none if it has nothing to say.
+struct TextReport {
+    var document: ReportDocument
+    var style: TextStyle
+    var times: TimeFormat
+
+    /// The schemes of the document, oldest first.
+    var schemeIDs: [String] { schemesInOrder(document.schemes.keys) }
+
+    /// CPU time of the trace: its duration on all its CPUs.
+    var cpuTime: UInt64 {
+        let (product, overflow) = document.trace.durationNS.multipliedReportingOverflow(by: UInt64(max(document.trace.cpus, 0)))
+        return overflow ? .max : product
+    }
+
+    func heading(_ text: String) -> String {
+        style.paint(text, .heading)
+    }
+
+    /// A count as a cell; zero is faint, so that what happened stands out.
+    func cell(_ number: Int, _ role: TextStyle.Role = .plain) -> TextTable.Cell {
+        TextTable.Cell(grouped(number), number == 0 ? .faint : role)
+    }
+
+    // MARK: - What one wants to know first
+
+    func headline() -> [String] {
+        let tool = printable("\(document.tool.name) \(document.tool.version)")
+        var lines = [heading("\(tool): \(printable(document.trace.path))"), ""]
+        lines += wrapped(verdict(), width: style.width)
+        if let caveat = caveat() { lines += wrapped(caveat, width: style.width) }
+        return lines
+    }
+
+    /// The comparison that spans most: the oldest scheme with the newest.
+    private var mainComparison: ReportDocument.Comparison? {
+        let order = schemeIDs
+        return document.comparisons.first { $0.old == order.first && $0.new == order.last } ?? document.comparisons.first
+    }
+
+    private func verdict() -> String {
+        guard let comparison = mainComparison else {
+            return document.schemes.isEmpty ? "No scheme was replayed." : "One scheme was replayed; there is nothing to compare."
+        }
+        let (old, new) = (printable(comparison.old), printable(comparison.new))
+        let targets = document.schemes[comparison.new]?.ipiTargets ?? 0
+        var parts: [String] = []
+        if comparison.extraIPITargets > 0 {
+            var share = ""
+            if targets > 0 {
+                share = " (\(percent(comparison.extraIPITargets, of: targets)) of the \(grouped(targets)) under \(new))"
+            }
+            parts.append("interrupted CPUs \(count(comparison.extraIPITargets, "time")) where \(new) does not\(share)")
+        }
+        if comparison.missingIPITargets > 0 {
+            parts.append("left out \(count(comparison.missingIPITargets, "interrupt")) that \(new) sends")
+        }
+        if comparison.staleActiveMMNS > 0 {
+            parts.append(
+                "kept an active_mm that CR3 no longer held for \(times.duration(comparison.staleActiveMMNS)) "
+                    + "(\(percent(comparison.staleActiveMMNS, of: cpuTime)) of the CPU time)")
+        }
+        if comparison.redundantCR3Loads > 0 {
+            parts.append("written CR3 \(count(comparison.redundantCR3Loads, "time")) with what it already held")
+        }
+        let others = comparison.divergences.values.reduce(0, +)
+        if parts.isEmpty {
+            return others == 0
+                ? "\(old) and \(new) do the same on this trace: no IPI target and no CR3 load differs."
+                : "\(old) and \(new) interrupt the same CPUs on this trace; they differ otherwise \(count(others, "time"))."
+        }
+        return "\(old) would have " + list(parts) + "."
+    }
+
+    /// What of the trace the verdict does not cover.
+    private func caveat() -> String? {
+        let switches = document.evidence.switches
+        var parts: [String] = []
+        if switches.unknown > 0 { parts.append("\(percent(switches.unknown, of: switches.total)) of the context switches") }
+        if document.evidence.flushes.unknown > 0 {
+            parts.append("\(percent(document.evidence.flushes.unknown, of: document.evidence.flushes.total)) of the flushes")
+        }
+        if document.evidence.unknownTimeNS > 0 {
+            parts.append("\(percent(document.evidence.unknownTimeNS, of: cpuTime)) of the CPU time")
+        }
+        return parts.isEmpty ? nil : "Unknown, and not counted: \(list(parts)); see Evidence."
+    }
+
+    private func list(_ parts: [String]) -> String {
+        parts.count < 2 ? parts.joined() : parts.dropLast().joined(separator: ", ") + " and " + parts[parts.count - 1]
+    }
+
+    // MARK: - The trace
+
+    func traceSection() -> [String] {
+        let trace = document.trace
+        let recorded = document.recorded
+        var table = TextTable(alignments: [.left])
+        let container = trace.formatVersion.map { "trace.dat version \($0), compression \(printable(trace.compression))" }
+        let system = [trace.kernel, trace.machine].compactMap { $0.map(printable) }.joined(separator: " ")
+        let scheme = recorded.scheme.map { "runs scheme \(printable($0))" } ?? "runs none of the schemes, as far as is known"
+        table.add(["kernel", "\(system.isEmpty ? "not known" : system); \(scheme)"])
+        let span = "\(times.duration(trace.durationNS)) from \(times.moment(trace.startNS)) on"
+        table.add(["time", "\(span), clock \(printable(trace.clock))"])
+        table.add(["CPUs", "\(grouped(trace.cpus))"])
+        if let container { table.add(["file", "\(container)"]) }
+        if !trace.buffer.isEmpty { table.add(["buffer", "\(printable(trace.buffer))"]) }
+        let flushes =
+            recorded.cr3Loads + recorded.ipiSends + recorded.remoteShootdowns + recorded.localShootdowns
+            + recorded.localMMShootdowns + recorded.wrongCPU + recorded.other
+        table.add([
+            "records",
+            "\(grouped(trace.events)), of them \(grouped(recorded.contextSwitches)) sched_switch and \(grouped(flushes)) tlb_flush",
+        ])
+        table.add([
+            "lost",
+            trace.lostGaps == 0 && trace.lostEvents == 0
+                ? "none"
+                : .init("\(count(trace.lostEvents, "record")) known to be lost, in \(count(trace.lostGaps, "gap"))", .bad),
+        ])
+        return [heading("Trace")] + table.lines(style)
+    }
+}

@@ -1,0 +1,143 @@
+/// The schemes side by side, and what sets them apart.
+extension TextReport {
+    func schemesSection() -> [String] {
+        let order = schemeIDs
+        guard !order.isEmpty else { return [] }
+        let schemes = order.map { document.schemes[$0]! }
+        let recorded = document.recorded
+        var table = SideBySide(columns: order.map(printable) + ["recorded"])
+        func row(_ label: String, _ value: (ReportDocument.Scheme) -> Int, recorded: Int? = nil) {
+            table.add(label, schemes.map { cell(value($0)) } + [recorded.map { cell($0) } ?? TextTable.Cell("", .faint)])
+        }
+        row("context switches", \.contextSwitches, recorded: recorded.contextSwitches)
+        row("  outcome unknown", \.unknownSwitches)
+        row("CR3 loads", \.cr3Loads, recorded: recorded.cr3Loads)
+        row("leave_mm with effect", \.leaveMM)
+        // v4.12's flush_tlb_page() flushes without a record.
+        let locals = cell(recorded.localMMShootdowns + recorded.localShootdowns)
+        table.add(
+            "local flushes",
+            schemes.map { cell($0.localFlushes) } + [recorded.scheme == "v4.12" ? TextTable.Cell("≥ " + locals.text, locals.role) : locals])
+        row("IPI sends", \.ipiSends, recorded: recorded.ipiSends)
+        row("IPI targets", \.ipiTargets)
+        row("  flushed", \.ipiFlushed, recorded: recorded.remoteShootdowns)
+        row("  left the mm (leave_mm)", \.ipiLeft)
+        row("  ignored", \.ipiIgnored)
+        row("nr_tlb_remote_flush", \.vmstat.remoteFlush)
+        row("nr_tlb_remote_flush_received", \.vmstat.remoteFlushReceived)
+        row("nr_tlb_local_flush_all", \.vmstat.localFlushAll)
+        row("nr_tlb_local_flush_one", \.vmstat.localFlushOne)
+        let warnings = Set(schemes.flatMap(\.warnings.keys)).sorted()
+        for warning in warnings {
+            let label = truncated(printable(warning), toColumns: 48)
+            table.add(
+                label, schemes.map { cell($0.warnings[warning] ?? 0, .bad) } + [TextTable.Cell("", .faint)])
+        }
+        return [heading("Schemes")] + table.lines(style)
+    }
+
+    func comparisonsSection() -> [String] {
+        guard !document.comparisons.isEmpty else { return [] }
+        let comparisons = document.comparisons
+        var table = SideBySide(columns: comparisons.map { printable("\($0.old) vs \($0.new)") })
+        func row(_ label: String, _ value: (ReportDocument.Comparison) -> Int) {
+            table.add(label, comparisons.map { cell(value($0), .bad) })
+        }
+        row("extra IPI targets", \.extraIPITargets)
+        row("missing IPI targets", \.missingIPITargets)
+        table.add(
+            "time with a stale active_mm",
+            comparisons.map {
+                $0.staleActiveMMNS == 0
+                    ? TextTable.Cell("0", .faint) : TextTable.Cell(times.duration($0.staleActiveMMNS), .bad)
+            })
+        table.add(
+            "  of the CPU time", comparisons.map { TextTable.Cell(percent($0.staleActiveMMNS, of: cpuTime), .faint) })
+        row("redundant CR3 loads", \.redundantCR3Loads)
+        let kinds = divergenceKinds(in: comparisons)
+        table.add("divergences", comparisons.map { cell($0.divergences.values.reduce(0, +)) })
+        for kind in kinds {
+            table.add("  \(printable(kind))", comparisons.map { cell($0.divergences[kind] ?? 0) })
+        }
+        return [heading("Differences, old scheme vs new scheme")] + table.lines(style)
+    }
+
+    /// The kinds that occur: those that are known in the order of docs/reading-a-report.md, then others by name.
+    private func divergenceKinds(in comparisons: [ReportDocument.Comparison]) -> [String] {
+        let known = [
+            "stale-active-mm", "noop-ipi", "noop-local-flush", "redundant-cr3-load", "extra-ipi", "missing-ipi", "extra-flush",
+            "warning",
+        ]
+        let found = Set(comparisons.flatMap { $0.divergences.filter { $0.value != 0 }.keys })
+        return known.filter(found.contains) + found.subtracting(known).sorted()
+    }
+
+    /// The list of divergences, if it was asked for: what happened, and the records it follows from.
+    ///
+    /// Where several old schemes do the same beside the same new one, they share an entry.
+    func divergencesSection(limit: Int) -> [String] {
+        guard let divergences = document.divergences else { return [] }
+        let shown = divergences.prefix(max(limit, 0))
+        let total = max(divergences.count, document.comparisons.reduce(0) { $0 + $1.divergences.values.reduce(0, +) })
+        let title = "Divergences" + (shown.count < total ? ", the first \(grouped(shown.count)) of \(grouped(total))" : ": \(grouped(total))")
+        var lines: [String] = []
+        var shared = false
+        var rest = shown[...]
+        while let divergence = rest.popFirst() {
+            var olds = [divergence.old]
+            while let next = rest.first, same(next, divergence) {
+                olds.append(next.old)
+                rest.removeFirst()
+            }
+            if olds.count > 1 { shared = true }
+            lines += entry(divergence, olds)
+        }
+        return [heading(title + (shared ? "; those of several old schemes in one entry" : ""))] + lines
+    }
+
+    /// The two are the same but for the old scheme.
+    private func same(_ left: ReportDocument.Divergence, _ right: ReportDocument.Divergence) -> Bool {
+        var left = left
+        left.old = right.old
+        return left == right
+    }
+
+    private func entry(_ divergence: ReportDocument.Divergence, _ olds: [String]) -> [String] {
+        var place = "\(times.moment(divergence.timeNS)) [\(threeDigits(divergence.cpu))] "
+        if let pid = divergence.pid { place += truncated("\(printable(divergence.comm ?? "<...>"))-\(pid)", toColumns: 24) + " " }
+        var what = divergence.mm.map { "mm \(printable($0))" } ?? "no mm"
+        what += ", " + printable("\(olds.joined(separator: " and ")) vs \(divergence.new)")
+        if let end = divergence.endNS { what += ", for " + times.duration(end - min(end, divergence.timeNS)) }
+        if let targets = divergence.targets { what += ", \(targets.count == 1 ? "CPU" : "CPUs") \(ranges(targets))" }
+        if let sender = divergence.sender { what += ", from CPU \(sender)" }
+        if let detail = divergence.detail { what += ", \(printable(detail))" }
+        var lines = ["  \(place) \(style.paint(printable(divergence.kind), .bad))"]
+        lines += wrapped(what, width: style.width, indent: "      ")
+        guard !divergence.records.isEmpty else { return lines }
+        let records = divergence.records.prefix(4).map {
+            "\(printable($0.event)) \(times.moment($0.timeNS)) [\(threeDigits($0.cpu))]"
+        }
+        let more = divergence.records.count > 4 ? ["and \(divergence.records.count - 4) more"] : []
+        return lines + wrapped("from " + (records + more).joined(separator: ", "), width: style.width, indent: "      ")
+    }
+
+    /// CPU numbers as the kernel lists them: "0-3,8".
+    private func ranges(_ cpus: [Int]) -> String {
+        var result: [String] = []
+        let sorted = Set(cpus).sorted()
+        var index = 0
+        while index < sorted.count {
+            var last = index
+            while last + 1 < sorted.count, sorted[last + 1] == sorted[last] + 1 { last += 1 }
+            result.append(last == index ? "\(sorted[index])" : "\(sorted[index])-\(sorted[last])")
+            index = last + 1
+        }
+        return result.isEmpty ? "none" : result.joined(separator: ",")
+    }
+
+    /// A CPU as `trace-cmd report` writes it: at least three digits.
+    private func threeDigits(_ cpu: Int) -> String {
+        let text = String(cpu)
+        return String(repeating: "0", count: max(0, 3 - text.count)) + text
+    }
+}

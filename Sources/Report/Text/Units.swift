@@ -1,0 +1,68 @@
+/// Numbers as people read them. JSON has the exact ones.
+
+/// 1234567 as "1,234,567".
+func grouped(_ number: some BinaryInteger) -> String {
+    let digits = String(number.magnitude)
+    var result = number < 0 ? "-" : ""
+    for (index, digit) in digits.enumerated() {
+        if index > 0, (digits.count - index) % 3 == 0 { result.append(",") }
+        result.append(digit)
+    }
+    return result
+}
+
+/// "1 record", "2 records".
+func count(_ number: Int, _ singular: String, _ plural: String? = nil) -> String {
+    "\(grouped(number)) \(number == 1 ? singular : plural ?? singular + "s")"
+}
+
+/// A share as "12.3 %"; "–" of nothing. What is not nothing and not all is never rounded to 0 or 100.
+func percent(_ part: some BinaryInteger, of whole: some BinaryInteger, decimals: Int = 1) -> String {
+    guard whole > 0 else { return "–" }
+    if part <= 0 { return "0 %" }
+    let share = Double(part) / Double(whole) * 100
+    let step = (0..<decimals).reduce(1.0) { result, _ in result / 10 }
+    if share < step { return "< \(fixed(step, decimals)) %" }
+    if part < whole, share > 100 - step { return "> \(fixed(100 - step, decimals)) %" }
+    return fixed(share, decimals) + " %"
+}
+
+/// A number with so many decimals.
+func fixed(_ value: Double, _ decimals: Int, roundingDown: Bool = false) -> String {
+    let scale = (0..<decimals).reduce(1.0) { result, _ in result * 10 }
+    let scaled = (value * scale).rounded(roundingDown ? .down : .toNearestOrAwayFromZero)
+    guard scaled.magnitude < 1e15 else { return "\(value)" }
+    let whole = Int(scaled.magnitude)
+    guard decimals > 0 else { return "\(value < 0 ? "-" : "")\(grouped(whole))" }
+    let fraction = String(whole % Int(scale))
+    let zeros = String(repeating: "0", count: decimals - fraction.count)
+    return "\(value < 0 && whole != 0 ? "-" : "")\(grouped(whole / Int(scale))).\(zeros)\(fraction)"
+}
+
+/// The unit of a trace's times, and how to write them.
+struct TimeFormat {
+    var unit: ReportDocument.Trace.TimeUnit
+
+    /// A span: three digits and a unit, as "12.3 µs"; a plain count where the clock is not one of time.
+    func duration(_ span: UInt64) -> String {
+        guard unit == .ns else { return grouped(span) + " ticks" }
+        let value = Double(span)
+        return switch span {
+        case ..<1_000: "\(span) ns"
+        case ..<999_500: threeDigits(value / 1e3) + " µs"
+        case ..<999_500_000: threeDigits(value / 1e6) + " ms"
+        default: threeDigits(value / 1e9) + " s"
+        }
+    }
+
+    /// A moment, as `trace-cmd report -t` writes it: seconds and nine decimals.
+    func moment(_ time: UInt64) -> String {
+        guard unit == .ns else { return String(time) }
+        let fraction = String(time % 1_000_000_000)
+        return "\(time / 1_000_000_000)." + String(repeating: "0", count: 9 - fraction.count) + fraction
+    }
+
+    private func threeDigits(_ value: Double) -> String {
+        fixed(value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0)
+    }
+}

@@ -1,0 +1,70 @@
+# What the scripts share. To be sourced, with `set -euo pipefail` on.
+
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+
+# What the build needs beyond a Swift toolchain.
+build_packages=(pkg-config libtraceevent-dev libtracefs-dev libzstd-dev zlib1g-dev)
+# What the tests compare with and check by.
+test_packages=(trace-cmd python3-jsonschema)
+
+fail() {
+    echo "${0##*/}: $*" >&2
+    exit 1
+}
+
+# Says on a terminal what takes its time.
+progress() {
+    if [[ -t 2 ]]; then echo "${0##*/}: $*" >&2; fi
+}
+
+# Runs a command. What it prints is shown, on standard error, only if it fails.
+quietly() {
+    local log status=0
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+    if ((status != 0)); then cat "$log" >&2; fi
+    rm -f "$log"
+    return "$status"
+}
+
+# Installs those of the given Debian packages that are missing. Elsewhere than on Debian and its kin, the build tells what it lacks.
+install_missing() {
+    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then return 0; fi
+    local package missing=()
+    for package; do
+        if ! dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed; then missing+=("$package"); fi
+    done
+    if ((${#missing[@]} == 0)); then return 0; fi
+    local as_root=()
+    if ((EUID != 0)); then
+        if ! command -v sudo >/dev/null; then fail "as root, please: apt-get install ${missing[*]}"; fi
+        as_root=(sudo)
+    fi
+    progress "installing ${missing[*]}"
+    # One unreachable repository of several is no reason to stop: whether the packages can be had shows below.
+    quietly "${as_root[@]}" apt-get update -qq || true
+    quietly "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" ||
+        fail "cannot install ${missing[*]}"
+}
+
+need_swift() {
+    if ! command -v swift >/dev/null; then fail "no Swift toolchain in PATH: see https://www.swift.org/install"; fi
+}
+
+# Builds the release binary if a source is newer than the last build, and sets $binary.
+build_release() {
+    binary=$root/.build/release/lazytlb
+    local stamp=$root/.build/release.stamp
+    if [[ -x $binary && -e $stamp ]] &&
+        [[ -z $(find "$root/Sources" "$root/Package.swift" -newer "$stamp" -print -quit) ]]; then
+        return 0
+    fi
+    need_swift
+    install_missing "${build_packages[@]}"
+    progress "building, which takes some minutes the first time"
+    mkdir -p "$root/.build"
+    # Marked before the build: what changes during it is built the next time.
+    touch "$stamp.new"
+    quietly swift build --package-path "$root" -c release --product lazytlb || fail "the build failed"
+    mv "$stamp.new" "$stamp"
+}
