@@ -106,7 +106,8 @@ struct ActiveMMState: Sendable {
     mutating func observe(_ cpu: Int, _ mm: MM, lazy: Bool, mask: Bool) {
         guard active[cpu] == .unknown else { return }
         active[cpu] = mm
-        state[cpu] = lazy ? .lazy : .ok
+        // The reworked kernel's leave_mm() ends with state OK and init_mm; here that is a CPU that has left the mm it borrows.
+        state[cpu] = lazy || mm == .initMM ? .lazy : .ok
         cr3[cpu] = mask ? mm : .initMM
         if mask, mm.isUser { masks.insert(cpu, Int(mm.index)) }
     }

@@ -64,13 +64,16 @@ public struct Comparison: Sendable {
             forEachBit(oldWord & ~newWord) { extra.append(index * 64 + $0) }
             forEachBit(newWord & ~oldWord) { missing.append(index * 64 + $0) }
         }
-        let mm = stimulus.mm
+        // A batch has no mm of its own: then it is the one for which the CPU is in the batch's mask.
+        let batched = stimulus.mm == .none
         if !extra.isEmpty {
+            let mm = batched ? old.scheme.bookedMM(extra[0]) : stimulus.mm
             extraIPITargets += extra.count
             let since = partedSince[extra[0]]
             add(Divergence(kind: .extraIPI, cpu: cpu, moment: moment, mm: mm, targets: extra, scheme: self.old, since: since))
         }
         if !missing.isEmpty {
+            let mm = batched ? new.scheme.bookedMM(missing[0]) : stimulus.mm
             missingIPITargets += missing.count
             let since = partedSince[missing[0]]
             add(Divergence(kind: .missingIPI, cpu: cpu, moment: moment, mm: mm, targets: missing, scheme: self.new, since: since))
