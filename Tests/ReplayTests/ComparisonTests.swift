@@ -78,7 +78,7 @@ struct ComparisonTests {
         #expect(found[0].moment.time == 40)
         #expect(found[0].moment.cpu == 1)
         #expect(found[0].mm == a)
-        #expect(found[0].targets == [0])
+        #expect(found[0].sender == 0)
         #expect(found[0].scheme == V412.id)
         #expect(found[0].since?.time == 30)
     }
@@ -201,7 +201,7 @@ struct ComparisonTests {
 
     @Test func `missing-ipi: in the middle of leave_mm() the reworked scheme is still in the mask`() {
         var run = Run()
-        run.replay.clearLate()
+        run.replay.clearLate(leaving: true)
         run.at(10, .user(0, a), .user(1, a), .kernel(1))
         // The old leave_mm() leaves the mask and then loads CR3; the reworked one loads, and then leaves.
         run.at(20, .idleLeave(cpu: 1))
