@@ -20,7 +20,7 @@ let package = Package(
         .target(name: "LazyTLB"),
         .target(name: "Reconstruction", dependencies: ["TraceData", "LazyTLB"]),
         .target(name: "Replay", dependencies: ["LazyTLB", "Reconstruction"]),
-        .target(name: "Report", dependencies: ["TraceData", "Replay"]),
+        .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
         .executableTarget(
             name: "lazytlb",
             dependencies: [
@@ -28,6 +28,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
+        .executableTarget(name: "accuracy", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
         .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData"]),

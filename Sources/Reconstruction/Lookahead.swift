@@ -29,6 +29,10 @@ public struct Details {
     public var text = ""
 }
 
+extension Record.Kind {
+    var isProbe: Bool { rawValue >= Record.Kind.ctxsw.rawValue }
+}
+
 /// The records of one CPU in order, with a view of those that come next on that CPU.
 ///
 /// What a record means often shows only in the ones behind it (whether a switch loaded CR3, whether a flush sent IPIs). Those are
@@ -48,15 +52,21 @@ public final class Lookahead: TimedSource {
     private var record = Record.none
     /// Records read so far, of all kinds; gaps do not count.
     public private(set) var records = 0
+    /// sched_switch records read so far.
+    public private(set) var switches = 0
     public private(set) var firstTime: UInt64?
     public private(set) var lastTime: UInt64 = 0
     /// All ones of the recorded kernel's long: a flush of everything.
     private let everything: UInt64
+    private let wantsProbes: Bool
 
-    /// - Parameter longSize: bytes of the recorded kernel's long.
-    public init(_ stream: CPUStream, formats: EventFormats, longSize: Int) {
+    /// - Parameters:
+    ///   - longSize: bytes of the recorded kernel's long.
+    ///   - probes: hold probe events too.
+    public init(_ stream: CPUStream, formats: EventFormats, longSize: Int, probes: Bool = true) {
         self.stream = stream
         self.formats = formats
+        wantsProbes = probes
         everything = longSize == 4 ? 0xffff_ffff : UInt64.max
         ring = [Held](repeating: Held(), count: Lookahead.depth)
         details = [Details](repeating: Details(), count: Lookahead.depth)
@@ -92,7 +102,9 @@ public final class Lookahead: TimedSource {
             if firstTime == nil { firstTime = record.time }
             lastTime = record.time
             if record.kind != .lost { records += 1 }
-            if record.kind != .other { hold() }
+if record.kind == .schedSwitch { switches += 1 }
+            if record.kind == .other || !wantsProbes && record.kind.isProbe { continue }
+            hold()
         }
     }
 

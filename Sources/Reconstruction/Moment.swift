@@ -1,6 +1,29 @@
 import LazyTLB
 import TraceData
 
+/// What a task's mm is known from, the strongest first.
+public enum Basis: UInt8, Sendable {
+    /// A probe event.
+    case exact
+    /// Fork, exec, exit, rename; pid 0.
+    case lifeCycle
+    /// A CR3 load, its absence, or the answer to a flush.
+    case hardware
+    /// A kernel thread's name.
+    case convention
+    case unknown
+
+    public var name: String {
+        switch self {
+        case .exact: "exact"
+        case .lifeCycle: "life-cycle"
+        case .hardware: "hardware"
+        case .convention: "convention"
+        case .unknown: "unknown"
+        }
+    }
+}
+
 /// Where a stimulus comes from: enough to find its record in the trace again.
 public struct Moment: Sendable {
     /// ns of the trace's clock.
@@ -10,6 +33,11 @@ public struct Moment: Sendable {
     public var pid: Int32
     /// The record that the stimulus was read from.
     public var cause: Record.Kind
+    /// Of a context switch: the task that comes in.
+    public var nextPID: Int32 = -1
+    public var nextComm = Comm.empty
+    /// Of a context switch: what the incoming task's mm is known from.
+    public var basis = Basis.exact
 
     public init(time: UInt64, cpu: Int, pid: Int32, cause: Record.Kind) {
         self.time = time
@@ -25,6 +53,8 @@ public struct Moment: Sendable {
 public protocol StimulusSink {
     /// The recording is fine enough to tell when a CPU leaves a mask: ``Machine/clearsLate``.
     mutating func clearLate()
+    /// The mms of the whole trace, names included, where a first pass has found them: before the first stimulus.
+    mutating func willReplay(_ mms: MMTable)
     /// A stimulus for every scheme.
     mutating func apply(_ stimulus: Stimulus, at moment: Moment)
     /// The mms and CPUs of the batched flush that CPU `cpu` begins; comes before its ``Stimulus/batchLocal(cpu:)``.
@@ -35,6 +65,19 @@ public protocol StimulusSink {
     mutating func recorded(_ record: Held)
     /// The recorded kernel's mm_cpumask(mm), first word, as a probe read it.
     mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment)
+    /// The recorded kernel's CPU has `mm` loaded from here on, as its own records show; ``MM/unknown`` where they do not.
+    mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64)
     /// A trace_marker line.
     mutating func marker(_ text: String, at moment: Moment)
+}
+
+extension StimulusSink {
+    public mutating func willReplay(_ mms: MMTable) {}
+    public mutating func clearLate() {}
+    public mutating func setBatch(_ batch: Batch, cpu: Int) {}
+    public mutating func complete(cpu: Int, at moment: Moment) {}
+    public mutating func recorded(_ record: Held) {}
+    public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) {}
+    public mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) {}
+    public mutating func marker(_ text: String, at moment: Moment) {}
 }

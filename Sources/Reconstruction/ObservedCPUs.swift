@@ -5,10 +5,31 @@ import LazyTLB
 /// In the kernels of v4.9 to v4.13 a CPU is in mm_cpumask(mm) exactly while this is the mm.
 public struct ObservedCPUs: Sendable {
     public private(set) var loaded: [MM]
+    /// Time during which it was unknown, ns, summed over CPUs.
+    public private(set) var unknownTime: UInt64 = 0
+    private var unknownSince: [UInt64]
 
-    public init(cpus: Int) { loaded = [MM](repeating: .unknown, count: cpus) }
+    /// - Parameter start: the time from which on it is unknown, ns.
+    public init(cpus: Int, start: UInt64) {
+        loaded = [MM](repeating: .unknown, count: cpus)
+        unknownSince = [UInt64](repeating: start, count: cpus)
+    }
 
-    public mutating func load(_ cpu: Int, _ mm: MM) { loaded[cpu] = mm }
+    /// Returns whether that is a change.
+    public mutating func load(_ cpu: Int, _ mm: MM, at time: UInt64) -> Bool {
+        guard loaded[cpu] != mm else { return false }
+        if loaded[cpu] == .unknown { unknownTime += max(time, unknownSince[cpu]) - unknownSince[cpu] }
+        if mm == .unknown { unknownSince[cpu] = time }
+        loaded[cpu] = mm
+        return true
+    }
+
+    public mutating func finish(at end: UInt64) {
+        for cpu in loaded.indices where loaded[cpu] == .unknown {
+            unknownTime += max(end, unknownSince[cpu]) - unknownSince[cpu]
+            unknownSince[cpu] = end
+        }
+    }
 
     /// The batch of a flush whose recorded mask was `mask`: an mm is taken for part of it if all the CPUs that have it loaded are in
     /// the mask (each mm in a batch gives it its whole mm_cpumask).

@@ -54,12 +54,14 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     private enum Remote { case none, flush, batch }
 
-    /// - Parameter longSize: bytes of the recorded kernel's long.
-    public init(sink: Sink, cpus: Int, longSize: Int) {
+    /// - Parameters:
+    ///   - longSize: bytes of the recorded kernel's long.
+    ///   - start: the time of the first record, ns.
+    public init(sink: Sink, cpus: Int, longSize: Int, start: UInt64) {
         self.sink = sink
         self.cpus = cpus
         self.longSize = longSize
-        observed = ObservedCPUs(cpus: cpus)
+        observed = ObservedCPUs(cpus: cpus, start: start)
         machine = Machine(cpus: cpus)
         state = [PerCPU](repeating: PerCPU(), count: cpus)
         self.sink.clearLate()
@@ -81,9 +83,16 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         case .tlbFlush: flushRecord(cpu, record, moment)
         case .rename: rename(record, source.headDetails)
         case .marker: sink.marker(source.headDetails.text, at: moment)
-        case .other, .newTask, .fork, .exec, .exit: break
+        case .exit: if source.headDetails.pid == record.pid { exitIfReleased(cpu, moment) }
+        case .other, .newTask, .fork, .exec: break
         default: probe(cpu, record, source, moment)
         }
+    }
+
+    /// The trace ends.
+    public mutating func finish(at end: UInt64) {
+        observed.finish(at: end)
+        evidence.unknownTime = observed.unknownTime
     }
 
     private mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {
@@ -112,8 +121,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         state[cpu].pending = nil
         let previous = observed.loaded[cpu]
         if case .contextSwitch = stimulus { finishSwitch(cpu, nil, moment) } else { apply(stimulus, moment) }
-        if case .exec(_, let mm) = stimulus { observed.load(cpu, mm) }
-        if case .useMM(_, let mm) = stimulus { observed.load(cpu, mm) }
+        if case .exec(_, let mm) = stimulus { load(cpu, mm, moment.time) }
+        if case .useMM(_, let mm) = stimulus { load(cpu, mm, moment.time) }
         state[cpu].lingering = previous
     }
 
@@ -152,12 +161,21 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             distance += 1
             if next.inHardIRQ != head.inHardIRQ { continue }
             switch next.kind {
-            case .leave, .flushCommon, .swMM: continue
+            case .leave, .flushCommon: continue
+            // leave_mm() calls switch_mm() without a previous mm; any other call is a switch of its own.
+            case .swMM:
+                let probe = source.peekDetails(distance - 1).probe
+                if probe.task == 0 && probe.prevMM == 0 { continue }
+                return false
             case .tlbFlush: return next.reason == 0
             default: return false
             }
         }
         return false
+    }
+
+    private mutating func load(_ cpu: Int, _ mm: MM, _ time: UInt64) {
+        if observed.load(cpu, mm, at: time) { sink.loaded(mm, cpu: cpu, at: time) }
     }
 
     // MARK: mm pointers
@@ -174,7 +192,9 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     private mutating func rename(_ record: Held, _ details: Details) {
         names[details.pid] = details.comm
-        if details.pid == record.pid { mms.rename(machine.mm[Int(record.cpu)], details.comm.description) }
+        let mm = machine.mm[Int(record.cpu)]
+        // A thread's name is not its process's.
+        if details.pid == record.pid, mms[mm]?.pid == details.pid { mms.rename(mm, details.comm.description) }
     }
 
     // MARK: context switches
@@ -187,7 +207,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if state[cpu].down {
             state[cpu].down = false
             apply(.cpuUp(cpu: cpu), moment)
-            observed.load(cpu, .initMM)
+            load(cpu, .initMM, moment.time)
         }
         state[cpu].switching = true
         state[cpu].prevPID = record.prevPID
@@ -207,8 +227,12 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     private mutating func switched(_ cpu: Int, _ mm: MM, _ moment: Moment) {
         if mm == .unknown { evidence.unknown += 1 } else { evidence.exact += 1 }
+        var moment = moment
+        moment.nextPID = state[cpu].nextPID
+        moment.nextComm = names[moment.nextPID] ?? .empty
+        moment.basis = mm == .unknown ? .unknown : .exact
         apply(.contextSwitch(cpu: cpu, mm: mm), moment)
-        if mm != .none { observed.load(cpu, mm) }
+        if mm != .none { load(cpu, mm, moment.time) }
     }
 
     /// An exiting task shows by the state of its CPU, or by its mm at its switch-out, that exit_mm() has made it lazy.
@@ -222,7 +246,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if state[cpu].sending { sink.complete(cpu: cpu, at: moment) }
         state[cpu] = PerCPU()
         apply(.forget(cpu: cpu), moment)
-        observed.load(cpu, .unknown)
+        load(cpu, .unknown, moment.time)
     }
 
     // MARK: tlb_flush records
@@ -231,7 +255,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if record.reason == 0 {
             takeEffect(cpu, moment)
             if !state[cpu].switching, observed.loaded[cpu] == machine.activeMM[cpu], machine.mm[cpu] == .none {
-                observed.load(cpu, .initMM)
+                load(cpu, .initMM, moment.time)
             }
         }
         sink.recorded(record)
@@ -382,7 +406,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             if machine.activeMM[cpu] == .unknown, probe.ownMM != 0 {
                 let mm = self.mm(probe.ownMM, pid: record.pid)
                 apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
-                observed.load(cpu, mm)
+                load(cpu, mm, moment.time)
             }
             if lazy, probe.hasOwnState { exitIfReleased(cpu, moment) }
         }
@@ -396,10 +420,10 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             if machine.activeMM[cpu] == .unknown, probe.hasOwnMM, probe.ownMM != 0 {
                 let mm = self.mm(probe.ownMM, pid: -1)
                 apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
-                observed.load(cpu, mm)
+                load(cpu, mm, moment.time)
             }
         case .swMM: switchMM(cpu, record, probe, source, moment)
-        case .enterLazy: enterLazy(cpu, record, probe, moment)
+        case .enterLazy: enterLazy(cpu, record, probe, source, moment)
         case .leave:
             if record.pid == 0, !record.inHardIRQ, state[cpu].pending == nil { applyOrDefer(.idleLeave(cpu: cpu), source, moment) }
         case .flushRange, .flushPage:
@@ -418,7 +442,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         case .doFlushAll: applyOrDefer(.doFlushAll(cpu: cpu), source, moment)
         case .idleExit:
             apply(.cpuDown(cpu: cpu), moment)
-            observed.load(cpu, .initMM)
+            load(cpu, .initMM, moment.time)
             state[cpu].down = true
         case .mmRelease: if probe.pid == record.pid { state[cpu].releasing = record.pid }
         case .mmDrop: pointers[probe.mm] = nil
@@ -451,6 +475,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             initPointer = probe.nextMM
             return
         }
+        if probe.task == 0 { finishSwitch(cpu, nil, moment) }
         let pid = state[cpu].switching ? state[cpu].nextPID : record.pid
         if probe.task == 0 {
             state[cpu].releasing = -1
@@ -469,8 +494,12 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     /// enter_lazy_tlb() (a probe of newer kernels): at a switch to a task without an mm, or when a task gives its mm up.
-    private mutating func enterLazy(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ moment: Moment) {
-        if state[cpu].switching, probe.pid == state[cpu].nextPID { return finishSwitch(cpu, 0, moment) }
+    private mutating func enterLazy(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
+        if state[cpu].switching, probe.pid == state[cpu].nextPID {
+            finishSwitch(cpu, 0, moment)
+            if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
+            return
+        }
         guard machine.mm[cpu].isKnown else { return }
         apply(state[cpu].releasing == record.pid ? .exitMM(cpu: cpu) : .unuseMM(cpu: cpu), moment)
         state[cpu].releasing = -1

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Why output could not be written.
-public enum OutputError: Error, Sendable, Equatable {
+/// Why a write of a ``ByteWriter`` failed.
+public enum WriteError: Error, Sendable, Equatable {
     /// The reader of the pipe went away. Not an error to anybody.
     case brokenPipe
     case failed(errno: Int32)
@@ -22,9 +22,9 @@ public final class ByteWriter {
     private let buffer: UnsafeMutablePointer<UInt8>
     private let capacity = 1 << 16
     private var used = 0
-    public private(set) var failure: OutputError?
+    public private(set) var failure: WriteError?
 
-    /// Writes to the descriptor, which stays open. SIGPIPE must be ignored for ``OutputError/brokenPipe`` to be seen.
+    /// Writes to the descriptor, which stays open. SIGPIPE must be ignored for ``WriteError/brokenPipe`` to be seen.
     public init(descriptor: Int32) {
         self.descriptor = descriptor
         buffer = .allocate(capacity: capacity)
@@ -52,7 +52,7 @@ public final class ByteWriter {
     }
 
     /// Flushes and throws what went wrong, if anything did.
-    public func finish() throws(OutputError) {
+    public func finish() throws(WriteError) {
         flush()
         if let failure { throw failure }
     }

@@ -12,20 +12,7 @@ public struct TraceInfo {
 
     /// What the replay needs and the trace lacks, with the remedy. Empty if nothing is missing.
     var advice: [String] {
-        var lines: [String] = []
-        for event in summary.eventsWithoutRecord {
-            let why = file.missingEvents.contains(event) ? "is not declared by the file" : "has no record"
-            lines.append("\(event) \(why)")
-        }
-        if !lines.isEmpty {
-            let elsewhere = file.buffers.filter { $0.name != file.buffer.name && $0.cpus.contains { $0.size > 0 } }
-            if !elsewhere.isEmpty {
-                lines.append("other buffers have data: " + elsewhere.map { "--buffer \($0.name.isEmpty ? "''" : $0.name)" }.joined(separator: ", "))
-            }
-            lines.append(
-                "record both: trace-cmd record -e sched:sched_switch -e tlb:tlb_flush -e task:task_newtask -e task:task_rename "
-                    + "-e sched:sched_process_fork -e sched:sched_process_exec -e sched:sched_process_exit COMMAND")
-        }
+        var lines = MissingEvents(file, withoutRecord: summary.eventsWithoutRecord).lines
         if !file.clock.isTime { lines.append("the clock \(file.clock.name) counts events, it is no time: record with -C mono") }
         return lines
     }

@@ -13,10 +13,14 @@ enum Failures {
             try body()
         } catch let error as TraceError {
             throw fail(error.description)
-        } catch OutputError.brokenPipe {
+        } catch let error as UnknownKernel {
+            throw fail("--kernel: \(error)")
+        } catch WriteError.brokenPipe {
             throw ExitCode(0)
-        } catch let error as OutputError {
+        } catch let error as WriteError {
             throw fail("cannot write: \(error.text)")
+        } catch let error as OutputError {
+            throw fail(error.description)
         }
     }
 
@@ -27,8 +31,11 @@ enum Failures {
     }
 
     /// Writes a message to stderr.
-    static func say(_ message: String) {
-        let line = Array("lazytlb: \(message)\n".utf8)
+    static func say(_ message: String) { show("lazytlb: \(message)") }
+
+    /// Writes a line to stderr.
+    static func show(_ text: String) {
+        let line = Array("\(text)\n".utf8)
         line.withUnsafeBytes { bytes in
             let writer = ByteWriter(descriptor: STDERR_FILENO)
             writer.bytes(bytes)

@@ -1,4 +1,8 @@
 import ArgumentParser
+import Glibc
+
+/// The version of the program, as `--version` and the reports tell it.
+let lazytlbVersion = "0.1.0"
 
 /// The command line: parse arguments, wire the stages, map failures to exit statuses.
 @main
@@ -6,5 +10,20 @@ struct LazyTLBCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lazytlb",
         abstract: "Replay recorded Linux kernel traces through the x86 lazy-TLB schemes.",
-        subcommands: [EventsCommand.self, InfoCommand.self])
+        version: lazytlbVersion,
+        subcommands: [ReportCommand.self, TimelineCommand.self, EventsCommand.self, InfoCommand.self])
+
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            // A bad command line has the status of bad input; the parser's own would be that of sysexits.h.
+            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+            Failures.say(message(for: error))
+            let usage = fullMessage(for: error).split(separator: "\n").first { $0.hasPrefix("Usage: ") }
+            if let usage { Failures.show(String(usage)) }
+            Glibc.exit(2)
+        }
+    }
 }

@@ -8,7 +8,7 @@ extension ReportDocument {
         public var extraIPITargets = 0
         /// IPI targets of the new scheme that the old one would not have interrupted.
         public var missingIPITargets = 0
-        /// How often the two diverge, by kind of divergence.
+        /// How often the two diverge, by kind of divergence; kinds that do not occur are left out.
         public var divergences: [String: Int] = [:]
         /// Time in which the old scheme's active_mm named a user mm while CR3 was init_mm, summed over CPUs.
         public var staleActiveMMNS: UInt64 = 0
@@ -38,24 +38,29 @@ extension ReportDocument {
         public var timeNS: UInt64
         /// When it ended, for the kinds that last.
         public var endNS: UInt64?
-        /// The CPU it happened on; for IPIs the sender.
+        /// The CPU it happened on; for "extra-ipi" and "missing-ipi" the sender.
         public var cpu: Int
-        /// The task that was current there.
-        public var pid: Int
-        public var comm: String
+        /// The task that was current there; nil if the record that it shows at is another CPU's.
+        @ExplicitNull public var pid: Int?
+        /// The name that the task had last; nil if ``pid`` is.
+        @ExplicitNull public var comm: String?
         /// The mm that it is about, by the name that the reconstruction gave it; nil for a batch, or if unknown.
         @ExplicitNull public var mm: String?
         /// The identifiers of the two schemes.
         public var old: String
         public var new: String
-        /// For IPIs: the CPUs that the one scheme interrupts and the other does not.
+        /// For "extra-ipi" and "missing-ipi": the CPUs that only one of the schemes interrupts.
         public var targets: [Int]?
+        /// For "noop-ipi": the CPU that the IPI came from.
+        public var sender: Int?
+        /// What the kind leaves open: the warning, or the scheme that flushes where the other does not.
+        public var detail: String?
         /// The records that it follows from.
         public var records: [RecordReference]
 
         public init(
-            kind: String, timeNS: UInt64, endNS: UInt64? = nil, cpu: Int, pid: Int, comm: String, mm: String?, old: String,
-            new: String, targets: [Int]? = nil, records: [RecordReference] = []
+            kind: String, timeNS: UInt64, endNS: UInt64? = nil, cpu: Int, pid: Int?, comm: String?, mm: String?, old: String,
+            new: String, targets: [Int]? = nil, sender: Int? = nil, detail: String? = nil, records: [RecordReference] = []
         ) {
             self.kind = kind
             self.timeNS = timeNS
@@ -67,6 +72,8 @@ extension ReportDocument {
             self.old = old
             self.new = new
             self.targets = targets
+            self.sender = sender
+            self.detail = detail
             self.records = records
         }
 
@@ -74,7 +81,7 @@ extension ReportDocument {
             case kind
             case timeNS = "time_ns"
             case endNS = "end_ns"
-            case cpu, pid, comm, mm, old, new, targets, records
+            case cpu, pid, comm, mm, old, new, targets, sender, detail, records
         }
     }
 

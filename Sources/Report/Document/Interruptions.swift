@@ -1,16 +1,16 @@
 extension ReportDocument {
     /// A process whose flushes interrupt other CPUs.
     public struct Interrupter: Codable, Equatable, Sendable {
-        /// The process's name: its leader's last comm.
+        /// The process's name: the last one that its mm, or a task without an mm, was seen with.
         public var process: String
-        /// The leader's pid (the tgid).
-        public var pid: Int
-        /// Flushes that asked other CPUs, as recorded.
+        /// The leader's pid (the tgid) where it is known, else the first of the process's tasks that was seen; nil if none was.
+        @ExplicitNull public var pid: Int?
+        /// Flushes that interrupt another CPU under at least one of the schemes.
         public var flushes: Int
         /// CPUs interrupted by them, for each scheme.
         public var ipiTargets: [String: Int]
 
-        public init(process: String, pid: Int, flushes: Int, ipiTargets: [String: Int]) {
+        public init(process: String, pid: Int?, flushes: Int, ipiTargets: [String: Int]) {
             self.process = process
             self.pid = pid
             self.flushes = flushes

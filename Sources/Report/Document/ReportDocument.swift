@@ -18,10 +18,12 @@ public struct ReportDocument: Codable, Equatable, Sendable {
     public var schemes: [String: Scheme]
     /// Pairs of schemes, the old one and the one that replaced it.
     public var comparisons: [Comparison]
-    /// Every divergence in time order; nil unless the user asked for the list.
+    /// The first divergences of each comparison, as many as the user asked for, in time order; nil unless the list was asked for.
     public var divergences: [Divergence]?
     /// The processes whose flushes interrupt most CPUs, most first.
     public var interrupters: [Interrupter]
+    /// Processes that are not listed there; nil if all are.
+    public var interruptersOmitted: Int?
     /// Who interrupts whom; nil if no scheme was replayed.
     @ExplicitNull public var ipiMatrix: IPIMatrix?
     public var shootdownLatency: ShootdownLatency
@@ -29,6 +31,8 @@ public struct ReportDocument: Codable, Equatable, Sendable {
     @ExplicitNull public var conformance: Conformance?
     /// The recorded kernel's own scheme's counters at the trace_marker lines of the trace; nil if there are none.
     public var marks: [Mark]?
+    /// trace_marker lines that are not listed there; nil if all are.
+    public var marksOmitted: Int?
     /// What of the trace could not be read (`--keep-going`).
     public var problems: [Problem]
 
@@ -58,9 +62,12 @@ public struct ReportDocument: Codable, Equatable, Sendable {
     enum CodingKeys: String, CodingKey {
         case schemaVersion = "schema_version"
         case tool, trace, evidence, recorded, schemes, comparisons, divergences, interrupters
+        case interruptersOmitted = "interrupters_omitted"
         case ipiMatrix = "ipi_matrix"
         case shootdownLatency = "shootdown_latency"
-        case conformance, marks, problems
+        case conformance, marks
+        case marksOmitted = "marks_omitted"
+        case problems
     }
 
     /// The program that made the report.

@@ -2,11 +2,13 @@ import FoundationEssentials
 
 /// The JSON form of reports: one report is one object, several are an array of such objects, in the order given.
 ///
+/// - Parameter asArray: write an array even of one report or none; by default as many reports as there are decide.
+///
 /// Keys are sorted and the layout is fixed, so that the reports of two runs can be compared as text.
-public func renderJSON(_ documents: [ReportDocument]) throws -> String {
+public func renderJSON(_ documents: [ReportDocument], asArray: Bool? = nil) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    let data = documents.count == 1 ? try encoder.encode(documents[0]) : try encoder.encode(documents)
+    let data = asArray ?? (documents.count != 1) ? try encoder.encode(documents) : try encoder.encode(documents[0])
     return String(decoding: data, as: UTF8.self) + "\n"
 }
 

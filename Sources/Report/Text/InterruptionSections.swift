@@ -12,7 +12,7 @@ extension TextReport {
             shown.remove(at: shown.count / 2)
             table = interrupters(shown)
         }
-        let more = document.interrupters.count - Self.interruptersShown
+        let more = document.interrupters.count - Self.interruptersShown + (document.interruptersOmitted ?? 0)
         return [heading("Processes whose flushes interrupt most CPUs; IPI targets under each scheme")]
             + table.lines(style) + (more > 0 ? ["  and \(count(more, "more process", "more processes"))"] : [])
     }
@@ -21,7 +21,7 @@ extension TextReport {
         var table = TextTable(head: ["process", "pid", "flushes"] + schemes.map(printable), alignments: [.left, .right])
         for interrupter in document.interrupters.prefix(Self.interruptersShown) {
             table.add(
-                [TextTable.Cell(printable(interrupter.process)), TextTable.Cell(String(interrupter.pid)), cell(interrupter.flushes)]
+                [TextTable.Cell(printable(interrupter.process)), TextTable.Cell(interrupter.pid.map(String.init) ?? "–"), cell(interrupter.flushes)]
                     + schemes.map { interrupter.ipiTargets[$0].map { cell($0) } ?? "–" })
         }
         return table

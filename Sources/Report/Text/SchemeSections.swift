@@ -13,7 +13,11 @@ extension TextReport {
         row("  outcome unknown", \.unknownSwitches)
         row("CR3 loads", \.cr3Loads, recorded: recorded.cr3Loads)
         row("leave_mm with effect", \.leaveMM)
-        row("local flushes", \.localFlushes, recorded: recorded.localMMShootdowns + recorded.localShootdowns)
+        // v4.12's flush_tlb_page() flushes without a record.
+        let locals = cell(recorded.localMMShootdowns + recorded.localShootdowns)
+        table.add(
+            "local flushes",
+            schemes.map { cell($0.localFlushes) } + [recorded.scheme == "v4.12" ? TextTable.Cell("≥ " + locals.text, locals.role) : locals])
         row("IPI sends", \.ipiSends, recorded: recorded.ipiSends)
         row("IPI targets", \.ipiTargets)
         row("  flushed", \.ipiFlushed, recorded: recorded.remoteShootdowns)
@@ -68,31 +72,53 @@ extension TextReport {
         return known.filter(found.contains) + found.subtracting(known).sorted()
     }
 
-    /// The list of divergences, if it was asked for: two lines each, what happened and the records it follows from.
+    /// The list of divergences, if it was asked for: what happened, and the records it follows from.
+    ///
+    /// Where several old schemes do the same beside the same new one, they share an entry.
     func divergencesSection(limit: Int) -> [String] {
         guard let divergences = document.divergences else { return [] }
         let shown = divergences.prefix(max(limit, 0))
-        let title = "Divergences" + (shown.count < divergences.count
-            ? ", the first \(grouped(shown.count)) of \(grouped(divergences.count))" : ": \(grouped(divergences.count))")
-        var lines = [heading(title)]
-        for divergence in shown {
-            let task = truncated("\(printable(divergence.comm))-\(divergence.pid)", toColumns: 24)
-            var what = divergence.mm.map { "mm \(printable($0))" } ?? "no mm"
-            what += ", " + printable("\(divergence.old) vs \(divergence.new)")
-            if let end = divergence.endNS { what += ", for " + times.duration(end - min(end, divergence.timeNS)) }
-            if let targets = divergence.targets { what += ", CPUs \(ranges(targets))" }
-            let place = "\(times.moment(divergence.timeNS)) [\(threeDigits(divergence.cpu))] \(task)"
-            lines.append("  \(place)  \(style.paint(printable(divergence.kind), .bad))")
-            lines += wrapped(what, width: style.width, indent: "      ")
-            if !divergence.records.isEmpty {
-                let records = divergence.records.prefix(4).map {
-                    "\(printable($0.event)) \(times.moment($0.timeNS)) [\(threeDigits($0.cpu))]"
-                }
-                let more = divergence.records.count > 4 ? ["and \(divergence.records.count - 4) more"] : []
-                lines += wrapped("from " + (records + more).joined(separator: ", "), width: style.width, indent: "      ")
+        let total = max(divergences.count, document.comparisons.reduce(0) { $0 + $1.divergences.values.reduce(0, +) })
+        let title = "Divergences" + (shown.count < total ? ", the first \(grouped(shown.count)) of \(grouped(total))" : ": \(grouped(total))")
+        var lines: [String] = []
+        var shared = false
+        var rest = shown[...]
+        while let divergence = rest.popFirst() {
+            var olds = [divergence.old]
+            while let next = rest.first, same(next, divergence) {
+                olds.append(next.old)
+                rest.removeFirst()
             }
+            if olds.count > 1 { shared = true }
+            lines += entry(divergence, olds)
         }
-        return lines
+        return [heading(title + (shared ? "; those of several old schemes in one entry" : ""))] + lines
+    }
+
+    /// The two are the same but for the old scheme.
+    private func same(_ left: ReportDocument.Divergence, _ right: ReportDocument.Divergence) -> Bool {
+        var left = left
+        left.old = right.old
+        return left == right
+    }
+
+    private func entry(_ divergence: ReportDocument.Divergence, _ olds: [String]) -> [String] {
+        var place = "\(times.moment(divergence.timeNS)) [\(threeDigits(divergence.cpu))] "
+        if let pid = divergence.pid { place += truncated("\(printable(divergence.comm ?? "<...>"))-\(pid)", toColumns: 24) + " " }
+        var what = divergence.mm.map { "mm \(printable($0))" } ?? "no mm"
+        what += ", " + printable("\(olds.joined(separator: " and ")) vs \(divergence.new)")
+        if let end = divergence.endNS { what += ", for " + times.duration(end - min(end, divergence.timeNS)) }
+        if let targets = divergence.targets { what += ", \(targets.count == 1 ? "CPU" : "CPUs") \(ranges(targets))" }
+        if let sender = divergence.sender { what += ", from CPU \(sender)" }
+        if let detail = divergence.detail { what += ", \(printable(detail))" }
+        var lines = ["  \(place) \(style.paint(printable(divergence.kind), .bad))"]
+        lines += wrapped(what, width: style.width, indent: "      ")
+        guard !divergence.records.isEmpty else { return lines }
+        let records = divergence.records.prefix(4).map {
+            "\(printable($0.event)) \(times.moment($0.timeNS)) [\(threeDigits($0.cpu))]"
+        }
+        let more = divergence.records.count > 4 ? ["and \(divergence.records.count - 4) more"] : []
+        return lines + wrapped("from " + (records + more).joined(separator: ", "), width: style.width, indent: "      ")
     }
 
     /// CPU numbers as the kernel lists them: "0-3,8".

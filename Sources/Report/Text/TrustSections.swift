@@ -67,20 +67,24 @@ extension TextReport {
             default: printable(evidence.kind)
             }
         var table = TextTable(alignments: [.left, .right, .right, .left])
-        func row(_ label: String, _ number: Int, of total: Int, _ meaning: String, _ role: TextStyle.Role = .plain) {
+        var group = ""
+        func row(_ of: String, _ label: String, _ number: Int, of total: Int, _ meaning: String, _ role: TextStyle.Role = .plain) {
             guard number > 0 else { return }
+            // The group's name on its first line only.
+            let text = group == of ? "  \(label)" : "\(of), \(label)"
+            group = of
             table.add([
-                TextTable.Cell(label), cell(number, role), TextTable.Cell(percent(number, of: total), role),
+                TextTable.Cell(text), cell(number, role), TextTable.Cell(percent(number, of: total), role),
                 TextTable.Cell(meaning, .faint),
             ])
         }
-        row("switches, exact", switches.exact, of: switches.total, "a probe event names the mm")
-        row("  life cycle", switches.lifeCycle, of: switches.total, "fork, exec, exit, threads of a process, pid 0")
-        row("  hardware", switches.hardware, of: switches.total, "a CR3 load, or its absence")
-        row("  convention", switches.convention, of: switches.total, "a kernel thread's name")
-        row("  unknown", switches.unknown, of: switches.total, "nothing tells; such switches are not guessed", .bad)
-        row("flushes, attributed", evidence.flushes.attributed, of: evidence.flushes.total, "the mm is known, or there is none")
-        row("  unknown", evidence.flushes.unknown, of: evidence.flushes.total, "nothing tells whose mm it was", .bad)
+        row("switches", "exact", switches.exact, of: switches.total, "a probe event names the mm")
+        row("switches", "life cycle", switches.lifeCycle, of: switches.total, "fork, exec, exit, threads of a process, pid 0")
+        row("switches", "hardware", switches.hardware, of: switches.total, "a CR3 load, or its absence")
+        row("switches", "convention", switches.convention, of: switches.total, "a kernel thread's name")
+        row("switches", "unknown", switches.unknown, of: switches.total, "nothing tells; such switches are not guessed", .bad)
+        row("flushes", "attributed", evidence.flushes.attributed, of: evidence.flushes.total, "the mm is known, or there is none")
+        row("flushes", "unknown", evidence.flushes.unknown, of: evidence.flushes.total, "nothing tells whose mm it was", .bad)
         var lines = [heading("Evidence: \(best)")] + table.lines(style)
         if evidence.unknownTimeNS > 0 {
             lines.append(

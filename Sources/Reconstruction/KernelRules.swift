@@ -1,0 +1,66 @@
+/// What the tlb_flush records of a kernel generation mean: the one table of it.
+///
+/// Read from arch/x86/mm/tlb.c of each generation, and checked against recordings of v4.12, v4.13 and v6.1.
+public struct KernelRules: Sendable {
+    /// A switch back from a kernel thread may flush without a change of mm (v4.20 and later): a TASK_SWITCH record after a lazy CPU's
+    /// switch proves no difference.
+    public var reloadsStale = false
+    /// A switch to a kernel thread loads init_mm at once (v4.14 to v4.19 with PCID). Whether the CPU has PCID shows in the records.
+    public var mayLeaveAtOnce = false
+    /// The sender runs the remote handler on itself as well: a REMOTE_SHOOTDOWN in task context says nothing (v4.20 to v5.12).
+    public var answersItself = false
+    /// SEND_IPI comes before the sender's own LOCAL_MM_SHOOTDOWN (v5.13 and later), not behind it.
+    public var sendsFirst = false
+    /// A lazy CPU is interrupted only if page tables are freed (v4.20 and later).
+    public var sparesLazy = false
+    /// REMOTE_WRONG_CPU records, and stale bits in mm_cpumask (v6.14 and later).
+    public var clearsMaskLate = false
+    /// sched_process_exit comes before exit_mm() (v6.16 and later), not behind it.
+    public var exitsBeforeMM = false
+    /// flush_tlb_page() invalidates its own CPU without a record (up to v4.12).
+    public var flushesPageSilently = false
+    /// A batched flush makes a lazy CPU leave (TASK_SWITCH) instead of flushing (LOCAL_SHOOTDOWN): ce4a4e565f52, so v4.13 and later.
+    public var batchLeavesLazy = false
+    /// Bits of sched_switch's prev_state that mean that the task is dead: TASK_DEAD up to v4.13, EXIT_DEAD and EXIT_ZOMBIE since.
+    public var deadStates: UInt64 = 0x30
+    /// Bits of sched_switch's prev_state of a task in TASK_KILLABLE: with TASK_WAKEKILL up to v4.13, without since.
+    public var killableState: UInt64 = 0x02
+
+    public init(release: String?) {
+        let version = KernelVersion(release: release)
+        guard let version else { return }
+        if version < KernelVersion(4, 14) { (deadStates, killableState) = (0x70, 0x82) }
+        batchLeavesLazy = version >= KernelVersion(4, 13)
+        flushesPageSilently = version < KernelVersion(4, 13)
+        mayLeaveAtOnce = version >= KernelVersion(4, 14) && version < KernelVersion(4, 20)
+        reloadsStale = version >= KernelVersion(4, 20)
+        sparesLazy = reloadsStale
+        answersItself = reloadsStale && version < KernelVersion(5, 13)
+        sendsFirst = version >= KernelVersion(5, 13)
+        clearsMaskLate = version >= KernelVersion(6, 14)
+        exitsBeforeMM = version >= KernelVersion(6, 16)
+    }
+}
+
+/// The first two numbers of a kernel release.
+public struct KernelVersion: Comparable, Sendable {
+    public var major: Int
+    public var minor: Int
+
+    public init(_ major: Int, _ minor: Int) {
+        self.major = major
+        self.minor = minor
+    }
+
+    /// `4.12.4-lab`, `v6.1`; nil for anything that does not begin with two numbers.
+    public init?(release: String?) {
+        guard let release else { return nil }
+        let parts = release.drop { $0 == "v" }.split(separator: ".", maxSplits: 2)
+        guard parts.count >= 2, let major = Int(parts[0]), let minor = Int(parts[1].prefix { $0.isNumber }) else { return nil }
+        self.init(major, minor)
+    }
+
+    public static func < (left: KernelVersion, right: KernelVersion) -> Bool {
+        (left.major, left.minor) < (right.major, right.minor)
+    }
+}

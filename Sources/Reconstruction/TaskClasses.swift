@@ -1,0 +1,187 @@
+import LazyTLB
+import TraceData
+
+/// Which nodes have an mm, and which share one: the conclusion from all evidence.
+struct TaskClasses {
+    /// A class's mm, `none` for a task without one, `unknown`.
+    private(set) var mm: [MM]
+    private(set) var basis: [Basis]
+    private(set) var mms = MMTable()
+    /// By node: after how many switches to it the last record shows it with an mm.
+    let switchesWithMM: [UInt32]
+    /// Joins that the evidence asks for and other evidence forbids.
+    private(set) var contradictions = 0
+    private var parent: [Int32]
+    private var kinds: [Kind]
+    /// Nodes that an exec ended.
+    private var execs: Set<Int32> = []
+
+    private enum Kind: UInt8 { case user, kernel, open }
+
+    init(_ pass: EvidencePass) {
+        let tasks = pass.walk.tasks
+        let count = tasks.nodes.count
+        switchesWithMM = tasks.nodes.map(\.switchesWithMM)
+        parent = (0..<Int32(count)).map { $0 }
+        kinds = [Kind](repeating: .open, count: count)
+        basis = [Basis](repeating: .unknown, count: count)
+        mm = [MM](repeating: .unknown, count: count)
+        for task in tasks.nodes where task.origin == .afterLoad && task.isExec == true { execs.insert(task.parent) }
+        decideKinds(tasks, pass)
+        joinByLifeCycle(tasks)
+        joinByRelations(pass)
+        decideOpen(tasks, pass)
+        name(tasks)
+    }
+
+    private mutating func find(_ node: Int32) -> Int32 {
+        var root = node
+        while parent[Int(root)] != root { root = parent[Int(root)] }
+        var step = node
+        while parent[Int(step)] != root { (step, parent[Int(step)]) = (parent[Int(step)], root) }
+        return root
+    }
+
+    private mutating func join(_ a: Int32, _ b: Int32) {
+        let (left, right) = (find(a), find(b))
+        if left != right { parent[Int(max(left, right))] = min(left, right) }
+    }
+
+    private mutating func decide(_ node: Int, _ kind: Kind, _ reason: Basis) {
+        kinds[node] = kind
+        basis[node] = reason
+    }
+
+    private mutating func decideKinds(_ tasks: TaskNodes, _ pass: EvidencePass) {
+        for (node, task) in tasks.nodes.enumerated() {
+            switch task.origin {
+            case .kernel: decide(node, .kernel, .lifeCycle)
+            case .forked: decide(node, .user, .lifeCycle)
+            case .shared: decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
+            case .afterLoad:
+                if task.isExec == true { decide(node, .user, .lifeCycle) } else { decide(node, .kernel, .lifeCycle) }
+            case .existing: decideExisting(node, task, pass.silentOnInit[Int32(node)] ?? 0)
+            }
+        }
+    }
+
+    private mutating func decideExisting(_ node: Int, _ task: TaskNode, _ silentOnInit: UInt32) {
+        let against = task.kernelEvidence + silentOnInit
+        if task.userEvidence > 0, task.userEvidence >= against {
+            decide(node, .user, .hardware)
+        } else if task.hasKernelName {
+            decide(node, .kernel, against > 0 ? .hardware : .convention)
+        } else if against > task.userEvidence {
+            decide(node, .kernel, .hardware)
+        }
+    }
+
+    private mutating func joinByLifeCycle(_ tasks: TaskNodes) {
+        for (node, task) in tasks.nodes.enumerated() where task.origin == .shared && kinds[node] == .user { join(Int32(node), task.parent) }
+    }
+
+    private struct Candidate {
+        var a: Int32
+        var b: Int32
+        var same: UInt32
+        var different: UInt32
+        var strong: Bool
+    }
+
+    /// Joins the strongest first, and nothing that is seen apart more often than together.
+    private mutating func joinByRelations(_ pass: EvidencePass) {
+        var candidates: [Candidate] = []
+        for (key, relation) in pass.relations {
+            let (a, b) = (Int32(key >> 32), Int32(truncatingIfNeeded: key))
+            guard kinds[Int(a)] == .user, kinds[Int(b)] == .user else { continue }
+            let same = relation.strong + relation.silent
+            if same > 0 { candidates.append(Candidate(a: a, b: b, same: same, different: relation.different, strong: relation.strong > 0)) }
+        }
+        candidates.sort { ($0.strong ? 1 : 0, $0.same, $1.a, $1.b) > ($1.strong ? 1 : 0, $1.same, $0.a, $0.b) }
+        var apart = Differences(pass.relations, kinds.count)
+        for candidate in candidates {
+            let (left, right) = (find(candidate.a), find(candidate.b))
+            if left == right { continue }
+            if apart.between(left, right) > candidate.same {
+                contradictions += 1
+                continue
+            }
+            join(left, right)
+            apart.merge(left, right, into: find(left))
+            for node in [candidate.a, candidate.b] where basis[Int(node)] != .lifeCycle { basis[Int(node)] = .hardware }
+        }
+    }
+
+    /// Tasks of which nothing tells whether they have an mm: those that always came in silently.
+    private mutating func decideOpen(_ tasks: TaskNodes, _ pass: EvidencePass) {
+        var silent: [Int32: [Int32: UInt32]] = [:]
+        for (key, relation) in pass.relations where relation.silent > 0 {
+            let (a, b) = (Int32(key >> 32), Int32(truncatingIfNeeded: key))
+            if kinds[Int(a)] == .open, kinds[Int(b)] == .user { silent[a, default: [:]][find(b), default: 0] += relation.silent }
+            if kinds[Int(b)] == .open, kinds[Int(a)] == .user { silent[b, default: [:]][find(a), default: 0] += relation.silent }
+        }
+        for node in silent.keys.sorted() {
+            let classes = silent[node]!
+            if classes.count > 1 {
+                decide(Int(node), .kernel, .hardware)
+            } else if let only = classes.first, only.value > 1 || ends(node, tasks) {
+                decide(Int(node), .user, .hardware)
+                join(node, only.key)
+            }
+        }
+        // Threads and children of those.
+        for (node, task) in tasks.nodes.enumerated() where kinds[node] == .open && task.origin == .shared {
+            decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
+            if kinds[node] == .user { join(Int32(node), task.parent) }
+        }
+    }
+
+    /// The task execs or dies as this node, and is no kernel thread by name: it came in silently since it shares an mm.
+    private func ends(_ node: Int32, _ tasks: TaskNodes) -> Bool {
+        !tasks[node].hasKernelName && (tasks[node].isDead || execs.contains(node))
+    }
+
+    private mutating func name(_ tasks: TaskNodes) {
+        var numbers: [Int32: MM] = [:]
+        for (node, task) in tasks.nodes.enumerated() {
+            switch kinds[node] {
+            case .kernel: mm[node] = .none
+            case .open: mm[node] = .unknown
+            case .user:
+                let root = find(Int32(node))
+                if let known = numbers[root] {
+                    mm[node] = known
+                } else {
+                    mm[node] = mms.add(pid: task.pid, name: task.comm.description)
+                    numbers[root] = mm[node]
+                }
+            }
+        }
+    }
+}
+
+/// How often members of two classes were seen with different mms, kept while classes are joined.
+private struct Differences {
+    private var counts: [Int32: [Int32: UInt32]] = [:]
+
+    init(_ relations: [UInt64: Relation], _ nodes: Int) {
+        for (key, relation) in relations where relation.different > 0 {
+            let (a, b) = (Int32(key >> 32), Int32(truncatingIfNeeded: key))
+            counts[a, default: [:]][b, default: 0] += relation.different
+            counts[b, default: [:]][a, default: 0] += relation.different
+        }
+    }
+
+    func between(_ a: Int32, _ b: Int32) -> UInt32 { counts[a]?[b] ?? 0 }
+
+    mutating func merge(_ a: Int32, _ b: Int32, into root: Int32) {
+        let gone = root == a ? b : a
+        guard let moved = counts.removeValue(forKey: gone) else { return }
+        for (other, count) in moved where other != root {
+            counts[root, default: [:]][other, default: 0] += count
+            counts[other]?[gone] = nil
+            counts[other, default: [:]][root, default: 0] += count
+        }
+        counts[root]?[gone] = nil
+    }
+}

@@ -1,0 +1,105 @@
+import TraceData
+
+/// A task in one exec epoch: as long as it is this node, it has one mm, or none.
+struct TaskNode {
+    /// Where the node comes from, which is what the life cycle tells of its mm.
+    enum Origin: UInt8 {
+        /// Running when the trace began, or born unseen.
+        case existing
+        /// fork() without CLONE_VM: an mm of its own, if its parent had one.
+        case forked
+        /// CLONE_VM: the parent's mm.
+        case shared
+        /// CR3 was loaded in task context: an exec, or the last user of an mm tearing it down.
+        case afterLoad
+        /// The idle task, kthreadd, and their children.
+        case kernel
+    }
+
+    var pid: Int32
+    var origin: Origin
+    /// The node that it was forked from, or was before; -1 if none.
+    var parent: Int32
+    var comm: Comm
+    /// ``Origin/afterLoad``: it was an exec (true), or the end of the mm (false); nil while open.
+    var isExec: Bool?
+    /// sched_process_exit, or a last switch-out in a dead state, was seen.
+    var isDead = false
+    /// The second pass knows that it has run exit_mm(), before a record says so.
+    var isDying = false
+    /// The name is one of the kernel's own (``Comm/isKernelThread``).
+    var hasKernelName = false
+    /// Records that only a task with an mm makes, and that only one without makes.
+    var userEvidence: UInt32 = 0
+    /// How many switches to the task came before the last such record: whatever comes in later without loading CR3 may be dying.
+    var switchesWithMM: UInt32 = 0
+    var switches: UInt32 = 0
+    var kernelEvidence: UInt32 = 0
+}
+
+/// The nodes of all tasks, and which of them each pid is now.
+///
+/// Both passes over a trace feed it the same records, so that numbers agree.
+struct TaskNodes {
+    private(set) var nodes: [TaskNode] = []
+    private var current = PIDMap()
+
+    init() {
+        // Every CPU's idle task has pid 0.
+        nodes.append(TaskNode(pid: 0, origin: .kernel, parent: -1, comm: "swapper"))
+        current[0] = 0
+    }
+
+    subscript(_ node: Int32) -> TaskNode {
+        _read { yield nodes[Int(node)] }
+        _modify { yield &nodes[Int(node)] }
+    }
+
+    /// The node that the pid is now; a new one of unknown birth if it has none.
+    mutating func node(_ pid: Int32) -> Int32 {
+        let known = current[pid]
+        return known >= 0 ? known : add(pid, pid == 2 ? .kernel : .existing, parent: -1)
+    }
+
+    func existing(_ pid: Int32) -> Int32? {
+        let known = current[pid]
+        return known >= 0 ? known : nil
+    }
+
+    mutating func add(_ pid: Int32, _ origin: TaskNode.Origin, parent: Int32) -> Int32 {
+        let comm = parent >= 0 ? nodes[Int(parent)].comm : Comm.empty
+        nodes.append(TaskNode(pid: pid, origin: origin, parent: parent, comm: comm))
+        let number = Int32(nodes.count - 1)
+        current[pid] = number
+        return number
+    }
+
+    /// The pid is free again: who bears it next is another task.
+    mutating func retire(_ pid: Int32) {
+        if pid > 0 { current[pid] = -1 }
+    }
+}
+
+/// Node by pid: a flat table up to the kernel's largest pid_max, a dictionary for what a damaged trace may hold.
+private struct PIDMap {
+    private static let limit: Int32 = 1 << 22
+    private var table: [Int32] = []
+    private var rest: [Int32: Int32] = [:]
+
+    subscript(_ pid: Int32) -> Int32 {
+        get {
+            if pid >= 0, pid < Self.limit { return Int(pid) < table.count ? table[Int(pid)] : -1 }
+            return rest[pid] ?? -1
+        }
+        set {
+            guard pid >= 0, pid < Self.limit else {
+                rest[pid] = newValue
+                return
+            }
+            if Int(pid) >= table.count {
+                table.append(contentsOf: repeatElement(-1, count: max(1024, Int(pid) + 1 - table.count)))
+            }
+            table[Int(pid)] = newValue
+        }
+    }
+}

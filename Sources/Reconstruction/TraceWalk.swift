@@ -1,0 +1,292 @@
+import TraceData
+
+/// What one record means for the tasks and CPUs, as far as no mm is concerned yet.
+struct Step {
+    enum Kind {
+        /// Nothing to do with mms, or folded into another step.
+        case nothing
+        /// A sched_switch; ``Step/loads`` tells whether it changed CR3.
+        case switched
+        /// The TASK_SWITCH record of the CPU's last sched_switch.
+        case switchLoaded
+        /// A CR3 load in task context outside of a switch: an exec or the end of an mm. ``Step/node`` is what the task is after it.
+        case reloaded
+        /// A CR3 load that leaves init_mm loaded: of the idle task, of a kernel thread, of a dying task.
+        case left
+        /// The same in an interrupt: the CPU was lazy.
+        case leftInIRQ
+        /// LOCAL_MM_SHOOTDOWN by the current task.
+        case flushed
+        /// LOCAL_SHOOTDOWN: the local half of a batch.
+        case batch
+        /// REMOTE_SEND_IPI.
+        case sent
+        /// REMOTE_SHOOTDOWN in an interrupt.
+        case answered
+        /// The current task was renamed, made a task, exec'd or exited.
+        case lifeCycle
+        /// Records are missing before this one: what the CPU does, and has loaded, is not known.
+        case broken
+    }
+
+    var kind = Kind.nothing
+    var cpu = 0
+    /// The current task (of a switch: the one that goes).
+    var node: Int32 = 0
+    /// Of a switch: the one that comes.
+    var next: Int32 = 0
+    var loads = false
+    /// Records are missing before this one.
+    var broken = false
+    /// Broken because the CPU was offline: it has init_mm loaded.
+    var wasOffline = false
+    var pages: Int64 = 0
+}
+
+/// Follows tasks and CPUs through the records: who is current where, which task becomes which node, which records belong together.
+///
+/// Both passes walk the same way, so that the nodes of the second are those of the first.
+struct TraceWalk {
+    var tasks = TaskNodes()
+    let rules: KernelRules
+    private let usesLifeCycle: Bool
+    private var cpus: [PerCPU]
+    private(set) var brokenChains = 0
+    private(set) var gaps = 0
+    private(set) var lostEvents: UInt64 = 0
+
+    struct PerCPU {
+        /// The current task; -1 if not known.
+        var pid: Int32 = -1
+        var node: Int32 = -1
+        /// The TASK_SWITCH record of the last sched_switch is still to come.
+        var awaitsLoad = false
+    }
+
+    /// - Parameter lifeCycle: use the records of fork, exec, exit and rename.
+    init(cpus: Int, rules: KernelRules, lifeCycle: Bool) {
+        self.rules = rules
+        usesLifeCycle = lifeCycle
+        self.cpus = [PerCPU](repeating: PerCPU(), count: cpus)
+    }
+
+    /// The current task of a CPU as a node, -1 if not known.
+    func current(_ cpu: Int) -> Int32 { cpus[cpu].node }
+
+    /// Takes the record at the head of `source`.
+    mutating func step(_ source: Lookahead) -> Step {
+        let record = source.head
+        let cpu = Int(record.cpu)
+        var step = Step(cpu: cpu, node: cpus[cpu].node)
+        switch record.kind {
+        case .lost:
+            gaps += 1
+            lostEvents += record.word0
+            cpus[cpu] = PerCPU()
+            step.kind = .broken
+            step.broken = true
+        case .schedSwitch: switched(record, source, &step)
+        case .tlbFlush: flush(record, source, &step)
+        case .newTask, .exec, .exit, .rename:
+            if usesLifeCycle {
+                follow(record, source, &step)
+                lifeCycle(record, source.headDetails, &step)
+            }
+        default: break
+        }
+        return step
+    }
+
+    // MARK: switches
+
+    private mutating func switched(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+        let cpu = step.cpu
+        let known = cpus[cpu].pid
+        step.kind = .switched
+        if known >= 0, known != record.prevPID {
+            step.broken = true
+            // A CPU that goes offline does so under its stopper, and comes back with its idle task.
+            let stopper = tasks[cpus[cpu].node].comm.isStopper
+            step.wasOffline = record.prevPID == 0 && stopper
+            if !step.wasOffline { brokenChains += 1 }
+        }
+        step.node = tasks.node(record.prevPID)
+        step.next = tasks.node(record.nextPID)
+        let comm = source.headDetails.comm
+        tasks[step.next].switches &+= 1
+        if record.nextPID != 0, tasks[step.next].comm != comm {
+            tasks[step.next].comm = comm
+            tasks[step.next].hasKernelName = comm.isKernelThread
+        }
+        if let next = source.peek(1), next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == record.prevPID {
+            step.loads = !isExecOfLeader(source)
+        }
+        if step.loads { tasks[step.next].switchesWithMM = tasks[step.next].switches }
+        if step.loads, tasks[step.next].isExec == nil, tasks[step.next].origin == .afterLoad { tasks[step.next].isExec = true }
+        if record.word1 & rules.deadStates != 0, record.prevPID != 0 { die(step.node, pid: record.prevPID) }
+        cpus[cpu] = PerCPU(pid: record.nextPID, node: step.next, awaitsLoad: step.loads)
+    }
+
+    /// The dead leader of a process leaves the CPU to a thread that execs and takes the leader's pid: the TASK_SWITCH record behind the
+    /// switch at the head carries the same pid as that of the switch would, if there were one. If there is only one, it is the exec's.
+    private func isExecOfLeader(_ source: Lookahead) -> Bool {
+        let head = source.head
+        guard head.word1 & rules.deadStates != 0 else { return false }
+        var loads = 0
+        var distance = 1
+        while let next = source.peek(distance), next.kind != .lost {
+            if next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == head.prevPID { loads += 1 }
+            if next.kind == .schedSwitch { return next.prevPID == head.prevPID && loads == 1 }
+            distance += 1
+        }
+        return false
+    }
+
+    private mutating func die(_ node: Int32, pid: Int32) {
+        if tasks[node].origin == .afterLoad, tasks[node].isExec == nil { tasks[node].isExec = false }
+        tasks[node].isDead = true
+        // With life-cycle records a pid's next task says so itself, and a leader's pid may live on (exec by another thread).
+        if !usesLifeCycle { tasks.retire(pid) }
+    }
+
+    // MARK: tlb_flush
+
+    private mutating func flush(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+        let cpu = step.cpu
+        step.pages = record.pages
+        if cpus[cpu].awaitsLoad, record.reason == 0, !record.inHardIRQ {
+            cpus[cpu].awaitsLoad = false
+            step.kind = .switchLoaded
+            return
+        }
+        follow(record, source, &step)
+        switch record.reason {
+        case 0: loaded(record, source, &step)
+        case 1: step.kind = record.inHardIRQ ? .answered : .nothing
+        case 2: step.kind = .batch
+        case 3:
+            step.kind = .flushed
+            tasks[step.node].switchesWithMM = tasks[step.node].switches
+            if tasks[step.node].origin == .afterLoad, tasks[step.node].isExec == nil { tasks[step.node].isExec = true }
+        case 4: step.kind = .sent
+        default: break
+        }
+    }
+
+    private mutating func loaded(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+        if record.inHardIRQ {
+            step.kind = .leftInIRQ
+            return
+        }
+        let node = tasks[step.node]
+        let isKernel = node.origin == .kernel || node.origin == .existing && node.hasKernelName
+        if record.pid == 0 || node.isDead || isKernel && !helperExecs(source, pid: record.pid) {
+            step.kind = .left
+            return
+        }
+        step.kind = .reloaded
+        step.next = tasks.add(record.pid, .afterLoad, parent: step.node)
+        cpus[step.cpu].node = step.next
+    }
+
+    /// A kernel thread's child becomes a user process (call_usermodehelper()).
+    private func helperExecs(_ source: Lookahead, pid: Int32) -> Bool {
+        guard usesLifeCycle else { return false }
+        var distance = 1
+        while let next = source.peek(distance), next.kind != .schedSwitch {
+            if next.kind == .rename || next.kind == .exec, source.peekDetails(distance).pid == pid { return true }
+            distance += 1
+        }
+        return false
+    }
+
+    /// The record names the current task: it should be the one that was switched in.
+    private mutating func follow(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+        let cpu = step.cpu
+        guard cpus[cpu].pid != record.pid else { return }
+        let known = cpus[cpu].pid
+        // An exec by a thread that is not the leader gives it the leader's pid without a switch; its CR3 load has the new pid already.
+        let renamed = known > 0 && record.pid > 0 && !record.inHardIRQ && (record.kind == .exec || execFollows(source, pid: record.pid, old: known))
+        if known >= 0, !renamed {
+            step.broken = true
+            brokenChains += 1
+        }
+        if renamed { step.node = cpus[cpu].node } else { step.node = tasks.node(record.pid) }
+        cpus[cpu].pid = record.pid
+        cpus[cpu].node = step.node
+    }
+
+    private func execFollows(_ source: Lookahead, pid: Int32, old: Int32) -> Bool {
+        if !usesLifeCycle { return source.head.kind == .tlbFlush && source.head.reason == 0 }
+        var distance = 1
+        while let next = source.peek(distance) {
+            if next.kind == .exec {
+                let details = source.peekDetails(distance)
+                return details.pid == pid && details.otherPID == old
+            }
+            if next.kind == .schedSwitch { return next.prevPID == pid && source.head.kind == .tlbFlush && source.head.reason == 0 }
+            distance += 1
+        }
+        return false
+    }
+
+    // MARK: life cycle
+
+    private mutating func lifeCycle(_ record: Held, _ details: Details, _ step: inout Step) {
+        step.kind = .lifeCycle
+        switch record.kind {
+        case .newTask: born(details, parent: step.node)
+        case .exec: executed(details, &step)
+        case .exit:
+            guard let node = tasks.existing(details.pid) else { break }
+            if tasks[node].origin == .afterLoad, tasks[node].isExec == nil { tasks[node].isExec = false }
+            tasks[node].isDead = true
+        case .rename:
+            guard let node = tasks.existing(details.pid) else { break }
+            tasks[node].comm = details.comm
+            if details.pid == record.pid, tasks[node].origin == .afterLoad, tasks[node].isExec == nil { tasks[node].isExec = true }
+        default: break
+        }
+    }
+
+    private mutating func born(_ details: Details, parent: Int32) {
+        let cloneVM: UInt64 = 0x100
+        let cloneThread: UInt64 = 0x1_0000
+        let cloneUntraced: UInt64 = 0x80_0000
+        // fork_idle() makes the idle tasks of other CPUs.
+        guard details.pid > 0 else { return }
+        let origin: TaskNode.Origin
+        if tasks[parent].origin == .kernel {
+            origin = .kernel
+        } else if details.cloneFlags & cloneVM != 0 {
+            origin = .shared
+        } else {
+            origin = .forked
+        }
+        if origin == .forked || origin == .shared && (details.cloneFlags & cloneThread != 0 || details.cloneFlags & cloneUntraced == 0) {
+            tasks[parent].userEvidence += 1
+        }
+        let node = tasks.add(details.pid, origin, parent: parent)
+        tasks[node].comm = details.comm
+    }
+
+    private mutating func executed(_ details: Details, _ step: inout Step) {
+        guard let node = tasks.existing(details.pid) else { return }
+        if tasks[node].origin == .afterLoad, tasks[node].isExec != false {
+            tasks[node].isExec = true
+        } else {
+            // Its CR3 load was not recorded.
+            step.next = tasks.add(details.pid, .afterLoad, parent: node)
+            tasks[step.next].isExec = true
+            if cpus[step.cpu].pid == details.pid { cpus[step.cpu].node = step.next }
+        }
+    }
+}
+
+extension Comm {
+    /// `migration/N`, the CPU stopper thread.
+    var isStopper: Bool {
+        // "migratio" and "n/".
+        low == 0x6f69_7461_7267_696d && high & 0xffff == 0x2f6e
+    }
+}

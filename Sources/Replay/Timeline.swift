@@ -1,0 +1,142 @@
+import LazyTLB
+import Reconstruction
+import TraceData
+
+/// What one CPU does between two changes: who runs, with which mm, and which mm is loaded.
+public struct Interval: Sendable, Equatable {
+    /// The CPU's state, in the terms of the lazy TLB.
+    public enum State: String, Sendable {
+        /// A task with an mm runs, and has it loaded.
+        case user
+        /// A task without an mm runs on a borrowed one.
+        case lazy
+        /// init_mm is loaded.
+        case `init`
+        case unknown
+    }
+
+    public var cpu: Int
+    /// ns of the trace's clock; the end is the start of the CPU's next interval.
+    public var start: UInt64
+    public var end: UInt64
+    /// The current task; -1 if not known.
+    public var pid: Int32
+    public var comm: Comm
+    /// The current task's mm.
+    public var mm: MM
+    /// The mm that CR3 points to.
+    public var loaded: MM
+    /// The mm that the bookkeeping names: cpu_tlbstate.active_mm, or loaded_mm again.
+    public var active: MM
+    public var basis: Basis
+
+    public var state: State {
+        switch loaded {
+        case .unknown, .none: return .unknown
+        case .initMM: return .`init`
+        default:
+            if mm == .unknown { return .unknown }
+            return mm == .none ? .lazy : .user
+        }
+    }
+}
+
+/// Cuts the history of each CPU into intervals, without overlap or hole from the first record of the trace to its last.
+///
+/// Of the recorded kernel (its own records say what is loaded), or of a scheme replayed on the same stimuli.
+public struct Timeline<Model: Scheme>: StimulusSink {
+    private let cpus: Int
+    private var lane: Lane<Model>?
+    private var machine: Machine
+    private var observed: [MM]
+    private var open: [Interval]
+    private var mms: MMTable?
+    private let emit: (Interval, MMTable) -> Void
+
+    /// - Parameters:
+    ///   - start: the time at which every CPU's timeline begins, ns.
+    ///   - replaying: false for the recorded kernel's own timeline, true for what `Model` would have done.
+    ///   - mms: the mms of the trace, where the reconstruction itself knows their names only at its end (probe events).
+    ///   - emit: called with each interval when it ends; those of one CPU in the order of time.
+    public init(cpus: Int, start: UInt64, replaying: Bool, mms: MMTable?, emit: @escaping (Interval, MMTable) -> Void) {
+        self.cpus = cpus
+        self.emit = emit
+        self.mms = mms
+        lane = replaying ? Lane(cpus: cpus) : nil
+        machine = Machine(cpus: cpus)
+        observed = [MM](repeating: .unknown, count: cpus)
+        open = (0..<cpus).map {
+            Interval(
+                cpu: $0, start: start, end: start, pid: -1, comm: .empty, mm: .unknown, loaded: .unknown, active: .unknown, basis: .unknown)
+        }
+    }
+
+    public mutating func clearLate() { machine.clearsLate = true }
+    public mutating func setBatch(_ batch: Batch, cpu: Int) { machine.batch[cpu] = batch }
+    public mutating func willReplay(_ mms: MMTable) { self.mms = self.mms ?? mms }
+
+    public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
+        let cpu = stimulus.cpu
+        lane?.apply(stimulus, cpu: cpu, on: machine)
+        machine.apply(stimulus)
+        var next = open[cpu]
+        switch stimulus {
+        case .contextSwitch:
+            next.pid = moment.nextPID
+            next.comm = moment.nextComm
+            next.basis = moment.basis
+        case .forget:
+            next.pid = -1
+            next.comm = .empty
+            next.basis = .unknown
+        default: break
+        }
+        update(&next, cpu, moment.time)
+    }
+
+    public mutating func complete(cpu: Int, at moment: Moment) {
+        guard lane != nil else { return }
+        for index in 0..<max(1, (cpus + 63) / 64) {
+            forEachBit(lane!.scheme.pendingWord(cpu, index)) { apply(.deliver(cpu: index * 64 + $0, from: cpu), at: moment) }
+        }
+    }
+
+    public mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) {
+        observed[cpu] = mm
+        guard lane == nil else { return }
+        var next = open[cpu]
+        update(&next, cpu, time)
+    }
+
+    private mutating func update(_ next: inout Interval, _ cpu: Int, _ time: UInt64) {
+        next.mm = machine.mm[cpu]
+        next.loaded = lane?.scheme.loadedMM(cpu) ?? observed[cpu]
+        next.active = lane?.scheme.bookedMM(cpu) ?? next.loaded
+        change(cpu, to: next, at: time)
+    }
+
+    private mutating func change(_ cpu: Int, to next: Interval, at time: UInt64) {
+        var last = open[cpu]
+        // A clock may step back a little between CPUs; a CPU's own timeline does not.
+        let time = max(time, last.start)
+        var next = next
+        next.start = last.start
+        next.end = last.end
+        if next == last { return }
+        if time > last.start {
+            last.end = time
+            emit(last, mms ?? MMTable())
+        }
+        next.start = time
+        open[cpu] = next
+    }
+
+    /// The trace ends at `end`.
+    public mutating func finish(at end: UInt64) {
+        for cpu in 0..<cpus where end > open[cpu].start {
+            open[cpu].end = end
+            emit(open[cpu], mms ?? MMTable())
+            open[cpu].start = end
+        }
+    }
+}

@@ -1,0 +1,66 @@
+import LazyTLB
+import Replay
+
+extension ReportBuilder {
+    /// The processes whose flushes interrupt CPUs under any scheme, those that interrupt most under one of them first.
+    ///
+    /// A process has another mm after each exec, and flushes without one when it exits: all of that is one entry.
+    func interrupters() -> [ReportDocument.Interrupter] {
+        var found: [Sender: Entry] = [:]
+        for (process, sums) in replay.traffic.processes where max(sums.targets.0, sums.targets.1, sums.targets.2) > 0 {
+            let (sender, entry) = identity(process)
+            var sum = found[sender] ?? entry
+            if entry.age > sum.age { (sum.age, sum.name) = (entry.age, entry.name) }
+            sum.flushes += sums.flushes
+            sum.targets.0 += sums.targets.0
+            sum.targets.1 += sums.targets.1
+            sum.targets.2 += sums.targets.2
+            found[sender] = sum
+        }
+        return found.sorted { left, right in
+            left.value.most != right.value.most ? left.value.most > right.value.most : left.key < right.key
+        }.map { sender, entry in
+            ReportDocument.Interrupter(
+                process: entry.name, pid: sender.pid < 0 ? nil : Int(sender.pid), flushes: entry.flushes,
+                ipiTargets: [V412.id: entry.targets.0, V413Parent.id: entry.targets.1, V413.id: entry.targets.2])
+        }
+    }
+
+    private struct Sender: Hashable, Comparable {
+        var pid: Int32
+        /// Tells processes of unknown pid apart; 0 for the others.
+        var mm: Int32 = 0
+
+        static func < (left: Sender, right: Sender) -> Bool { (left.pid, left.mm) < (right.pid, right.mm) }
+    }
+
+    private struct Entry {
+        var name: String
+        /// The later the mm, the later its name; a task without one is older than all.
+        var age: Int32
+        var flushes = 0
+        /// IPI targets under `v4.12`, `v4.13-parent`, `v4.13`.
+        var targets = (0, 0, 0)
+        var most: Int { max(targets.0, targets.1, targets.2) }
+    }
+
+    private func identity(_ process: IPITraffic.Process) -> (Sender, Entry) {
+        switch process {
+        case .task(let pid):
+            return (Sender(pid: pid), Entry(name: pid == 0 ? "swapper" : name(pid) ?? "<...>", age: -1))
+        case .mm(let mm):
+            guard let owner = history.mms[mm] else { return (Sender(pid: -1, mm: mm.index), Entry(name: "<...>", age: mm.index)) }
+            let name = owner.name.isEmpty ? name(owner.pid) ?? "<...>" : owner.name
+            return (Sender(pid: owner.pid, mm: owner.pid < 0 ? mm.index : 0), Entry(name: name, age: mm.index))
+        }
+    }
+
+    func matrix() -> ReportDocument.IPIMatrix {
+        let traffic = replay.traffic
+        var pairs: [ReportDocument.IPIMatrix.Pair] = []
+        for (index, count) in traffic.matrix.enumerated() where count > 0 {
+            pairs.append(.init(from: index / traffic.cpus, to: index % traffic.cpus, count: count))
+        }
+        return ReportDocument.IPIMatrix(scheme: traffic.primary, cpus: traffic.cpus, pairs: pairs)
+    }
+}

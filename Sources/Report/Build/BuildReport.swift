@@ -1,0 +1,237 @@
+import LazyTLB
+import Reconstruction
+import Replay
+import TraceData
+
+/// What a report is made of beside the replay: facts about the trace and the tool, as plain values.
+public struct ReportContext {
+    public var tool: ReportDocument.Tool
+    public var trace: ReportDocument.Trace
+    public var kernel: RecordedKernel
+    /// How the trace names the events of each kind: probe events have the names that their maker gave them.
+    public var eventNames: [Record.Kind: String]
+    /// Names of tasks that the trace saved at its end, for those that no record names.
+    public var savedNames: [Int32: String]
+    /// Whether to list the divergences that the replay kept.
+    public var listsDivergences: Bool
+
+    public init(
+        tool: ReportDocument.Tool, trace: ReportDocument.Trace, kernel: RecordedKernel, eventNames: [Record.Kind: String] = [:],
+        savedNames: [Int32: String] = [:], listsDivergences: Bool = false
+    ) {
+        self.tool = tool
+        self.trace = trace
+        self.kernel = kernel
+        self.eventNames = eventNames
+        self.savedNames = savedNames
+        self.listsDivergences = listsDivergences
+    }
+}
+
+extension ReportDocument {
+    /// The processes that are listed by name; the others are counted only.
+    public static let interrupterLimit = 10
+
+    /// The report on a trace that was reconstructed and replayed to its end.
+    public init(_ history: Reconstruction<Replay>, _ context: ReportContext) {
+        var replay = history.sink
+        replay.finish()
+        let builder = ReportBuilder(replay: replay, history: history, context: context)
+        let own = builder.ownScheme()
+        self.init(
+            tool: context.tool, trace: context.trace, evidence: builder.evidence(), recorded: builder.recorded(own?.id),
+            schemes: builder.schemes(), comparisons: replay.comparisons.map(Comparison.init),
+            divergences: context.listsDivergences ? builder.divergences() : nil, ipiMatrix: builder.matrix(),
+            shootdownLatency: ShootdownLatency(replay.latency), conformance: own.map { builder.conformance($0) },
+            marks: own.flatMap { builder.marks($0.id) })
+        let interrupters = builder.interrupters()
+        self.interrupters = Array(interrupters.prefix(Self.interrupterLimit))
+        if interrupters.count > Self.interrupterLimit { interruptersOmitted = interrupters.count - Self.interrupterLimit }
+        if marks != nil, replay.marksOmitted > 0 { marksOmitted = replay.marksOmitted }
+        if let note = builder.kernelNote(own?.id) { evidence.notes.append(note) }
+    }
+}
+
+/// The parts of a report.
+struct ReportBuilder {
+    let replay: Replay
+    let history: Reconstruction<Replay>
+    let context: ReportContext
+
+    /// What all lanes of a replay have, whatever their scheme.
+    struct LaneSummary {
+        var id: String
+        var counters: Counters
+        var predicted: FlushTally
+        var masksMatched: Int
+
+        init<Model>(_ lane: Lane<Model>) {
+            id = Model.id
+            counters = lane.scheme.counters
+            predicted = lane.predicted
+            masksMatched = lane.masksMatched
+        }
+    }
+
+    var lanes: [LaneSummary] { [LaneSummary(replay.v412), LaneSummary(replay.v413Parent), LaneSummary(replay.v413)] }
+
+    // MARK: The recorded kernel
+
+    /// The recorded kernel's own scheme: of those that it may run the one that misses least of its records and masks, the first of equals.
+    ///
+    /// A history that was inferred misses some by itself: there only one that misses half as much is preferred to the first.
+    func ownScheme() -> LaneSummary? {
+        var best: LaneSummary?
+        for id in context.kernel.candidates {
+            guard let lane = lanes.first(where: { $0.id == id }) else { continue }
+            if let found = best {
+                let (mine, others) = (missed(lane), missed(found))
+                guard replay.masks > 0 ? mine < others : 2 * mine < others && others - mine > 20 else { continue }
+            }
+            best = lane
+        }
+        return best
+    }
+
+    /// Records and masks that the scheme did not predict, or predicted wrongly.
+    private func missed(_ lane: LaneSummary) -> Int {
+        max(replay.recorded.total, lane.predicted.total) - lane.predicted.matched(replay.recorded) + replay.masks - lane.masksMatched
+    }
+
+    /// Which scheme was taken for the recorded kernel's, if its release leaves that open and it makes a difference.
+    func kernelNote(_ own: String?) -> String? {
+        guard let own, context.kernel.candidates.count > 1 else { return nil }
+        let found = context.kernel.candidates.compactMap { id in lanes.first { $0.id == id } }
+        guard Set(found.map(missed)).count > 1 else { return nil }
+        let misses = found.map { "\($0.id) \(grouped(missed($0)))" }
+        return "Kernels that call themselves \(context.kernel.release ?? "so") may run \(context.kernel.candidates.joined(separator: " or ")). "
+            + "\(own) is taken. Mispredicted: \(misses.joined(separator: ", ")). --kernel overrides it."
+    }
+
+    func recorded(_ scheme: String?) -> ReportDocument.Recorded {
+        var recorded = ReportDocument.Recorded()
+        func count(_ reason: FlushReason) -> Int { replay.recorded.count(reason: Int32(reason.rawValue)) }
+        recorded.scheme = scheme
+        recorded.contextSwitches = history.switches
+        recorded.cr3Loads = count(.taskSwitch)
+        recorded.ipiSends = count(.remoteSendIPI)
+        recorded.remoteShootdowns = count(.remoteShootdown)
+        recorded.localShootdowns = count(.localShootdown)
+        recorded.localMMShootdowns = count(.localMMShootdown)
+        recorded.wrongCPU = count(.remoteWrongCPU)
+        recorded.other = replay.recorded.count(reason: nil)
+        return recorded
+    }
+
+    func conformance(_ own: LaneSummary) -> ReportDocument.Conformance {
+        var conformance = ReportDocument.Conformance(scheme: own.id)
+        conformance.records = replay.recorded.total
+        conformance.predicted = own.predicted.total
+        conformance.matched = own.predicted.matched(replay.recorded)
+        for reason in FlushReason.allCases {
+            let number = Int32(reason.rawValue)
+            let counts = ReportDocument.Conformance.Counts(
+                records: replay.recorded.count(reason: number), predicted: own.predicted.count(reason: number),
+                matched: own.predicted.matched(replay.recorded, reason: number))
+            if counts.records > 0 || counts.predicted > 0 { conformance.byReason[reason.kernelName] = counts }
+        }
+        if replay.masks > 0 {
+            conformance.masks = replay.masks
+            conformance.masksMatched = own.masksMatched
+        }
+        return conformance
+    }
+
+    func marks(_ own: String) -> [ReportDocument.Mark]? {
+        guard !replay.marks.isEmpty else { return nil }
+        return replay.marks.map { .init(timeNS: $0.time, text: $0.text, vmstat: .init($0.vmstat[own] ?? VMStat())) }
+    }
+
+    // MARK: Evidence and schemes
+
+    func evidence() -> ReportDocument.Evidence {
+        let found = history.evidence
+        var evidence = ReportDocument.Evidence(kind: found.kind.rawValue)
+        evidence.switches.exact = found.exact
+        evidence.switches.lifeCycle = found.lifeCycle
+        evidence.switches.hardware = found.hardware
+        evidence.switches.convention = found.convention
+        evidence.switches.unknown = found.unknown
+        evidence.switches.total = found.exact + found.lifeCycle + found.hardware + found.convention + found.unknown
+        evidence.unknownTimeNS = found.unknownTime
+        evidence.flushes.total = found.flushes
+        evidence.flushes.unknown = found.unknownFlushes
+        evidence.flushes.attributed = found.flushes - found.unknownFlushes
+        evidence.notes = found.notes
+        if found.brokenChains > 0 {
+            evidence.notes.append(
+                "\(count(found.brokenChains, "sched_switch record")) did not continue where the CPU's last one ended: "
+                    + "a filter left records out, the CPU was offline, or a thread other than the leader called exec and got its pid.")
+        }
+        return evidence
+    }
+
+    func schemes() -> [String: ReportDocument.Scheme] {
+        Dictionary(uniqueKeysWithValues: lanes.map { ($0.id, ReportDocument.Scheme($0.counters)) })
+    }
+
+    // MARK: Names
+
+    /// A task's name, the last one that it was seen with.
+    func name(_ pid: Int32) -> String? {
+        if let comm = history.names[pid], comm != .empty { return nameFromTrace(comm.bytes) }
+        return context.savedNames[pid]
+    }
+
+    /// An mm's name; nil if it is not known, or if there is none.
+    func name(_ mm: MM) -> String? {
+        guard mm.isKnown else { return nil }
+        let name = history.mms.name(mm)
+        // An mm that was there before its task was first named.
+        guard mm.isUser, let owner = history.mms[mm], owner.name.isEmpty, let task = self.name(owner.pid) else { return name }
+        return task + name.dropFirst()
+    }
+}
+
+extension FlushReason {
+    /// The kernel's name (enum tlb_flush_reason, include/linux/mm_types.h).
+    var kernelName: String {
+        switch self {
+        case .taskSwitch: "TLB_FLUSH_ON_TASK_SWITCH"
+        case .remoteShootdown: "TLB_REMOTE_SHOOTDOWN"
+        case .localShootdown: "TLB_LOCAL_SHOOTDOWN"
+        case .localMMShootdown: "TLB_LOCAL_MM_SHOOTDOWN"
+        case .remoteSendIPI: "TLB_REMOTE_SEND_IPI"
+        case .remoteWrongCPU: "TLB_REMOTE_WRONG_CPU"
+        }
+    }
+}
+
+extension ReportDocument.VMStat {
+    init(_ counted: VMStat) {
+        self.init(
+            remoteFlush: counted.remoteFlush, remoteFlushReceived: counted.remoteFlushReceived,
+            localFlushAll: counted.localFlushAll, localFlushOne: counted.localFlushOne)
+    }
+}
+
+extension ReportDocument.Scheme {
+    init(_ counters: Counters) {
+        self.init()
+        contextSwitches = counters.contextSwitches
+        cr3Loads = counters.cr3Loads
+        leaveMM = counters.leaveMM
+        ipiSends = counters.ipiSends
+        ipiTargets = counters.ipiTargets
+        ipiFlushed = counters.ipiFlushed
+        ipiLeft = counters.ipiLeft
+        ipiIgnored = counters.ipiIgnored
+        localFlushes = counters.localFlushes
+        unknownSwitches = counters.unknownSwitches
+        vmstat = ReportDocument.VMStat(counters.vmstat)
+        for (warning, name) in Warnings.all {
+            let times = counters.warnings[warning.rawValue.trailingZeroBitCount]
+            if times > 0 { warnings[name] = times }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import LazyTLB
+import Reconstruction
+
+/// Which kernel made a recording, and which of the schemes it may run.
+public struct RecordedKernel: Sendable, Equatable {
+    /// `uname -r`; nil if neither the trace nor the user tells.
+    public var release: String?
+    /// The schemes that such a kernel may run, the most likely first; empty if it runs none of those that are replayed.
+    public var candidates: [String]
+
+    /// The kernel that the trace names.
+    public init(release: String?) {
+        self.release = release
+        candidates = KernelGeneration(release: release).schemes
+    }
+
+    /// The kernel that the user names (`--kernel`): a scheme's identifier, or a release as 4.12.4.
+    ///
+    /// - Parameter traced: the release that the trace names; it stays where the user names a scheme.
+    public init(named name: String, traced: String?) throws(UnknownKernel) {
+        let isScheme = RecordedKernel.schemes.contains(name)
+        guard isScheme || KernelGeneration(release: name) != .unknown else { throw UnknownKernel(name: name) }
+        self.init(release: isScheme ? traced : name)
+        if isScheme { candidates = [name] }
+    }
+
+    /// All schemes that are replayed, oldest first.
+    public static let schemes = [V412.id, V413Parent.id, V413.id]
+
+    /// The scheme whose IPIs are of most interest: the recorded kernel's own, else the newest.
+    public var primary: String { candidates.first ?? V413.id }
+}
+
+/// `--kernel` names no kernel.
+public struct UnknownKernel: Error, Equatable, CustomStringConvertible {
+    public var name: String
+
+    public var description: String {
+        "no such kernel: \(printable(name)); expected a scheme (\(RecordedKernel.schemes.joined(separator: ", "))) "
+            + "or the release of a kernel from 4.9 on, as 4.12.4"
+    }
+}

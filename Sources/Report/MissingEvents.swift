@@ -1,0 +1,43 @@
+import TraceData
+
+/// What a replay needs and a trace lacks, with the remedy.
+///
+/// `lazytlb info` shows it as notes, `lazytlb report` as the reason why there is no report.
+public struct MissingEvents {
+    private let file: TraceFile
+    private let withoutRecord: [String]
+
+    /// - Parameter withoutRecord: of "sched:sched_switch" and "tlb:tlb_flush", those of which the buffer that was read has no record.
+    public init(_ file: TraceFile, withoutRecord: [String]) {
+        self.file = file
+        self.withoutRecord = withoutRecord
+    }
+
+    /// A sentence each; empty if nothing is missing.
+    public var lines: [String] {
+        guard !withoutRecord.isEmpty else { return [] }
+        var lines = withoutRecord.map { event in
+            "\(event) \(file.missingEvents.contains(event) ? "is not declared by the file" : "has no record")"
+        }
+        let elsewhere = file.buffers.filter { $0.name != file.buffer.name && $0.cpus.contains { $0.size > 0 } }
+        if !elsewhere.isEmpty {
+            lines.append("other buffers have data: " + elsewhere.map { "--buffer \($0.name.isEmpty ? "''" : $0.name)" }.joined(separator: ", "))
+        }
+        if !file.runsOnX86 {
+            lines.append("the recorded machine is \(printable(file.machine ?? "")): the tlb events and the schemes are those of x86 kernels")
+        } else {
+            lines.append(
+                "record both: trace-cmd record -e sched:sched_switch -e tlb:tlb_flush -e task:task_newtask -e task:task_rename "
+                    + "-e sched:sched_process_fork -e sched:sched_process_exec -e sched:sched_process_exit COMMAND")
+        }
+        return lines
+    }
+}
+
+extension TraceFile {
+    /// The recorded machine is an x86 one, or the file does not say.
+    public var runsOnX86: Bool {
+        guard let machine else { return true }
+        return ["x86_64", "amd64", "i386", "i486", "i586", "i686"].contains(machine)
+    }
+}
