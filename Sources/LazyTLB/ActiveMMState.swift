@@ -108,6 +108,8 @@ struct ActiveMMState: Sendable {
 
     mutating func observe(_ cpu: Int, _ mm: MM, lazy: Bool, mask: Bool) {
         guard active[cpu] == .unknown else { return }
+        // A reworked kernel that has left its mm: which one the old bookkeeping would still name is not known.
+        if mm == .initMM, !lazy { return }
         active[cpu] = mm
         state[cpu] = lazy ? .lazy : .ok
         cr3[cpu] = mask ? mm : .initMM

@@ -42,90 +42,88 @@ public struct Comparison: Sendable {
 
     // MARK: IPI targets
 
-    /// Word `index` of the CPUs that each of the two interrupts for the flush under way. ``endTargets(_:sender:at:)`` follows the last one.
+    /// Word `index` of the CPUs that each of the two interrupts for the flush under way. ``endTargets(_:at:)`` follows the last one.
     mutating func targets(_ index: Int, old: UInt64, new: UInt64) {
         if old == new { return }
         forEachBit(old & ~new) { extra.append(index * 64 + $0) }
         forEachBit(new & ~old) { missing.append(index * 64 + $0) }
     }
 
-    mutating func endTargets(_ mm: MM, sender cpu: Int, at moment: Moment) {
+    mutating func endTargets(_ mm: MM, at moment: Moment) {
         if !extra.isEmpty {
             extraIPITargets += extra.count
-            let since = partedSince[extra[0]]
-            add(Divergence(kind: .extraIPI, cpu: cpu, moment: moment, mm: mm, targets: extra, scheme: old, since: since))
+            add(Divergence(kind: .extraIPI, moment: moment, mm: mm, targets: extra, scheme: old, since: partedSince[extra[0]]))
             extra.removeAll()
         }
         if !missing.isEmpty {
             missingIPITargets += missing.count
-            let since = partedSince[missing[0]]
-            add(Divergence(kind: .missingIPI, cpu: cpu, moment: moment, mm: mm, targets: missing, scheme: new, since: since))
+            add(Divergence(kind: .missingIPI, moment: moment, mm: mm, targets: missing, scheme: new, since: partedSince[missing[0]]))
             missing.removeAll()
         }
     }
 
     // MARK: what happened on the CPU itself
 
-    /// Compares what both did with the stimulus that was just applied to CPU `cpu`, if ``Effects/areNotable(beside:)``.
-    mutating func note(_ stimulus: Stimulus, _ cpu: Int, _ moment: Moment, old: Effects, new: Effects) {
-        compareFlush(stimulus, cpu, moment, old, new)
+    /// Compares what both did with the stimulus that was just applied to CPU `moment.cpu`, if ``Effects/areNotable(beside:)``.
+    mutating func note(_ stimulus: Stimulus, _ moment: Moment, old: Effects, new: Effects) {
+        compareFlush(stimulus, moment, old, new)
+        let cpu = moment.cpu
         if old.redundantLoad {
             let since = staleSince[cpu] ?? partedSince[cpu]
-            add(Divergence(kind: .redundantCR3Load, cpu: cpu, moment: moment, mm: old.loaded, scheme: self.old, since: since))
+            add(Divergence(kind: .redundantCR3Load, moment: moment, mm: old.loaded, scheme: self.old, since: since))
         }
-        if !old.warnings.isEmpty { warn(old.warnings, cpu, moment, old.booked, self.old) }
-        if !new.warnings.isEmpty { warn(new.warnings, cpu, moment, new.loaded, self.new) }
+        if !old.warnings.isEmpty { warn(old.warnings, moment, old.booked, self.old) }
+        if !new.warnings.isEmpty { warn(new.warnings, moment, new.loaded, self.new) }
     }
 
-    private mutating func warn(_ warnings: Warnings, _ cpu: Int, _ moment: Moment, _ mm: MM, _ scheme: String) {
+    private mutating func warn(_ warnings: Warnings, _ moment: Moment, _ mm: MM, _ scheme: String) {
         for (warning, name) in Warnings.all where warnings.contains(warning) {
-            add(Divergence(kind: .warning, cpu: cpu, moment: moment, mm: mm, scheme: scheme, detail: name))
+            add(Divergence(kind: .warning, moment: moment, mm: mm, scheme: scheme, detail: name))
         }
     }
 
-    private mutating func compareFlush(_ stimulus: Stimulus, _ cpu: Int, _ moment: Moment, _ old: Effects, _ new: Effects) {
+    private mutating func compareFlush(_ stimulus: Stimulus, _ moment: Moment, _ old: Effects, _ new: Effects) {
+        let cpu = moment.cpu
         if case .deliver(_, let sender) = stimulus {
             if old.staleLeave {
-                let since = staleSince[cpu]
-                add(Divergence(kind: .noopIPI, cpu: cpu, moment: moment, mm: old.booked, sender: sender, scheme: self.old, since: since))
+                add(Divergence(kind: .noopIPI, moment: moment, mm: old.booked, sender: sender, scheme: self.old, since: staleSince[cpu]))
             }
             // An IPI that only one of them sent is an extra or a missing one already.
             if old.delivery == .notTarget || new.delivery == .notTarget { return }
         } else if old.staleLeave, stimulus.isLocalFlush {
-            add(Divergence(kind: .noopLocalFlush, cpu: cpu, moment: moment, mm: old.booked, scheme: self.old, since: staleSince[cpu]))
+            add(Divergence(kind: .noopLocalFlush, moment: moment, mm: old.booked, scheme: self.old, since: staleSince[cpu]))
         }
         if old.flushed != new.flushed {
             let scheme = old.flushed ? self.old : self.new
             let mm = old.flushed ? old.loaded : new.loaded
-            add(Divergence(kind: .extraFlush, cpu: cpu, moment: moment, mm: mm, scheme: scheme, since: partedSince[cpu]))
+            add(Divergence(kind: .extraFlush, moment: moment, mm: mm, scheme: scheme, since: partedSince[cpu]))
         }
     }
 
-    /// Begins and ends intervals on CPU `cpu`, after ``note(_:_:_:old:new:)``: what the old scheme has booked and loaded there, and
-    /// whether the new one has another loaded.
-    @inline(__always) mutating func track(_ cpu: Int, _ moment: Moment, booked: MM, loaded: MM, parted: Bool) {
+    /// Begins and ends intervals on CPU `moment.cpu`, after ``note(_:_:old:new:)``: what the old scheme has booked and loaded there, and
+    /// whether the new one has the same loaded.
+    @inline(__always) mutating func track(_ moment: Moment, booked: MM, loaded: MM, parted: Bool) {
         let stale = booked.isUser && loaded == .initMM ? booked : .none
-        if stale != staleMM[cpu] { setStale(cpu, stale, moment) }
-        if parted != isParted[cpu] { setParted(cpu, parted, moment) }
+        if stale != staleMM[moment.cpu] { setStale(stale, moment) }
+        if parted != isParted[moment.cpu] { setParted(parted, moment) }
     }
 
-    private mutating func setStale(_ cpu: Int, _ mm: MM, _ moment: Moment) {
-        endStale(cpu, at: moment.time)
-        staleMM[cpu] = mm
-        if mm != .none { staleSince[cpu] = moment }
+    private mutating func setStale(_ mm: MM, _ moment: Moment) {
+        endStale(moment.cpu, at: moment.time)
+        staleMM[moment.cpu] = mm
+        if mm != .none { staleSince[moment.cpu] = moment }
     }
 
-    private mutating func setParted(_ cpu: Int, _ parted: Bool, _ moment: Moment) {
-        isParted[cpu] = parted
-        partedSince[cpu] = parted ? moment : nil
+    private mutating func setParted(_ parted: Bool, _ moment: Moment) {
+        isParted[moment.cpu] = parted
+        partedSince[moment.cpu] = parted ? moment : nil
     }
 
     private mutating func endStale(_ cpu: Int, at time: UInt64) {
         guard let start = staleSince[cpu] else { return }
-        // A record of another CPU may end it, and clocks of CPUs may differ.
-        let end = max(time, start.time)
-        staleNs &+= end - start.time
-        add(Divergence(kind: .staleActiveMM, cpu: cpu, moment: start, end: end, mm: staleMM[cpu], scheme: old))
+        // A damaged trace may run backwards.
+        if time > start.time { staleNs &+= time - start.time }
+        add(Divergence(kind: .staleActiveMM, moment: start, end: time, mm: staleMM[cpu], scheme: old))
         staleSince[cpu] = nil
     }
 

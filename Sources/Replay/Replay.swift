@@ -53,21 +53,23 @@ public struct Replay: StimulusSink {
         if case .deliver(let cpu, let sender) = stimulus { latency.answered(sender, by: cpu, at: moment.time) }
     }
 
-    private mutating func step(_ stimulus: Stimulus, _ moment: Moment) {
+    private mutating func step(_ stimulus: Stimulus, _ source: Moment) {
         let cpu = stimulus.cpu
+        var moment = source
+        moment.cpu = cpu
         lastTime = max(lastTime, moment.time)
         v412.apply(stimulus, cpu: cpu, on: machine)
         v413Parent.apply(stimulus, cpu: cpu, on: machine)
         v413.apply(stimulus, cpu: cpu, on: machine)
-        if v412.effects.sent || v413Parent.effects.sent || v413.effects.sent { compareTargets(stimulus, cpu, moment) }
-        if v412.effects.areNotable(beside: v413.effects) { comparisons[0].note(stimulus, cpu, moment, old: v412.effects, new: v413.effects) }
+        if v412.effects.sent || v413Parent.effects.sent || v413.effects.sent { compareTargets(stimulus, moment) }
+        if v412.effects.areNotable(beside: v413.effects) { comparisons[0].note(stimulus, moment, old: v412.effects, new: v413.effects) }
         if v413Parent.effects.areNotable(beside: v413.effects) {
-            comparisons[1].note(stimulus, cpu, moment, old: v413Parent.effects, new: v413.effects)
+            comparisons[1].note(stimulus, moment, old: v413Parent.effects, new: v413.effects)
         }
         let loaded = v413.effects.loaded
         let (mm412, mmParent) = (v412.effects.loaded, v413Parent.effects.loaded)
-        comparisons[0].track(cpu, moment, booked: v412.effects.booked, loaded: mm412, parted: mm412 != loaded)
-        comparisons[1].track(cpu, moment, booked: v413Parent.effects.booked, loaded: mmParent, parted: mmParent != loaded)
+        comparisons[0].track(moment, booked: v412.effects.booked, loaded: mm412, parted: mm412 != loaded)
+        comparisons[1].track(moment, booked: v413Parent.effects.booked, loaded: mmParent, parted: mmParent != loaded)
         machine.apply(stimulus)
         assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
     }
@@ -76,8 +78,9 @@ public struct Replay: StimulusSink {
         v412.scheme.brokenInvariant(cpu) ?? v413Parent.scheme.brokenInvariant(cpu) ?? v413.scheme.brokenInvariant(cpu)
     }
 
-    /// Who is interrupted by the flush that CPU `cpu` just began, scheme beside scheme.
-    private mutating func compareTargets(_ stimulus: Stimulus, _ cpu: Int, _ moment: Moment) {
+    /// Who is interrupted by the flush that CPU `moment.cpu` just began, scheme beside scheme.
+    private mutating func compareTargets(_ stimulus: Stimulus, _ moment: Moment) {
+        let cpu = moment.cpu
         var sums = (0, 0, 0)
         for index in 0..<stride {
             let words = (v412.targets(cpu, index), v413Parent.targets(cpu, index), v413.targets(cpu, index))
@@ -90,7 +93,7 @@ public struct Replay: StimulusSink {
         }
         let mm = machine.mm[cpu]
         traffic.add(mm.isUser ? .mm(mm) : .task(moment.pid), sums)
-        for index in comparisons.indices { comparisons[index].endTargets(stimulus.mm, sender: cpu, at: moment) }
+        for index in comparisons.indices { comparisons[index].endTargets(stimulus.mm, at: moment) }
     }
 
     public mutating func clearLate() { machine.clearsLate = true }
@@ -101,7 +104,13 @@ public struct Replay: StimulusSink {
         for index in 0..<stride {
             let word =
                 v412.scheme.pendingWord(cpu, index) | v413Parent.scheme.pendingWord(cpu, index) | v413.scheme.pendingWord(cpu, index)
-            forEachBit(word) { step(.deliver(cpu: index * 64 + $0, from: cpu), moment) }
+            // They happen on the receivers, whose tasks the sender's record does not tell.
+            forEachBit(word) {
+                let receiver = index * 64 + $0
+                var handled = Moment(time: moment.time, cpu: receiver, pid: -1, cause: moment.cause)
+                handled.recordCPU = moment.cpu
+                step(.deliver(cpu: receiver, from: cpu), handled)
+            }
         }
         latency.complete(cpu)
     }
