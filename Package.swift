@@ -34,7 +34,7 @@ let package = Package(
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData"]),
         .testTarget(name: "ReportTests", dependencies: ["Report"], exclude: ["Golden"]),
-        .testTarget(name: "CommandTests", dependencies: ["lazytlb"]),
+        .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -111,7 +111,8 @@ struct ActiveMMState: Sendable {
         // A reworked kernel that has left its mm: which one the old bookkeeping would still name is not known.
         if mm == .initMM, !lazy { return }
         active[cpu] = mm
-        state[cpu] = lazy ? .lazy : .ok
+        // The reworked kernel's leave_mm() ends with state OK and init_mm; here that is a CPU that has left the mm it borrows.
+        state[cpu] = lazy || mm == .initMM ? .lazy : .ok
         cr3[cpu] = mask ? mm : .initMM
         if mask, mm.isUser { masks.insert(cpu, Int(mm.index)) }
     }

@@ -42,22 +42,26 @@ public struct Comparison: Sendable {
 
     // MARK: IPI targets
 
-    /// Word `index` of the CPUs that each of the two interrupts for the flush under way. ``endTargets(_:at:)`` follows the last one.
+    /// Word `index` of the CPUs that each of the two interrupts for the flush under way. ``endTargets(extraMM:missingMM:at:)`` follows the last one.
     mutating func targets(_ index: Int, old: UInt64, new: UInt64) {
         if old == new { return }
         forEachBit(old & ~new) { extra.append(index * 64 + $0) }
         forEachBit(new & ~old) { missing.append(index * 64 + $0) }
     }
 
-    mutating func endTargets(_ mm: MM, at moment: Moment) {
+    /// The first CPU that only the old scheme interrupts, or only the new one.
+    var firstExtra: Int? { extra.first }
+    var firstMissing: Int? { missing.first }
+
+    mutating func endTargets(extraMM: MM, missingMM: MM, at moment: Moment) {
         if !extra.isEmpty {
             extraIPITargets += extra.count
-            add(Divergence(kind: .extraIPI, moment: moment, mm: mm, targets: extra, scheme: old, since: partedSince[extra[0]]))
+            add(Divergence(kind: .extraIPI, moment: moment, mm: extraMM, targets: extra, scheme: old, since: partedSince[extra[0]]))
             extra.removeAll()
         }
         if !missing.isEmpty {
             missingIPITargets += missing.count
-            add(Divergence(kind: .missingIPI, moment: moment, mm: mm, targets: missing, scheme: new, since: partedSince[missing[0]]))
+            add(Divergence(kind: .missingIPI, moment: moment, mm: missingMM, targets: missing, scheme: new, since: partedSince[missing[0]]))
             missing.removeAll()
         }
     }

@@ -93,7 +93,16 @@ public struct Replay: StimulusSink {
         }
         let mm = machine.mm[cpu]
         traffic.add(mm.isUser ? .mm(mm) : .task(moment.pid), sums)
-        for index in comparisons.indices { comparisons[index].endTargets(stimulus.mm, at: moment) }
+        endTargets(0, stimulus.mm, oldMM: comparisons[0].firstExtra.map { v412.scheme.bookedMM($0) }, moment)
+        endTargets(1, stimulus.mm, oldMM: comparisons[1].firstExtra.map { v413Parent.scheme.bookedMM($0) }, moment)
+    }
+
+    /// A batch has no mm of its own: then it is the one for which the CPU is in the batch's mask.
+    private mutating func endTargets(_ index: Int, _ mm: MM, oldMM: MM?, _ moment: Moment) {
+        let newMM = comparisons[index].firstMissing.map { v413.scheme.bookedMM($0) }
+        if oldMM == nil, newMM == nil { return }
+        let isBatch = mm == .none
+        comparisons[index].endTargets(extraMM: isBatch ? oldMM ?? mm : mm, missingMM: isBatch ? newMM ?? mm : mm, at: moment)
     }
 
     public mutating func clearLate() { machine.clearsLate = true }

@@ -68,11 +68,11 @@ struct ReportCommand: ParsableCommand {
     private func report(_ path: String) throws -> ReportDocument {
         let file = try TraceFile(path: path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing))
         try demand(file, withoutRecord: file.missingEvents)
-        let kernel = try kernel.map { name in try RecordedKernel(named: name, traced: file.kernelRelease) }
-        let recorded = kernel ?? RecordedKernel(release: file.kernelRelease)
+        let named = try kernel.map { name in try RecordedKernel(named: name, traced: file.kernelRelease) }
+        let recorded = named ?? RecordedKernel(release: file.kernelRelease)
         let replay = Replay(
             cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences?.limit ?? 0)
-        let history = try Reconstruction(file, sink: replay, evidence: evidence, kernel: self.kernel)
+        let history = try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel)
         var empty: [String] = []
         if history.switches == 0 { empty.append("sched:sched_switch") }
         if history.sink.recorded.total == 0 { empty.append("tlb:tlb_flush") }
