@@ -204,7 +204,7 @@ struct ComparisonTests {
         var comparison = Comparison(old: V412.id, new: V413.id, cpus: 130, limit: 10)
         comparison.targets(0, old: 0b0110, new: 0b0101)
         comparison.targets(2, old: 0, new: 0b10)
-        comparison.endTargets(a, at: Run().moment(20, 3))
+        comparison.endTargets(extraMM: b, missingMM: a, at: Run().moment(20, 3))
         let found = comparison.all(.missingIPI)
         #expect(found.map(\.targets) == [[0, 129]])
         #expect(found.map(\.cpu) == [3])
@@ -212,6 +212,7 @@ struct ComparisonTests {
         #expect(found.map(\.scheme) == [V413.id])
         #expect(comparison.missingIPITargets == 2)
         #expect(comparison.all(.extraIPI).map(\.targets) == [[1]])
+        #expect(comparison.all(.extraIPI).map(\.mm) == [b])
         #expect(comparison.extraIPITargets == 1)
     }
 
