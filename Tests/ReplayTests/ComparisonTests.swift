@@ -1,6 +1,6 @@
 import LazyTLB
 import Reconstruction
-import Replay
+@testable import Replay
 import Testing
 
 /// Each kind of divergence, from the shortest history that has it.
@@ -78,7 +78,8 @@ struct ComparisonTests {
         #expect(found[0].moment.time == 40)
         #expect(found[0].moment.cpu == 1)
         #expect(found[0].mm == a)
-        #expect(found[0].targets == [0])
+        #expect(found[0].sender == 0)
+        #expect(found[0].targets == [])
         #expect(found[0].scheme == V412.id)
         #expect(found[0].since?.time == 30)
     }
@@ -199,19 +200,20 @@ struct ComparisonTests {
         #expect(run.v412.divergences.map(\.mm) == [a])
     }
 
-    @Test func `missing-ipi: in the middle of leave_mm() the reworked scheme is still in the mask`() {
-        var run = Run()
-        run.replay.clearLate()
-        run.at(10, .user(0, a), .user(1, a), .kernel(1))
-        // The old leave_mm() leaves the mask and then loads CR3; the reworked one loads, and then leaves.
-        run.at(20, .idleLeave(cpu: 1))
-        run.at(21, .flushOthers(cpu: 0, mm: a, pages: 1))
-        let found = run.v412.all(.missingIPI)
-        #expect(found.count == 1)
-        #expect(found[0].targets == [1])
-        #expect(found[0].scheme == V413.id)
-        #expect(run.v412.missingIPITargets == 1)
-        #expect(run.v412.extraIPITargets == 0)
+    @Test func `missing-ipi is the reverse; no history has it`() {
+        var comparison = Comparison(old: V412.id, new: V413.id, cpus: 130, limit: 10)
+        comparison.targets(0, old: 0b0110, new: 0b0101)
+        comparison.targets(2, old: 0, new: 0b10)
+        comparison.endTargets(extraMM: b, missingMM: a, at: Run().moment(20, 3))
+        let found = comparison.all(.missingIPI)
+        #expect(found.map(\.targets) == [[0, 129]])
+        #expect(found.map(\.cpu) == [3])
+        #expect(found.map(\.mm) == [a])
+        #expect(found.map(\.scheme) == [V413.id])
+        #expect(comparison.missingIPITargets == 2)
+        #expect(comparison.all(.extraIPI).map(\.targets) == [[1]])
+        #expect(comparison.all(.extraIPI).map(\.mm) == [b])
+        #expect(comparison.extraIPITargets == 1)
     }
 
     @Test func `extra-flush: v4.12 flushes for a batch when lazy, the others leave`() {
@@ -265,9 +267,15 @@ struct ComparisonTests {
         var new = Run()
         new.at(10, .user(0, a), .xenExitMmap(cpu: 0, mm: a))
         #expect(new.v412.divergences.filter { $0.kind == .warning }.map(\.scheme) == [V413.id])
-        var old = Run(cpus: 1)
-        old.at(10, .forget(cpu: 0), .observe(cpu: 0, mm: .initMM, lazy: false, mask: true), .idleLeave(cpu: 0))
-        #expect(old.v412.divergences.map(\.scheme) == [V412.id])
+        // No stimuli force the old ones alone.
+        var effects = Effects()
+        effects.warnings = .activeMMMismatch
+        #expect(effects.areNotable(beside: Effects()))
+        #expect(Effects().areNotable(beside: effects))
+        var comparison = Comparison(old: V412.id, new: V413.id, cpus: 4, limit: 10)
+        comparison.note(.idleLeave(cpu: 0), Run().moment(20, 0), old: effects, new: Effects())
+        #expect(comparison.divergences.map(\.scheme) == [V412.id])
+        #expect(comparison.divergences.map(\.detail) == ["active-mm-mismatch"])
     }
 
     @Test func `all divergences are counted, the first ones kept`() {
