@@ -28,10 +28,18 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
-        .executableTarget(name: "accuracy", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
+        // How near the inference of mms comes to what probe events tell: tools/accuracy, and the tests.
+        .target(name: "AccuracyKit", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
+        .executableTarget(
+            name: "accuracy",
+            dependencies: [
+                "AccuracyKit", "TraceData", "Reconstruction",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+
         .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB"]),
-        .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData"]),
+        .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData"]),
         .testTarget(name: "ReportTests", dependencies: ["Report"], exclude: ["Golden"]),
         .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report"]),

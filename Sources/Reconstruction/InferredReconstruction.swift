@@ -140,6 +140,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
             next = .none
         }
         var moment = moment
+        moment.begun = moment.time
         moment.nextPID = source.head.nextPID
         moment.nextComm = step.next == 0 ? .empty : walk.tasks[step.next].comm
         moment.basis = basis(of: step.next, next)

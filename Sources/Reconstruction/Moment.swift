@@ -38,6 +38,8 @@ public struct Moment: Sendable {
     /// Of a context switch: the task that comes in.
     public var nextPID: Int32 = -1
     public var nextComm = Comm.empty
+    /// Of a context switch: when its sched_switch record was written, where ``time`` is that of its CR3 load.
+    public var begun: UInt64 = 0
     /// Of a context switch: what the incoming task's mm is known from.
     public var basis = Basis.exact
 

@@ -26,6 +26,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         var current: Int32 = -1
         var prevPID: Int32 = 0
         var nextPID: Int32 = 0
+        /// The time of the sched_switch record.
+        var begun: UInt64 = 0
         /// The next task's mm pointer as switch_mm()'s argument; nil if only __switch_to tells.
         var nextMM: UInt64?
         /// The pid of the current task if it has called mm_release() and not yet shown whether to exec or to exit.
@@ -210,6 +212,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             load(cpu, .initMM, moment.time)
         }
         state[cpu].switching = true
+        state[cpu].begun = record.time
         state[cpu].prevPID = record.prevPID
         state[cpu].nextPID = record.nextPID
         state[cpu].nextMM = nil
@@ -228,6 +231,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     private mutating func switched(_ cpu: Int, _ mm: MM, _ moment: Moment) {
         if mm == .unknown { evidence.unknown += 1 } else { evidence.exact += 1 }
         var moment = moment
+        moment.begun = state[cpu].begun
         moment.nextPID = state[cpu].nextPID
         moment.nextComm = names[moment.nextPID] ?? .empty
         moment.basis = mm == .unknown ? .unknown : .exact
