@@ -20,7 +20,7 @@ let package = Package(
         .target(name: "LazyTLB"),
         .target(name: "Reconstruction", dependencies: ["TraceData", "LazyTLB"]),
         .target(name: "Replay", dependencies: ["LazyTLB", "Reconstruction"]),
-        .target(name: "Report", dependencies: ["TraceData", "Replay"]),
+        .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
         .executableTarget(
             name: "lazytlb",
             dependencies: [

@@ -105,6 +105,8 @@ struct ActiveMMState: Sendable {
 
     mutating func observe(_ cpu: Int, _ mm: MM, lazy: Bool, mask: Bool) {
         guard active[cpu] == .unknown else { return }
+        // A reworked kernel that has left its mm: which one the old bookkeeping would still name is not known.
+        if mm == .initMM, !lazy { return }
         active[cpu] = mm
         // The reworked kernel's leave_mm() ends with state OK and init_mm; here that is a CPU that has left the mm it borrows.
         state[cpu] = lazy || mm == .initMM ? .lazy : .ok

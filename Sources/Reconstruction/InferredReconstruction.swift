@@ -40,6 +40,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
         var isDown = false
         /// A switch whose TASK_SWITCH record is still to come.
         var pending: Moment?
+        /// ``pending`` loads CR3.
+        var loads = false
         /// The mm that ``pending`` leaves.
         var leaves = MM.none
         /// The mm that the CPU's last switch left, until its next record, and when it was left.
@@ -61,6 +63,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         observed = ObservedCPUs(cpus: cpus, start: start)
         answers = MaskTable(cpus: cpus, rows: cpus)
         state = [PerCPU](repeating: PerCPU(), count: cpus)
+        self.sink.willReplay(classes.mms)
         self.sink.clearLate()
     }
 
@@ -145,13 +148,14 @@ struct InferredReconstruction<Sink: StimulusSink> {
         state[cpu].leftMM = .none
         state[cpu].remote = .none
         state[cpu].pending = moment
+        state[cpu].loads = step.loads
         state[cpu].leaves = step.loads && observed.loaded[cpu] != next ? observed.loaded[cpu] : .none
-        if !step.loads { finishSwitch(cpu, moment.time) }
-        if step.loads {
-            if next == .none { load(cpu, rules.mayLeaveAtOnce ? .initMM : .unknown, moment.time) } else { load(cpu, next, moment.time) }
-        } else if next.isUser, observed.loaded[cpu] != next {
-            if observed.loaded[cpu] != .unknown { contradictions += 1 }
-            load(cpu, next, moment.time)
+        if !step.loads {
+            finishSwitch(cpu, moment.time)
+            if next.isUser, observed.loaded[cpu] != next {
+                if observed.loaded[cpu] != .unknown { contradictions += 1 }
+                load(cpu, next, moment.time)
+            }
         }
         if step.next > 0, walk.tasks[step.next].comm.isStopper { goOffline(cpu, source, moment) }
     }
@@ -167,6 +171,10 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let left = state[cpu].leaves
         apply(.contextSwitch(cpu: cpu, mm: state[cpu].mm), moment)
         if left.isUser { linger(cpu, left, moment) }
+        guard state[cpu].loads else { return }
+        state[cpu].loads = false
+        let next = state[cpu].mm
+        load(cpu, next != .none ? next : rules.mayLeaveAtOnce ? .initMM : .unknown, time)
     }
 
     // MARK: masks between records
@@ -285,7 +293,26 @@ struct InferredReconstruction<Sink: StimulusSink> {
             apply(.idleLeave(cpu: cpu), moment)
             return load(cpu, .initMM, moment.time)
         }
+        if rules.batchLeavesLazy, let send = nextSend(source), send.pages == Stimulus.flushAll {
+            return reclaimed(cpu, send, source, moment)
+        }
         ownFlush(cpu, observed.loaded[cpu], source, moment)
+    }
+
+    /// A kernel thread that reclaims has left the mm it borrows with the local half of a batched flush: only an exit flushes all of one mm.
+    ///
+    /// `v4.12` would have stayed with the batch, and left with the thread's next flush of a page of that mm, which leaves no record
+    /// here. That it goes on reclaiming is taken for granted: the old scheme leaves too. Else each batch would count as a CPU that stays
+    /// in the mask until it switches, which the recordings with probe events do not bear out.
+    private mutating func reclaimed(_ cpu: Int, _ send: Held, _ source: Lookahead, _ moment: Moment) {
+        evidence.flushes += 1
+        apply(.flushRange(cpu: cpu, mm: observed.loaded[cpu], pages: Stimulus.flushAll), moment)
+        load(cpu, .initMM, moment.time)
+        var mask = MaskTable(cpus: cpus, rows: 1)
+        addAnswers(to: &mask, cpu, source, from: send)
+        beginBatch(cpu, mask, moment)
+        apply(.batchLocal(cpu: cpu), moment)
+        state[cpu].remote = .batch
     }
 
     private mutating func leftInIRQ(_ step: Step, _ moment: Moment) {
@@ -401,7 +428,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
             state[cpu].sentMM = own
             apply(.flushPage(cpu: cpu, mm: own), moment)
         } else if let only {
+            // Its local half left no record: the mm is not loaded here. A scheme whose bookkeeping still names it may act on it.
             state[cpu].sentMM = only
+            apply(step.pages == 1 ? .flushPage(cpu: cpu, mm: only) : .flushRange(cpu: cpu, mm: only, pages: step.pages), moment)
         }
         if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
     }

@@ -19,6 +19,8 @@ public struct KernelRules: Sendable {
     public var exitsBeforeMM = false
     /// flush_tlb_page() invalidates its own CPU without a record (up to v4.12).
     public var flushesPageSilently = false
+    /// A batched flush makes a lazy CPU leave (TASK_SWITCH) instead of flushing (LOCAL_SHOOTDOWN): ce4a4e565f52, so v4.13 and later.
+    public var batchLeavesLazy = false
     /// Bits of sched_switch's prev_state that mean that the task is dead: TASK_DEAD up to v4.13, EXIT_DEAD and EXIT_ZOMBIE since.
     public var deadStates: UInt64 = 0x30
     /// Bits of sched_switch's prev_state of a task in TASK_KILLABLE: with TASK_WAKEKILL up to v4.13, without since.
@@ -28,6 +30,7 @@ public struct KernelRules: Sendable {
         let version = KernelVersion(release: release)
         guard let version else { return }
         if version < KernelVersion(4, 14) { (deadStates, killableState) = (0x70, 0x82) }
+        batchLeavesLazy = version >= KernelVersion(4, 13)
         flushesPageSilently = version < KernelVersion(4, 13)
         mayLeaveAtOnce = version >= KernelVersion(4, 14) && version < KernelVersion(4, 20)
         reloadsStale = version >= KernelVersion(4, 20)

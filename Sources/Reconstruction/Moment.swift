@@ -53,6 +53,8 @@ public struct Moment: Sendable {
 public protocol StimulusSink {
     /// The recording is fine enough to tell when a CPU leaves a mask: ``Machine/clearsLate``.
     mutating func clearLate()
+    /// The mms of the whole trace, names included, where a first pass has found them: before the first stimulus.
+    mutating func willReplay(_ mms: MMTable)
     /// A stimulus for every scheme.
     mutating func apply(_ stimulus: Stimulus, at moment: Moment)
     /// The mms and CPUs of the batched flush that CPU `cpu` begins; comes before its ``Stimulus/batchLocal(cpu:)``.
@@ -67,4 +69,15 @@ public protocol StimulusSink {
     mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64)
     /// A trace_marker line.
     mutating func marker(_ text: String, at moment: Moment)
+}
+
+extension StimulusSink {
+    public mutating func willReplay(_ mms: MMTable) {}
+    public mutating func clearLate() {}
+    public mutating func setBatch(_ batch: Batch, cpu: Int) {}
+    public mutating func complete(cpu: Int, at moment: Moment) {}
+    public mutating func recorded(_ record: Held) {}
+    public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) {}
+    public mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) {}
+    public mutating func marker(_ text: String, at moment: Moment) {}
 }

@@ -192,7 +192,9 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     private mutating func rename(_ record: Held, _ details: Details) {
         names[details.pid] = details.comm
-        if details.pid == record.pid { mms.rename(machine.mm[Int(record.cpu)], details.comm.description) }
+        let mm = machine.mm[Int(record.cpu)]
+        // A thread's name is not its process's.
+        if details.pid == record.pid, mms[mm]?.pid == details.pid { mms.rename(mm, details.comm.description) }
     }
 
     // MARK: context switches

@@ -43,7 +43,7 @@ public enum EvidenceLevel: String, Sendable, CaseIterable {
 
 extension TraceFile {
     /// The file has the probe events that tell mms exactly: switch_mm() and the flushes.
-    var hasProbes: Bool {
+    public var hasProbes: Bool {
         formats.event(named: "sw_mm") != nil && formats.event(named: "fl_range") != nil
     }
 }
@@ -117,6 +117,16 @@ public struct Reconstruction<Sink: StimulusSink> {
 
     private static func sources(_ file: TraceFile, probes: Bool) -> [Lookahead] {
         file.streams().map { Lookahead($0, formats: file.formats, longSize: file.longSize, probes: probes) }
+    }
+
+    /// The time of the first record of any CPU, ns; 0 without records.
+    public static func firstTime(_ file: TraceFile) throws(TraceError) -> UInt64 {
+        var first: UInt64?
+        for stream in file.streams() {
+            var record = Record.none
+            if try stream.next(&record) { first = min(first ?? record.time, record.time) }
+        }
+        return first ?? 0
     }
 
     /// CPUs by number: the highest that occurs, and one more.

@@ -111,8 +111,6 @@ public struct Replay: StimulusSink {
         v413.checkMask(mm, word)
     }
 
-    public mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) {}
-
     public mutating func marker(_ text: String, at moment: Moment) {
         guard marks.count < Replay.markLimit else {
             marksOmitted += 1

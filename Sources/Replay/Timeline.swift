@@ -50,15 +50,18 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     private var machine: Machine
     private var observed: [MM]
     private var open: [Interval]
-    private let emit: (Interval) -> Void
+    private var mms: MMTable?
+    private let emit: (Interval, MMTable) -> Void
 
     /// - Parameters:
     ///   - start: the time at which every CPU's timeline begins, ns.
     ///   - replaying: false for the recorded kernel's own timeline, true for what `Model` would have done.
+    ///   - mms: the mms of the trace, where the reconstruction itself knows their names only at its end (probe events).
     ///   - emit: called with each interval when it ends; those of one CPU in the order of time.
-    public init(cpus: Int, start: UInt64, replaying: Bool, emit: @escaping (Interval) -> Void) {
+    public init(cpus: Int, start: UInt64, replaying: Bool, mms: MMTable?, emit: @escaping (Interval, MMTable) -> Void) {
         self.cpus = cpus
         self.emit = emit
+        self.mms = mms
         lane = replaying ? Lane(cpus: cpus) : nil
         machine = Machine(cpus: cpus)
         observed = [MM](repeating: .unknown, count: cpus)
@@ -70,9 +73,7 @@ public struct Timeline<Model: Scheme>: StimulusSink {
 
     public mutating func clearLate() { machine.clearsLate = true }
     public mutating func setBatch(_ batch: Batch, cpu: Int) { machine.batch[cpu] = batch }
-    public mutating func recorded(_ record: Held) {}
-    public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) {}
-    public mutating func marker(_ text: String, at moment: Moment) {}
+    public mutating func willReplay(_ mms: MMTable) { self.mms = self.mms ?? mms }
 
     public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
         let cpu = stimulus.cpu
@@ -124,7 +125,7 @@ public struct Timeline<Model: Scheme>: StimulusSink {
         if next == last { return }
         if time > last.start {
             last.end = time
-            emit(last)
+            emit(last, mms ?? MMTable())
         }
         next.start = time
         open[cpu] = next
@@ -134,7 +135,7 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     public mutating func finish(at end: UInt64) {
         for cpu in 0..<cpus where end > open[cpu].start {
             open[cpu].end = end
-            emit(open[cpu])
+            emit(open[cpu], mms ?? MMTable())
             open[cpu].start = end
         }
     }

@@ -50,7 +50,6 @@ struct History: StimulusSink {
     mutating func setBatch(_ batch: Batch, cpu: Int) { replay.setBatch(batch, cpu: cpu) }
     mutating func complete(cpu: Int, at moment: Moment) { replay.complete(cpu: cpu, at: moment) }
     mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) { replay.observedMask(mm, word, at: moment) }
-    mutating func marker(_ text: String, at moment: Moment) {}
 
     mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
         let cpu = stimulus.cpu

@@ -11,7 +11,7 @@ struct LazyTLBCommand: ParsableCommand {
         commandName: "lazytlb",
         abstract: "Replay recorded Linux kernel traces through the x86 lazy-TLB schemes.",
         version: lazytlbVersion,
-        subcommands: [ReportCommand.self, EventsCommand.self, InfoCommand.self])
+        subcommands: [ReportCommand.self, TimelineCommand.self, EventsCommand.self, InfoCommand.self])
 
     static func main() {
         do {

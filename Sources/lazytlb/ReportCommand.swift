@@ -32,6 +32,9 @@ struct ReportCommand: ParsableCommand {
     @Option(help: ArgumentHelp("List the first divergences of each pair of schemes, so many or all.", valueName: "number|all"))
     var divergences: DivergenceLimit?
 
+    @Option(help: ArgumentHelp("What may be used to find mms: all, no-probes or switches-only.", valueName: "level"))
+    var evidence = EvidenceLevel.all
+
     @Option(
         help: ArgumentHelp(
             "The recorded kernel: a scheme (v4.12, v4.13-parent, v4.13) or a release, as 4.12.4 (default: what the trace says).",
@@ -69,7 +72,7 @@ struct ReportCommand: ParsableCommand {
         let recorded = named ?? RecordedKernel(release: file.kernelRelease)
         let replay = Replay(
             cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences?.limit ?? 0)
-        let history = try Reconstruction(file, sink: replay, kernel: kernel)
+        let history = try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel)
         var empty: [String] = []
         if history.switches == 0 { empty.append("sched:sched_switch") }
         if history.sink.recorded.total == 0 { empty.append("tlb:tlb_flush") }
@@ -83,12 +86,6 @@ struct ReportCommand: ParsableCommand {
         return document
     }
 
-    /// Without records of both events there is nothing to replay.
-    private func demand(_ file: TraceFile, withoutRecord: [String]) throws {
-        let missing = MissingEvents(file, withoutRecord: withoutRecord).lines
-        guard missing.isEmpty else { throw TraceError(path: file.path, cause: missing.joined(separator: "; ")) }
-    }
-
     private func write(_ documents: [ReportDocument]) throws {
         switch format {
         case .json: try OutputFile.write(renderJSON(documents, asArray: traces.count > 1), to: output)
@@ -98,6 +95,12 @@ struct ReportCommand: ParsableCommand {
             try OutputFile.write(texts.joined(separator: "\n\n"), to: output)
         }
     }
+}
+
+/// Without records of both events there is nothing to replay.
+func demand(_ file: TraceFile, withoutRecord: [String]) throws {
+    let missing = MissingEvents(file, withoutRecord: withoutRecord).lines
+    guard missing.isEmpty else { throw TraceError(path: file.path, cause: missing.joined(separator: "; ")) }
 }
 
 /// How many divergences of each pair of schemes to list: a number, or all.

@@ -69,6 +69,9 @@ public struct OutputFile: ~Copyable {
         if exists { _ = fchmod(descriptor, status.st_mode & 0o777) }
     }
 
+    /// Where a ``ByteWriter`` may write to instead; it is to be flushed before ``finish()``.
+    public var fileDescriptor: Int32 { descriptor }
+
     /// Adds text. It is on its way only after ``finish()``.
     public mutating func write(_ text: String) throws(OutputError) {
         try write(bytes: text.utf8)

@@ -1,0 +1,124 @@
+import LazyTLB
+import Reconstruction
+import Replay
+import TraceData
+
+/// The timeline of the loaded mm, a row an interval.
+public struct TimelineLines {
+    public enum Format: String, CaseIterable, Sendable { case text, csv, json }
+
+    private let writer: ByteWriter
+    private let format: Format
+    private let times: TimeFormat
+    /// Names of mms, as they were written last: escaped for the format.
+    private var names: [Int32: String] = [:]
+
+    /// - Parameter countsTime: the trace's clock counts ns, not something else.
+    public init(_ format: Format, to writer: ByteWriter, countsTime: Bool) {
+        self.format = format
+        times = TimeFormat(unit: countsTime ? .ns : .count)
+        self.writer = writer
+    }
+
+    /// The line above all rows, where the format has one.
+    public func header() {
+        switch format {
+        case .text: writer.text(Self.row("CPU", "start", "duration", "task", "mm", "loaded mm", "state", "active_mm", "evidence"))
+        case .csv: writer.text("cpu,start_ns,end_ns,pid,comm,mm,loaded_mm,state,active_mm,evidence\n")
+        case .json: break
+        }
+    }
+
+    public mutating func line(_ interval: Interval, _ mms: MMTable) {
+        switch format {
+        case .text: text(interval, mms)
+        case .csv: csv(interval, mms)
+        case .json: json(interval, mms)
+        }
+    }
+
+    /// The task's own mm: empty for none.
+    private mutating func own(_ mm: MM, _ mms: MMTable) -> String { mm == .none ? "" : name(mm, mms) }
+
+    private mutating func name(_ mm: MM, _ mms: MMTable) -> String {
+        if let known = names[mm.index] { return known }
+        let name = mms.name(mm)
+        names[mm.index] = name
+        return name
+    }
+
+    private static func comm(_ interval: Interval) -> String {
+        if interval.pid == 0 { return "swapper/\(interval.cpu)" }
+        return interval.pid < 0 ? "" : nameFromTrace(interval.comm.bytes)
+    }
+
+    // MARK: text
+
+    private static func row(
+        _ cpu: String, _ start: String, _ duration: String, _ task: String, _ mm: String, _ loaded: String, _ state: String, _ active: String,
+        _ evidence: String
+    ) -> String {
+        func left(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - displayWidth(text))) }
+        func right(_ text: String, _ width: Int) -> String { String(repeating: " ", count: max(0, width - displayWidth(text))) + text }
+        let columns = [
+            right(cpu, 3), right(start, 16), right(duration, 9), left(task, 20), left(mm, 16), left(loaded, 16), left(state, 7), left(evidence, 10),
+            active,
+        ]
+        var line = columns.joined(separator: " ")
+        while line.last == " " { line.removeLast() }
+        return line + "\n"
+    }
+
+    private mutating func text(_ interval: Interval, _ mms: MMTable) {
+        let task = interval.pid < 0 ? "?" : "\(printable(Self.comm(interval)))-\(interval.pid)"
+        let active = interval.active == interval.loaded ? "" : "active_mm \(printable(name(interval.active, mms)))"
+        let own = own(interval.mm, mms)
+        writer.text(
+            Self.row(
+                String(interval.cpu), times.moment(interval.start), times.duration(interval.end - interval.start), task, own.isEmpty ? "-" : printable(own),
+                printable(name(interval.loaded, mms)), interval.state.rawValue, active, interval.basis.name))
+    }
+
+    // MARK: CSV (RFC 4180)
+
+    private mutating func csv(_ interval: Interval, _ mms: MMTable) {
+        writer.decimal(UInt64(interval.cpu))
+        writer.byte(UInt8(ascii: ","))
+        writer.decimal(interval.start)
+        writer.byte(UInt8(ascii: ","))
+        writer.decimal(interval.end)
+        writer.byte(UInt8(ascii: ","))
+        if interval.pid >= 0 { writer.signed(Int64(interval.pid)) }
+        field(Self.comm(interval))
+        field(own(interval.mm, mms))
+        field(name(interval.loaded, mms))
+        field(interval.state.rawValue)
+        field(interval.active == interval.loaded ? "" : name(interval.active, mms))
+        field(interval.basis.name)
+        writer.byte(UInt8(ascii: "\n"))
+    }
+
+    private func field(_ text: String) {
+        writer.byte(UInt8(ascii: ","))
+        guard text.utf8.contains(where: { $0 == 0x22 || $0 == 0x2c || $0 < 0x20 || $0 == 0x7f }) else { return writer.text(text) }
+        writer.text("\"" + printable(text).split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"")
+    }
+
+    // MARK: JSON, an object a line
+
+    private mutating func json(_ interval: Interval, _ mms: MMTable) {
+        var object = JSONObject(writer)
+        object.number("cpu", interval.cpu)
+        object.number("start_ns", interval.start)
+        object.number("end_ns", interval.end)
+        object.number("pid", interval.pid < 0 ? nil : interval.pid)
+        object.string("comm", interval.pid < 0 ? nil : Self.comm(interval))
+        object.string("mm", interval.mm == .none ? nil : name(interval.mm, mms))
+        object.string("loaded_mm", name(interval.loaded, mms))
+        object.string("state", interval.state.rawValue)
+        object.string("active_mm", interval.active == interval.loaded ? nil : name(interval.active, mms))
+        object.string("evidence", interval.basis.name)
+        object.end()
+        writer.byte(UInt8(ascii: "\n"))
+    }
+}

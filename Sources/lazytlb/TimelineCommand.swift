@@ -1,0 +1,123 @@
+import ArgumentParser
+import Glibc
+import LazyTLB
+import Reconstruction
+import Replay
+import Report
+import TraceData
+
+extension TimelineLines.Format: ExpressibleByArgument {}
+extension EvidenceLevel: ExpressibleByArgument {}
+
+struct TimelineCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "timeline",
+        abstract: "Print which mm each CPU had loaded, and when.",
+        discussion: """
+            One row an interval in which nothing changes. The rows of a CPU neither overlap nor leave holes; those of different CPUs \
+            come in the order in which they end. docs/timeline.md explains the columns.
+            """)
+
+    @Argument(help: ArgumentHelp("A trace.dat file.", valueName: "trace"))
+    var trace: String
+
+    @Option(help: "The buffer to read, by its name (default: the top one).")
+    var buffer: String?
+
+    @Option(help: "text, csv or json (one object a line).")
+    var format = TimelineLines.Format.text
+
+    @Option(help: ArgumentHelp("Only these CPUs, e.g. 0,2-3. Can be given several times.", valueName: "list"))
+    var cpu: [CPUList] = []
+
+    @Option(help: ArgumentHelp("Only from this time on: seconds of the trace's clock, as 16.855.", valueName: "time"))
+    var from: TraceTime?
+
+    @Option(help: ArgumentHelp("Only up to this time.", valueName: "time"))
+    var to: TraceTime?
+
+    @Option(
+        help: ArgumentHelp(
+            "Whose timeline: v4.12, v4.13-parent or v4.13 replayed on this history (default: the recorded kernel's own).", valueName: "id"))
+    var scheme: String?
+
+    @Option(help: ArgumentHelp("What may be used to find mms: all, no-probes or switches-only.", valueName: "level"))
+    var evidence = EvidenceLevel.all
+
+    @Option(help: ArgumentHelp("The recorded kernel's release or scheme (default: what the trace says).", valueName: "id"))
+    var kernel: String?
+
+    @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
+    var output: String?
+
+    @Flag(help: "Use what can be read of a damaged trace, and list what cannot on stderr.")
+    var keepGoing = false
+
+    func validate() throws {
+        if let scheme, !RecordedKernel.schemes.contains(scheme) {
+            throw ValidationError("--scheme: no such scheme: \(scheme); expected one of \(RecordedKernel.schemes.joined(separator: ", "))")
+        }
+    }
+
+    func run() throws {
+        try Failures.handle {
+            if let kernel { _ = try RecordedKernel(named: kernel, traced: nil) }
+            let file = try TraceFile(path: trace, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing))
+            try demand(file, withoutRecord: file.missingEvents)
+            let out = try OutputFile(path: output)
+            let writer = ByteWriter(descriptor: out.fileDescriptor)
+            switch scheme {
+            case nil: try replay(file, V413.self, replaying: false, writer)
+            case V412.id: try replay(file, V412.self, replaying: true, writer)
+            case V413Parent.id: try replay(file, V413Parent.self, replaying: true, writer)
+            default: try replay(file, V413.self, replaying: true, writer)
+            }
+            try writer.finish()
+            try out.finish()
+            for problem in file.problems { Failures.say(problem.description) }
+            if !file.problems.isEmpty { throw ExitCode(2) }
+        }
+    }
+
+    private func replay<Model: Scheme>(_ file: TraceFile, _ model: Model.Type, replaying: Bool, _ writer: ByteWriter) throws {
+        let cpus = Reconstruction<Replay>.cpuCount(file)
+        let wanted = cpu.isEmpty ? nil : cpu.reduce(into: Set<Int>()) { $0.formUnion($1.cpus) }
+        // With probe events the names of mms are known at the end only, and are read beforehand.
+        let names = evidence == .all && file.hasProbes ? try Reconstruction(file, sink: NoSink(), kernel: kernel).mms : nil
+        let (first, last) = (from?.ns ?? 0, to?.ns ?? UInt64.max)
+        var lines = TimelineLines(format, to: writer, countsTime: file.clock.isTime)
+        lines.header()
+        let start = try Reconstruction<NoSink>.firstTime(file)
+        let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: names) { interval, mms in
+            guard wanted?.contains(interval.cpu) ?? true, interval.end > first, interval.start < last else { return }
+            var interval = interval
+            interval.start = max(interval.start, first)
+            interval.end = min(interval.end, last)
+            lines.line(interval, mms)
+        }
+        let history = try Reconstruction(file, sink: sink, evidence: evidence, kernel: kernel)
+        var timeline = history.sink
+        timeline.finish(at: history.end)
+    }
+}
+
+/// A sink that wants nothing but what the reconstruction itself finds.
+struct NoSink: StimulusSink {
+    mutating func apply(_ stimulus: Stimulus, at moment: Moment) {}
+}
+
+/// A time of the trace's clock as people write it: seconds with a fraction.
+struct TraceTime: ExpressibleByArgument {
+    var ns: UInt64
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count <= 2, let seconds = UInt64(parts[0]), seconds < 18_000_000_000 else { return nil }
+        var fraction: UInt64 = 0
+        if parts.count == 2 {
+            guard parts[1].count <= 9, let digits = UInt64(parts[1] + String(repeating: "0", count: 9 - parts[1].count)) else { return nil }
+            fraction = digits
+        }
+        ns = seconds * 1_000_000_000 + fraction
+    }
+}
