@@ -32,7 +32,7 @@ let package = Package(
         .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData"]),
-        .testTarget(name: "ReplayTests", dependencies: ["Replay"]),
+        .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData"]),
         .testTarget(name: "ReportTests", dependencies: ["Report"], exclude: ["Golden"]),
         .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report"]),
     ],

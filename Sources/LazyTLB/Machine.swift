@@ -16,6 +16,8 @@ public struct Machine: Sendable {
     /// switch_mm() enters the next mm's mask before it loads CR3 and leaves the previous one's behind that. If set, the second happens
     /// with the CPU's next stimulus or ``Stimulus/settled(cpu:)``, for recordings that are fine enough to tell; if not, at once.
     public var clearsLate = false
+    /// The same for leave_mm() of the reworked scheme, which is such a switch to init_mm. The old one leaves the mask first.
+    public var leavesLate = false
 
     public init(cpus: Int) {
         self.cpus = cpus

@@ -13,6 +13,7 @@ public struct V412: Scheme {
         case .batchLocal(let cpu): batchLocal(cpu, machine, &effects)
         default: old.applyCommon(stimulus, machine, &effects)
         }
+        old.end(stimulus.cpu, &effects)
     }
 
     /// flush_tlb_mm_range(), the part before flush_tlb_others().
@@ -55,6 +56,12 @@ extension ActiveMMState {
     mutating func begin(_ stimulus: Stimulus) {
         clearsLate = true
         settle(stimulus.cpu)
+    }
+
+    /// Tells what the CPU has now.
+    func end(_ cpu: Int, _ effects: inout Effects) {
+        effects.loaded = cr3[cpu]
+        effects.booked = active[cpu]
     }
 
     /// The transitions in which `v4.12` and `v4.13-parent` do not differ.

@@ -29,10 +29,12 @@ public struct Moment: Sendable {
     /// ns of the trace's clock.
     public var time: UInt64
     public var cpu: Int
-    /// The task that was current.
+    /// The task that was current; -1 if no record tells.
     public var pid: Int32
     /// The record that the stimulus was read from.
     public var cause: Record.Kind
+    /// The CPU that wrote this record: another one where a sender that goes on tells that its IPIs were handled.
+    public var recordCPU: Int
     /// Of a context switch: the task that comes in.
     public var nextPID: Int32 = -1
     public var nextComm = Comm.empty
@@ -42,6 +44,7 @@ public struct Moment: Sendable {
     public init(time: UInt64, cpu: Int, pid: Int32, cause: Record.Kind) {
         self.time = time
         self.cpu = cpu
+        recordCPU = cpu
         self.pid = pid
         self.cause = cause
     }
@@ -51,8 +54,8 @@ public struct Moment: Sendable {
 ///
 /// Generic, not existential, so that a replay is compiled into the loop that feeds it.
 public protocol StimulusSink {
-    /// The recording is fine enough to tell when a CPU leaves a mask: ``Machine/clearsLate``.
-    mutating func clearLate()
+    /// The recording is fine enough to tell when a CPU leaves a mask: ``Machine/clearsLate``, and with `leaving` ``Machine/leavesLate``.
+    mutating func clearLate(leaving: Bool)
     /// The mms of the whole trace, names included, where a first pass has found them: before the first stimulus.
     mutating func willReplay(_ mms: MMTable)
     /// A stimulus for every scheme.
@@ -73,7 +76,7 @@ public protocol StimulusSink {
 
 extension StimulusSink {
     public mutating func willReplay(_ mms: MMTable) {}
-    public mutating func clearLate() {}
+    public mutating func clearLate(leaving: Bool) {}
     public mutating func setBatch(_ batch: Batch, cpu: Int) {}
     public mutating func complete(cpu: Int, at moment: Moment) {}
     public mutating func recorded(_ record: Held) {}

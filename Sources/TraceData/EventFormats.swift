@@ -127,8 +127,8 @@ struct FormatParser: ~Copyable {
             return .failure(Failure(text: "\(shown): \(Self.message(status))"))
         }
         let id = Int(parsed.pointee.id)
-        guard let name = parsed.pointee.name, 0..<EventFormats.eventLimit ~= id else {
-            return .failure(Failure(text: "\(shown): no name, or its id \(id) is no 16-bit number"))
+        guard let name = parsed.pointee.name, 1..<EventFormats.eventLimit ~= id else {
+            return .failure(Failure(text: "\(shown): no name, or its id \(id) is not between 1 and 65535"))
         }
         guard var own = Self.list(parsed.pointee.format.fields), let common = Self.list(parsed.pointee.format.common_fields) else {
             return .failure(Failure(text: "\(shown): a field lies outside of any record"))

@@ -30,7 +30,9 @@ extension EventFormats {
             if field.isString || (field.size == 0 && field.type.hasPrefix("char")) {
                 return .text(UnsafeRawBufferPointer(rebasing: bytes.prefix { $0 != 0 }))
             }
-            let size = [2, 4, 8].contains(field.elementSize) ? field.elementSize : 1
+            // Before 5.x `caller[]` of ftrace:kernel_stack is declared as an unsigned long of size 0.
+            let element = field.size == 0 && field.type.hasSuffix("long") ? longSize : field.elementSize
+            let size = [2, 4, 8].contains(element) ? element : 1
             return .numbers(UnsafeRawBufferPointer(rebasing: bytes.prefix(bytes.count / size * size)), size: size, hex: field.style == .hex)
         }
         guard field.offset + field.size <= data.count, let base = data.baseAddress else { return nil }

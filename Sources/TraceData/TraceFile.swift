@@ -124,15 +124,19 @@ public final class TraceFile: Sendable {
     ///
     /// Each call gives a new stream from the start. Streams are independent: different threads may use different ones.
     public func stream(cpu: Int) -> CPUStream {
+        CPUStream(cpu: cpu, pages: subbuffers(cpu: cpu), conversion: conversion, trace: self)
+    }
+
+    /// The sub-buffers of one CPU, none for a CPU without data.
+    func subbuffers(cpu: Int) -> SubbufferSource {
         let extent = buffer.cpus.first { $0.cpu == cpu } ?? TraceBuffer.Extent(cpu: cpu, offset: 0, size: 0)
         let shape = SubbufferShape(bigEndian: isBigEndian, longSize: longSize, size: buffer.pageSize)
         // The size of compressed data does not count the number of chunks before them (trace-cmd 3.1.6).
         let slack = buffer.compressed && extent.size > 0 ? 4 : 0
         let end = min(Int(extent.offset + extent.size) + slack, file.bytes.count)
         let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[Int(extent.offset)..<end])
-        let pages = SubbufferSource(
+        return SubbufferSource(
             file: file, bytes: bytes, offset: extent.offset, shape: shape, compression: buffer.compressed ? compression : nil)
-        return CPUStream(cpu: cpu, pages: pages, conversion: conversion, trace: self)
     }
 
     /// A stream for each CPU that has data, by ascending number.
