@@ -64,7 +64,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         answers = MaskTable(cpus: cpus, rows: cpus)
         state = [PerCPU](repeating: PerCPU(), count: cpus)
         self.sink.willReplay(classes.mms)
-        self.sink.clearLate(leaving: false)
+        self.sink.clearLate()
     }
 
     mutating func consume(_ source: Lookahead) {

@@ -46,7 +46,7 @@ struct History: StimulusSink {
         replay = Replay(cpus: cpus)
     }
 
-    mutating func clearLate(leaving: Bool) { replay.clearLate(leaving: leaving) }
+    mutating func clearLate() { replay.clearLate() }
     mutating func setBatch(_ batch: Batch, cpu: Int) { replay.setBatch(batch, cpu: cpu) }
     mutating func complete(cpu: Int, at moment: Moment) { replay.complete(cpu: cpu, at: moment) }
     mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) { replay.observedMask(mm, word, at: moment) }
