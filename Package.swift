@@ -29,12 +29,13 @@ let package = Package(
             ]),
 
         .executableTarget(name: "accuracy", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
-        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent"]),
+        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TestSupport"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay"]),
         .testTarget(name: "ReportTests", dependencies: ["Report"], exclude: ["Golden"]),
-        .testTarget(name: "CommandTests", dependencies: ["lazytlb"]),
+        .testTarget(name: "CommandTests", dependencies: ["lazytlb", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )
