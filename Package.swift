@@ -46,3 +46,9 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The stages are modules, and their hot loops are generic over the stage that they feed: without specialisation across modules the
+// replay takes five times as long. Exclusivity is checked in debug builds, which the tests run.
+for target in package.targets where target.type == .regular || target.type == .executable {
+    target.swiftSettings = [.unsafeFlags(["-cross-module-optimization", "-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+}

@@ -52,7 +52,7 @@ public struct History: StimulusSink {
         replay = Replay(cpus: cpus)
     }
 
-    public mutating func clearLate(leaving: Bool) { replay.clearLate(leaving: leaving) }
+    public mutating func clearLate() { replay.clearLate() }
     public mutating func setBatch(_ batch: Batch, cpu: Int) { replay.setBatch(batch, cpu: cpu) }
     public mutating func complete(cpu: Int, at moment: Moment) { replay.complete(cpu: cpu, at: moment) }
     public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) { replay.observedMask(mm, word, at: moment) }

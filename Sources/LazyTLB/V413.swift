@@ -133,7 +133,7 @@ public struct V413: Scheme {
         if loaded[cpu] == .initMM || loaded[cpu] == .unknown { return }
         if states[cpu] == .ok { return warn(.leaveWhileOK, &effects) }
         switchMM(cpu, .initMM, machine, &effects)
-        if !machine.leavesLate { settle(cpu) }
+        settle(cpu)
         effects.left = true
         counters.leaveMM += 1
     }

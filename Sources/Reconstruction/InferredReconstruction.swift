@@ -64,7 +64,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         answers = MaskTable(cpus: cpus, rows: cpus)
         state = [PerCPU](repeating: PerCPU(), count: cpus)
         self.sink.willReplay(classes.mms)
-        self.sink.clearLate(leaving: false)
+        self.sink.clearLate()
     }
 
     mutating func consume(_ source: Lookahead) {
@@ -262,7 +262,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let old = mm(of: step.node)
         let new = classes.mm[Int(step.next)]
         if new == .none { return endOfMM(cpu, old.isUser ? old : observed.loaded[cpu], source, moment) }
+        let left = observed.loaded[cpu]
         apply(.exec(cpu: cpu, mm: new), moment)
+        if left.isUser, left != new { linger(cpu, left, moment) }
         state[cpu].mm = new
         state[cpu].leftMM = old
         load(cpu, new, moment.time)

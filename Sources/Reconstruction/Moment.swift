@@ -56,8 +56,8 @@ public struct Moment: Sendable {
 ///
 /// Generic, not existential, so that a replay is compiled into the loop that feeds it.
 public protocol StimulusSink {
-    /// The recording is fine enough to tell when a CPU leaves a mask: ``Machine/clearsLate``, and with `leaving` ``Machine/leavesLate``.
-    mutating func clearLate(leaving: Bool)
+    /// The recording is fine enough to tell when a CPU leaves a mask: ``Machine/clearsLate``.
+    mutating func clearLate()
     /// The mms of the whole trace, names included, where a first pass has found them: before the first stimulus.
     mutating func willReplay(_ mms: MMTable)
     /// A stimulus for every scheme.
@@ -78,7 +78,7 @@ public protocol StimulusSink {
 
 extension StimulusSink {
     public mutating func willReplay(_ mms: MMTable) {}
-    public mutating func clearLate(leaving: Bool) {}
+    public mutating func clearLate() {}
     public mutating func setBatch(_ batch: Batch, cpu: Int) {}
     public mutating func complete(cpu: Int, at moment: Moment) {}
     public mutating func recorded(_ record: Held) {}

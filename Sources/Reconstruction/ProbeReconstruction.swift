@@ -66,7 +66,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         observed = ObservedCPUs(cpus: cpus, start: start)
         machine = Machine(cpus: cpus)
         state = [PerCPU](repeating: PerCPU(), count: cpus)
-        self.sink.clearLate(leaving: true)
+        self.sink.clearLate()
     }
 
     /// Takes the record at the head of `source`.

@@ -105,10 +105,7 @@ public struct Replay: StimulusSink {
         comparisons[index].endTargets(extraMM: isBatch ? oldMM ?? mm : mm, missingMM: isBatch ? newMM ?? mm : mm, at: moment)
     }
 
-    public mutating func clearLate(leaving: Bool) {
-        machine.clearsLate = true
-        machine.leavesLate = leaving
-    }
+    public mutating func clearLate() { machine.clearsLate = true }
 
     public mutating func setBatch(_ batch: Batch, cpu: Int) { machine.batch[cpu] = batch }
 

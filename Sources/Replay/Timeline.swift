@@ -71,10 +71,7 @@ public struct Timeline<Model: Scheme>: StimulusSink {
         }
     }
 
-    public mutating func clearLate(leaving: Bool) {
-        machine.clearsLate = true
-        machine.leavesLate = leaving
-    }
+    public mutating func clearLate() { machine.clearsLate = true }
     public mutating func setBatch(_ batch: Batch, cpu: Int) { machine.batch[cpu] = batch }
     public mutating func willReplay(_ mms: MMTable) { self.mms = self.mms ?? mms }
 

@@ -118,6 +118,7 @@ struct FormatParser: ~Copyable {
     func parse(_ text: UnsafeRawBufferPointer, system: String) -> Result<(EventFormats.Event, [EventFormats.Field]), Failure> {
         let fields = Self.withoutPrintFormat(text)
         let shown = String(decoding: fields.prefix(48).prefix { $0 != 10 }, as: UTF8.self)
+        if let fault = FormatText.fault(in: fields) { return .failure(Failure(text: "\(shown): the format \(fault)")) }
         var buffer = [CChar](fields.map { CChar(bitPattern: $0) })
         buffer.append(contentsOf: "\nprint fmt: \"\"\n".utf8CString)
         var parsed: UnsafeMutablePointer<tep_event>?
@@ -140,19 +141,6 @@ struct FormatParser: ~Copyable {
         let event = String(cString: name)
         let kind = Record.Kind(system: system, name: event, fields: own)
         return .success((EventFormats.Event(id: id, system: system, name: event, kind: kind, fields: own), common))
-    }
-
-    /// Size of the kernel's `long` by the text of `events/header_page`; nil if it is neither 4 nor 8.
-    static func headerPageLongSize(_ text: UnsafeRawBufferPointer, bigEndian: Bool) -> Int? {
-        // The library reads up to a NUL.
-        var buffer = [CChar](text.map { CChar(bitPattern: $0) })
-        buffer.append(0)
-        tep_set_loglevel(TEP_LOG_NONE)
-        let tep = tep_alloc()
-        defer { tep_free(tep) }
-        guard text.count > 0, tep_parse_header_page(tep, &buffer, UInt(text.count), 8) == 0 else { return nil }
-        let size = Int(tep_get_header_page_size(tep))
-        return size == 4 || size == 8 ? size : nil
     }
 
     /// The text up to the line of the print format.

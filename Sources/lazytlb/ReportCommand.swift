@@ -100,7 +100,10 @@ struct ReportCommand: ParsableCommand {
 /// Without records of both events there is nothing to replay.
 func demand(_ file: TraceFile, withoutRecord: [String]) throws {
     let missing = MissingEvents(file, withoutRecord: withoutRecord).lines
-    guard missing.isEmpty else { throw TraceError(path: file.path, cause: missing.joined(separator: "; ")) }
+    guard !missing.isEmpty else { return }
+    // There will be no output to list them in.
+    for problem in file.problems { Failures.say(problem.description) }
+    throw TraceError(path: file.path, cause: missing.joined(separator: "; "))
 }
 
 /// How many divergences of each pair of schemes to list: a number, or all.

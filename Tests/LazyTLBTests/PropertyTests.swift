@@ -40,7 +40,6 @@ struct PropertyTests {
         for id in all {
             var rig = Rig(unknown: id)
             rig.machine.clearsLate = true
-            rig.machine.leavesLate = true
             for step in RandomHistory(seed: seed).steps {
                 if let batch = step.batch { rig.machine.batch[step.stimulus.cpu] = batch }
                 rig.apply(step.stimulus)

@@ -96,6 +96,43 @@ import Testing
         }
     }
 
+    @Test func noFormatTextCrashesTheLibrary() {
+        let good = Array(
+            Self.format(
+                "sched_process_exec", id: 300,
+                "\tfield:__data_loc char[] filename;\toffset:8;\tsize:4;\tsigned:0;\n\tfield:u64 args[(2 + 4)];\toffset:16;\tsize:48;\tsigned:0;"
+            ).utf8)
+        var random = SplitMix(state: 5)
+        let interesting = Array("[]();:,*\"'\\%{}<>\n\t \0x0".utf8)
+        var parsed = 0
+        for _ in 0..<4000 {
+            var text = good
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                let place = Int.random(in: 0..<text.count, using: &random)
+                switch Int.random(in: 0..<4, using: &random) {
+                case 0: text[place] = interesting.randomElement(using: &random)!
+                case 1: text.remove(at: place)
+                case 2: text.insert(interesting.randomElement(using: &random)!, at: place)
+                default: text.removeLast(min(place, text.count - 1))
+                }
+            }
+            text.withUnsafeBytes { raw in
+                let formats = EventFormats([.init(system: "sched", text: raw)], bigEndian: false, longSize: 8)
+                parsed += formats.events.count
+            }
+        }
+        #expect(parsed > 100)
+    }
+
+    @Test func textThatTheLibraryCannotTakeIsRefused() {
+        // libtraceevent 1.7.1 follows a null pointer here.
+        for field in ["\tfield:char a[", "\tfield:char a[8", "\tfield:;", "\tfield:char [8];", "\tfield:char \"a\";", "\tfield:a b;\toffset:;"] {
+            let formats = Self.formats([("x", "name: x\nID: 7\nformat:\n" + field)])
+            #expect(formats.events.isEmpty)
+            #expect(formats.refused.count == 1)
+        }
+    }
+
     @Test func aKnownEventWithoutItsFieldsIsNotTakenForIt() {
         let text = Self.format("sched_switch", id: 5, "\tfield:int prev_pid;\toffset:8;\tsize:4;\tsigned:1;")
         let formats = Self.formats([("sched", text)])
