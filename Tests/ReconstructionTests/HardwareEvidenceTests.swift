@@ -124,16 +124,43 @@ import Testing
         #expect((found.mm(of: 10) == found.mm(of: 11)) == isSame)
     }
 
-    /// v4.14 to v4.19 with PCID: a switch to a kernel thread loads init_mm.
-    @Test func aKernelThreadsCR3LoadIsOfInitMMWhereTheKernelLeavesAtOnce() {
-        for (release, expected) in [("4.14.0", MM.initMM), ("4.19.5", .initMM), ("4.12.0", .unknown), ("6.1.0", .unknown)] {
-            var script = Script(release)
-            script.name(50, "kworker/0:1")
+    /// v4.14 to v4.19 with PCID: a switch to a task without an mm loads init_mm.
+    @Test(arguments: ["4.14.0", "4.19.5"], [EvidenceLevel.noProbes, .switchesOnly])
+    func aKernelThreadsCR3LoadIsOfInitMMWhereNoCPUIsEverLazy(_ release: String, _ level: EvidenceLevel) {
+        var script = Script(release)
+        script.name(50, "kworker/0:1")
+        script.run(10, loads: true)
+        script.run(0, loads: true)
+        for _ in 0..<3 {
+            script.run(50)
             script.run(10, loads: true)
+            script.run(51, loads: true)
+            script.run(0)
+            script.run(20, loads: true)
             script.run(50, loads: true)
-            let found = script.infer()
-            #expect(found.loaded() == expected, "\(release)")
-            #expect(found.isKernelThread(50))
+            script.run(0)
+            script.run(10, loads: true)
+            script.run(11)
+            script.run(0, loads: true)
+        }
+        let found = script.infer(level)
+        #expect(found.isKernelThread(50))
+        #expect(found.isKernelThread(51))
+        #expect(found.mm(of: 10)?.isUser == true)
+        #expect(found.mm(of: 20)?.isUser == true)
+        #expect(found.mm(of: 10) != found.mm(of: 20))
+        #expect(found.mm(of: 11) == found.mm(of: 10))
+        #expect(found.loaded() == .initMM)
+        #expect(found.evidence.unknown == 0)
+    }
+
+    @Test func aKernelThreadsCR3LoadIsNotExplainedWhereCPUsAreLazy() {
+        for release in ["4.12.0", "6.1.0"] {
+            var script = Script(release)
+            script.name(2, "kthreadd")
+            script.run(10, loads: true)
+            script.run(2, loads: true)
+            #expect(script.infer().loaded() == .unknown, "\(release)")
         }
     }
 
