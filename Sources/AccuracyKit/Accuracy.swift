@@ -33,11 +33,17 @@ public struct Accuracy: Sendable {
         let cpus = truth.switches.indices
         let switches = cpus.map { aligned(truth.switches[$0], inferred.switches[$0]) }
         let flushes = cpus.map { aligned(truth.flushes[$0], inferred.flushes[$0]) }
-        let map = NameMap(switches: switches.joined().map { ($0.mm, $1.mm) }, flushes: flushes.joined().map { ($0.mm, $1.mm) })
+        let spans = cpus.map { Accuracy.spans(truth.points[$0], inferred.points[$0], from: start) }
+        let map = NameMap(
+            switches: switches.joined().map { ($0.mm, $1.mm) }, flushes: flushes.joined().map { ($0.mm, $1.mm) },
+            loaded: spans.joined().map { ($0.real.loaded, $0.guess.loaded, $0.length) })
         for cpu in cpus {
             compareNeighbours(switches[cpu])
             for (real, guess) in flushes[cpu] where real.mm != .unknown { self.flushes.add(map.judge(guess.mm, real.mm)) }
-            compareTime(truth.points[cpu], inferred.points[cpu], from: start, map)
+            for span in spans[cpu] where span.real.loaded != .unknown && span.real.task != .unknown {
+                let loaded = map.judge(span.guess.loaded, span.real.loaded)
+                time.add(loaded.and(map.judge(span.guess.task, span.real.task)), span.length)
+            }
         }
         compareSwitches(switches, map)
         compareKinds(switches.joined())
@@ -89,22 +95,31 @@ public struct Accuracy: Sendable {
         }
     }
 
-    private mutating func compareTime(_ truth: [History.Point], _ inferred: [History.Point], from start: UInt64, _ map: NameMap) {
-        guard let first = truth.first?.time, let end = truth.last?.time else { return }
+    /// A time in which neither history changes.
+    private struct Span {
+        var real: History.Point
+        var guess: History.Point
+        var length: UInt64
+    }
+
+    private static func spans(_ truth: [History.Point], _ inferred: [History.Point], from start: UInt64) -> [Span] {
+        guard let first = truth.first?.time, let end = truth.last?.time else { return [] }
+        var spans: [Span] = []
         var at = max(first, start)
+        var guess = History.Point(time: at, task: .unknown, loaded: .unknown)
         var (i, j) = (0, 0)
         while at < end {
             while i + 1 < truth.count, truth[i + 1].time <= at { i += 1 }
-            while j + 1 < inferred.count, inferred[j + 1].time <= at { j += 1 }
-            var next = end
-            if i + 1 < truth.count { next = min(next, truth[i + 1].time) }
-            if let change = inferred[min(j, inferred.count)...].prefix(2).first(where: { $0.time > at }) { next = min(next, change.time) }
-            if next <= at { break }
-            if truth[i].loaded != .unknown, truth[i].task != .unknown {
-                let guess = j < inferred.count && inferred[j].time <= at ? inferred[j] : History.Point(time: at, task: .unknown, loaded: .unknown)
-                time.add(map.judge(guess.loaded, truth[i].loaded).and(map.judge(guess.task, truth[i].task)), next - at)
+            while j < inferred.count, inferred[j].time <= at {
+                guess = inferred[j]
+                j += 1
             }
+            var next = i + 1 < truth.count ? truth[i + 1].time : end
+            if j < inferred.count { next = min(next, inferred[j].time) }
+            if next <= at { break }
+            spans.append(Span(real: truth[i], guess: guess, length: next - at))
             at = next
         }
+        return spans
     }
 }
