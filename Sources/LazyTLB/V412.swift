@@ -83,7 +83,7 @@ extension ActiveMMState {
         case .cpuUp(let cpu):
             reset(cpu)
             // setup_fixmap_gdt(), arch/x86/kernel/cpu/common.c: __set_fixmap() invalidates the page of the CPU's GDT.
-            counters.vmstat.localFlushOne += 1
+            counters.vmstat.localFlushOne &+= 1
         case .forget(let cpu): forget(cpu)
         case .observe(let cpu, let mm, let lazy, let mask): observe(cpu, mm, lazy: lazy, mask: mask)
         case .flushRange, .flushPage, .batchLocal: preconditionFailure("a transition of the scheme itself")

@@ -49,7 +49,7 @@ struct Rig {
     /// What the scheme has counted since the CPUs are up.
     var counters: Counters {
         var counters = scheme.counters
-        counters.vmstat.localFlushOne -= pagesOfBringUp
+        counters.vmstat.localFlushOne &-= pagesOfBringUp
         return counters
     }
     var records: [FlushRecord] { effects.records }
