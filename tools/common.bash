@@ -51,10 +51,11 @@ need_swift() {
     if ! command -v swift >/dev/null; then fail "no Swift toolchain in PATH: see https://www.swift.org/install"; fi
 }
 
-# Builds the release binary if a source is newer than the last build, and sets $binary.
+# Builds the release binary of a product (default: lazytlb) if a source is newer than its last build, and sets $binary.
 build_release() {
-    binary=$root/.build/release/lazytlb
-    local stamp=$root/.build/release.stamp
+    local product=${1:-lazytlb}
+    binary=$root/.build/release/$product
+    local stamp=$root/.build/$product.stamp
     if [[ -x $binary && -e $stamp ]] &&
         [[ -z $(find "$root/Sources" "$root/Package.swift" -newer "$stamp" -print -quit) ]]; then
         return 0
@@ -65,6 +66,6 @@ build_release() {
     mkdir -p "$root/.build"
     # Marked before the build: what changes during it is built the next time.
     touch "$stamp.new"
-    quietly swift build --package-path "$root" -c release --product lazytlb || fail "the build failed"
+    quietly swift build --package-path "$root" -c release --product "$product" || fail "the build failed"
     mv "$stamp.new" "$stamp"
 }

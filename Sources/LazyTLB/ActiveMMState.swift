@@ -15,6 +15,8 @@ struct ActiveMMState: Sendable {
     /// The mm whose mask the CPU is still in after it switched away (``Machine/clearsLate``).
     var lingering: [MM]
     var clearsLate = false
+    /// The mm that Xen last took out of CR3 behind the back of the bookkeeping.
+    var dropped: [MM]
     var counters = Counters()
 
     init(cpus: Int) {
@@ -25,6 +27,7 @@ struct ActiveMMState: Sendable {
         shootdowns = Shootdowns(cpus: cpus)
         batchMasks = MaskTable(cpus: cpus, rows: cpus)
         lingering = [MM](repeating: .none, count: cpus)
+        dropped = lingering
     }
 
     /// Leaves the mask of the mm that was switched away from.
@@ -105,8 +108,11 @@ struct ActiveMMState: Sendable {
 
     mutating func observe(_ cpu: Int, _ mm: MM, lazy: Bool, mask: Bool) {
         guard active[cpu] == .unknown else { return }
+        // A reworked kernel that has left its mm: which one the old bookkeeping would still name is not known.
+        if mm == .initMM, !lazy { return }
         active[cpu] = mm
-        state[cpu] = lazy ? .lazy : .ok
+        // The reworked kernel's leave_mm() ends with state OK and init_mm; here that is a CPU that has left the mm it borrows.
+        state[cpu] = lazy || mm == .initMM ? .lazy : .ok
         cr3[cpu] = mask ? mm : .initMM
         if mask, mm.isUser { masks.insert(cpu, Int(mm.index)) }
     }
@@ -176,6 +182,8 @@ struct ActiveMMState: Sendable {
             effects.emit(.remoteShootdown, shootdowns.pages[sender])
         } else {
             leaveMM(cpu, &effects)
+            // A batch flushes no mm in particular, so none that the CPU would have left.
+            if mm == .none { effects.staleLeave = false }
             effects.delivery = effects.left ? .left : .ignored
             if effects.left { counters.ipiLeft += 1 } else { counters.ipiIgnored += 1 }
         }
@@ -200,13 +208,14 @@ struct ActiveMMState: Sendable {
     mutating func countLocal(_ pages: Int64, _ effects: inout Effects) {
         effects.flushed = true
         counters.localFlushes += 1
-        if pages == Stimulus.flushAll { counters.vmstat.localFlushAll += 1 } else { counters.vmstat.localFlushOne += Int(pages) }
+        if pages == Stimulus.flushAll { counters.vmstat.localFlushAll += 1 } else { counters.vmstat.localFlushOne &+= Int(pages) }
     }
 
     /// xen_exit_mmap(), arch/x86/xen/mmu.c: this CPU's part, then IPIs to the CPUs in the mask or with a stale CR3.
     mutating func xenExitMmap(_ cpu: Int, _ mm: MM, _ machine: Machine, _ effects: inout Effects) {
+        guard mm.isKnown else { return }
         if machine.activeMM[cpu] == mm {
-            if machine.mm[cpu] == mm { cr3[cpu] = .initMM } else { leaveMM(cpu, &effects) }
+            if machine.mm[cpu] == mm { drop(cpu, mm) } else { leaveMM(cpu, &effects) }
         }
         for other in 0..<cr3.count where other != cpu && (inMask(other, mm) || cr3[other] == mm) { batchMasks.insert(other, cpu) }
         if batchMasks.hasOther(than: cpu, cpu) {
@@ -219,15 +228,27 @@ struct ActiveMMState: Sendable {
     /// drop_other_mm_ref(), arch/x86/xen/mmu.c.
     mutating func dropOtherMMRef(_ cpu: Int, _ mm: MM, _ effects: inout Effects) {
         if active[cpu] == mm && state[cpu] != .ok { leaveMM(cpu, &effects) }
-        if cr3[cpu] == mm { cr3[cpu] = .initMM }
+        if cr3[cpu] == mm { drop(cpu, mm) }
         effects.delivery = effects.left ? .left : .ignored
     }
 
+    /// Takes a page table that is about to be unpinned out of CR3, and out of nothing else: no record, tlb.active_mm and mask as they were.
+    private mutating func drop(_ cpu: Int, _ mm: MM) {
+        cr3[cpu] = .initMM
+        dropped[cpu] = mm
+    }
+
+    /// CR3 is tlb.active_mm's while the CPU is in its mask, and in state OK it is; else the CPU has left and CR3 is init_mm. Only Xen,
+    /// where an mm dies, parts CR3 from the mask.
     func brokenInvariant(_ cpu: Int) -> String? {
-        guard active[cpu] != .unknown else { return nil }
-        if state[cpu] == .ok && cr3[cpu] == active[cpu] && !inMask(cpu, active[cpu]) { return "state OK, but the CPU is not in mm_cpumask(active_mm)" }
-        if inMask(cpu, active[cpu]) && active[cpu].isUser && cr3[cpu] != active[cpu] { return "in mm_cpumask(active_mm), but CR3 is another" }
-        if state[cpu] == .lazy && !inMask(cpu, active[cpu]) && cr3[cpu] != .initMM { return "lazy and left, but CR3 is not init_mm" }
+        let mm = active[cpu]
+        guard mm.isUser, dropped[cpu] != mm else { return nil }
+        if !inMask(cpu, mm) {
+            if state[cpu] == .ok { return "state OK, but the CPU is not in mm_cpumask(active_mm)" }
+            if cr3[cpu] != .initMM { return "lazy and left, but CR3 is not init_mm" }
+        } else if cr3[cpu] != mm {
+            return "in mm_cpumask(active_mm), but CR3 is another"
+        }
         return nil
     }
 }

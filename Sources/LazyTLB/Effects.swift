@@ -3,6 +3,11 @@ public struct FlushRecord: Hashable, Sendable {
     public var reason: FlushReason
     /// 4 KiB pages, ``Stimulus/flushAll`` for everything.
     public var pages: Int64
+
+    public init(reason: FlushReason, pages: Int64) {
+        self.reason = reason
+        self.pages = pages
+    }
 }
 
 /// enum tlb_flush_reason (include/linux/mm_types.h, v4.12; 5 since v6.14).
@@ -33,10 +38,25 @@ public struct Effects: Sendable {
     /// leave_mm() ran for an mm that the bookkeeping still names, but which CR3 no longer points to: nothing was to be done.
     public var staleLeave = false
     public var warnings = Warnings()
+    /// ``Scheme/loadedMM(_:)`` and ``Scheme/bookedMM(_:)`` of the stimulus's CPU after it. Kept here so that a caller that wants them each
+    /// time does not pass whole schemes around.
+    public internal(set) var loaded = MM.unknown
+    public internal(set) var booked = MM.unknown
 
     public init() {}
 
-    @inlinable public mutating func reset() { self = Effects() }
+    /// Forgets everything but the records' contents, which ``recordCount`` hides.
+    public mutating func reset() {
+        recordCount = 0
+        cr3Load = false
+        redundantLoad = false
+        left = false
+        flushed = false
+        sent = false
+        delivery = .notTarget
+        staleLeave = false
+        warnings = []
+    }
 
     @usableFromInline mutating func emit(_ reason: FlushReason, _ pages: Int64) {
         let record = FlushRecord(reason: reason, pages: pages)

@@ -8,11 +8,11 @@ public struct MM: Hashable, Sendable {
     @inlinable public init(_ index: Int32) { self.index = index }
 
     /// The kernel's own: no user mappings, page table swapper_pg_dir.
-    public static let initMM = MM(0)
+    @inlinable public static var initMM: MM { MM(0) }
     /// No mm at all: `task->mm` of a kernel thread or of a task that has run exit_mm().
-    public static let none = MM(-1)
+    @inlinable public static var none: MM { MM(-1) }
     /// Some mm, but the trace does not tell which one.
-    public static let unknown = MM(-2)
+    @inlinable public static var unknown: MM { MM(-2) }
 
     /// A user mm, or init_mm: something that CR3 can point to and that is known.
     @inlinable public var isKnown: Bool { index >= 0 }

@@ -15,6 +15,9 @@ public struct Machine: Sendable {
 
     /// switch_mm() enters the next mm's mask before it loads CR3 and leaves the previous one's behind that. If set, the second happens
     /// with the CPU's next stimulus or ``Stimulus/settled(cpu:)``, for recordings that are fine enough to tell; if not, at once.
+    ///
+    /// leave_mm() of the reworked scheme, a switch to init_mm, is not split: a recording of another kernel cannot tell when it would
+    /// have ended, and the reworked scheme would seem to send more IPIs.
     public var clearsLate = false
 
     public init(cpus: Int) {

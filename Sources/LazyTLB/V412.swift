@@ -13,6 +13,7 @@ public struct V412: Scheme {
         case .batchLocal(let cpu): batchLocal(cpu, machine, &effects)
         default: old.applyCommon(stimulus, machine, &effects)
         }
+        old.end(stimulus.cpu, &effects)
     }
 
     /// flush_tlb_mm_range(), the part before flush_tlb_others().
@@ -57,6 +58,12 @@ extension ActiveMMState {
         settle(stimulus.cpu)
     }
 
+    /// Tells what the CPU has now.
+    func end(_ cpu: Int, _ effects: inout Effects) {
+        effects.loaded = cr3[cpu]
+        effects.booked = active[cpu]
+    }
+
     /// The transitions in which `v4.12` and `v4.13-parent` do not differ.
     mutating func applyCommon(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
         switch stimulus {
@@ -73,7 +80,10 @@ extension ActiveMMState {
         case .xenExitMmap(let cpu, let mm): xenExitMmap(cpu, mm, machine, &effects)
         case .offline, .settled: break
         case .cpuDown(let cpu): cpuDown(cpu, machine, &effects)
-        case .cpuUp(let cpu): reset(cpu)
+        case .cpuUp(let cpu):
+            reset(cpu)
+            // setup_fixmap_gdt(), arch/x86/kernel/cpu/common.c: __set_fixmap() invalidates the page of the CPU's GDT.
+            counters.vmstat.localFlushOne &+= 1
         case .forget(let cpu): forget(cpu)
         case .observe(let cpu, let mm, let lazy, let mask): observe(cpu, mm, lazy: lazy, mask: mask)
         case .flushRange, .flushPage, .batchLocal: preconditionFailure("a transition of the scheme itself")

@@ -32,6 +32,12 @@ public struct V413: Scheme {
 
     public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
         if machine.clearsLate { settle(stimulus.cpu) }
+        transition(stimulus, machine, &effects)
+        effects.loaded = loaded[stimulus.cpu]
+        effects.booked = effects.loaded
+    }
+
+    private mutating func transition(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
         switch stimulus {
         case .contextSwitch(let cpu, let mm):
             counters.contextSwitches += 1
@@ -55,9 +61,13 @@ public struct V413: Scheme {
         case .xenExitMmap(let cpu, let mm): xenExitMmap(cpu, mm, machine, &effects)
         case .offline, .settled: break
         case .cpuDown(let cpu): cpuDown(cpu, machine, &effects)
-        case .cpuUp(let cpu): reset(cpu)
+        case .cpuUp(let cpu):
+            reset(cpu)
+            // setup_fixmap_gdt(), arch/x86/kernel/cpu/common.c: __set_fixmap() invalidates the page of the CPU's GDT.
+            counters.vmstat.localFlushOne &+= 1
         case .forget(let cpu): forget(cpu)
-        case .observe(let cpu, let mm, let lazy, _): observe(cpu, mm, lazy)
+        // A CPU that is out of the mask of the mm it borrows has left it.
+        case .observe(let cpu, let mm, let lazy, let mask): observe(cpu, mask ? mm : .initMM, lazy)
         }
     }
 
@@ -80,7 +90,7 @@ public struct V413: Scheme {
         let previous = loaded[cpu]
         if previous == next {
             if !inMask(cpu, next) {
-                if next != .initMM { warn(.loadedNotInMask, &effects) }
+                warn(.loadedNotInMask, &effects)
                 masks.insert(cpu, Int(next.index))
             }
             return
@@ -138,7 +148,7 @@ public struct V413: Scheme {
         effects.flushed = true
         effects.emit(reason, pages)
         counters.localFlushes += 1
-        if pages == Stimulus.flushAll { counters.vmstat.localFlushAll += 1 } else { counters.vmstat.localFlushOne += Int(pages) }
+        if pages == Stimulus.flushAll { counters.vmstat.localFlushAll += 1 } else { counters.vmstat.localFlushOne &+= Int(pages) }
     }
 
     /// flush_tlb_others(): one SEND_IPI record, then an IPI to each online CPU of the row but the sender.
@@ -215,8 +225,9 @@ public struct V413: Scheme {
 
     /// xen_exit_mmap(), arch/x86/xen/mmu_pv.c: the same function on this CPU and on all others in the mask.
     private mutating func xenExitMmap(_ cpu: Int, _ mm: MM, _ machine: Machine, _ effects: inout Effects) {
+        guard mm.isKnown else { return }
         if loaded[cpu] == mm { leaveMM(cpu, machine, &effects) }
-        guard mm.isKnown, masks.hasOther(than: cpu, Int(mm.index)) else { return }
+        guard masks.hasOther(than: cpu, Int(mm.index)) else { return }
         effects.sent = true
         _ = shootdowns.open(cpu, mm, Stimulus.flushAll, row: Int(mm.index), in: masks, online: machine.online, xen: true)
     }

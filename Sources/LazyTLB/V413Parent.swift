@@ -17,6 +17,7 @@ public struct V413Parent: Scheme {
             if old.batchMasks.contains(cpu, cpu) { flushLocal(cpu, .localShootdown, Stimulus.flushAll, &effects) }
         default: old.applyCommon(stimulus, machine, &effects)
         }
+        old.end(stimulus.cpu, &effects)
     }
 
     /// flush_tlb_func_local(): a CPU that is not in state OK leaves and does nothing else.

@@ -31,6 +31,8 @@ struct EvidencePass {
     private var sends: [Send]
     private var vforks: VforkWatch
     private let usesLifeCycle: Bool
+    /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
+    private var leavesAtOnce = false
 
     /// A flush under way of the mm that ``node`` has.
     private struct Send {
@@ -89,6 +91,8 @@ struct EvidencePass {
     private mutating func switched(_ step: Step) {
         let cpu = step.cpu
         let next = step.next
+        if walk.rules.mayLeaveAtOnce, step.loads, next == 0 { leavesAtOnce = true }
+        if leavesAtOnce { return switchedAtOnce(step) }
         let wasLazy = lazy[cpu]
         lazy[cpu] = walk.tasks[next].origin == .kernel || walk.tasks[next].isDead || walk.tasks[next].userEvidence == 0
         guard walk.tasks[next].origin != .kernel, !walk.tasks[next].isDead else {
@@ -109,6 +113,29 @@ struct EvidencePass {
                 if other != next, !settled(next, other) { relations[Self.key(next, other), default: Relation()].silent += 1 }
             }
         }
+    }
+
+    /// Where no CPU is ever lazy, a CR3 load says nothing of whether the next task has an mm, but what was loaded before it does.
+    private mutating func switchedAtOnce(_ step: Step) {
+        let (cpu, next) = (step.cpu, step.next)
+        let hasNone = walk.tasks[next].origin == .kernel || walk.tasks[next].isDead
+        switch loaded[cpu] {
+        case .initMM:
+            if hasNone { break }
+            if step.loads { walk.tasks[next].userEvidence += 1 } else { silentOnInit[next, default: 0] += 1 }
+        case .of(let other) where other != next:
+            if hasNone {
+                if step.loads { walk.tasks[other].userEvidence += 1 } else { walk.tasks[other].kernelEvidence += 1 }
+            } else if !settled(next, other) {
+                if step.loads {
+                    relations[Self.key(next, other), default: Relation()].different += 1
+                } else {
+                    relations[Self.key(next, other), default: Relation()].silent += 1
+                }
+            }
+        case .of, .unknown: break
+        }
+        if hasNone { loaded[cpu] = .initMM } else if step.loads { loaded[cpu] = .of(next) }
     }
 
     private mutating func watchVfork(_ step: Step, prevState: UInt64) {

@@ -140,6 +140,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
             next = .none
         }
         var moment = moment
+        moment.begun = moment.time
         moment.nextPID = source.head.nextPID
         moment.nextComm = step.next == 0 ? .empty : walk.tasks[step.next].comm
         moment.basis = basis(of: step.next, next)
@@ -261,7 +262,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let old = mm(of: step.node)
         let new = classes.mm[Int(step.next)]
         if new == .none { return endOfMM(cpu, old.isUser ? old : observed.loaded[cpu], source, moment) }
+        let left = observed.loaded[cpu]
         apply(.exec(cpu: cpu, mm: new), moment)
+        if left.isUser, left != new { linger(cpu, left, moment) }
         state[cpu].mm = new
         state[cpu].leftMM = old
         load(cpu, new, moment.time)

@@ -41,8 +41,10 @@ public final class Lookahead: TimedSource {
     /// How far ahead one can see.
     public static let depth = 64
 
-    let stream: CPUStream
-    private let formats: EventFormats
+    /// nil if the records were given.
+    private let stream: CPUStream?
+    private let formats: EventFormats?
+    private var given: ArraySlice<(held: Held, details: Details)> = []
     private var ring: [Held]
     private var details: [Details]
     private var start = 0
@@ -72,6 +74,17 @@ public final class Lookahead: TimedSource {
         details = [Details](repeating: Details(), count: Lookahead.depth)
     }
 
+    /// The records of a CPU written down instead of read: what tests feed the passes with.
+    init(_ records: [(held: Held, details: Details)]) {
+        stream = nil
+        formats = nil
+        wantsProbes = false
+        everything = UInt64.max
+        given = records[...]
+        ring = [Held](repeating: Held(), count: Lookahead.depth)
+        details = [Details](repeating: Details(), count: Lookahead.depth)
+    }
+
     public var headTime: UInt64 { ring[start].time }
     public var head: Held { ring[start] }
     public var headDetails: Details { details[start] }
@@ -94,6 +107,7 @@ public final class Lookahead: TimedSource {
     }
 
     private func fill() throws(TraceError) {
+        guard let stream, let formats else { return fillFromGiven() }
         while count < Lookahead.depth, !ended {
             guard try stream.next(&record) else {
                 ended = true
@@ -102,13 +116,26 @@ public final class Lookahead: TimedSource {
             if firstTime == nil { firstTime = record.time }
             lastTime = record.time
             if record.kind != .lost { records += 1 }
-if record.kind == .schedSwitch { switches += 1 }
+            if record.kind == .schedSwitch { switches += 1 }
             if record.kind == .other || !wantsProbes && record.kind.isProbe { continue }
-            hold()
+            hold(formats)
         }
     }
 
-    private func hold() {
+    private func fillFromGiven() {
+        while count < Lookahead.depth, let next = given.popFirst() {
+            if firstTime == nil { firstTime = next.held.time }
+            lastTime = next.held.time
+            if next.held.kind != .lost { records += 1 }
+            if next.held.kind == .schedSwitch { switches += 1 }
+            let slot = (start + count) % Lookahead.depth
+            ring[slot] = next.held
+            details[slot] = next.details
+            count += 1
+        }
+    }
+
+    private func hold(_ formats: EventFormats) {
         let slot = (start + count) % Lookahead.depth
         ring[slot] = Held(
             time: record.time, word0: record.word0, word1: record.word1, cpu: record.cpu, pid: record.pid, kind: record.kind,

@@ -29,19 +29,24 @@ public struct Moment: Sendable {
     /// ns of the trace's clock.
     public var time: UInt64
     public var cpu: Int
-    /// The task that was current.
+    /// The task that was current; -1 if no record tells.
     public var pid: Int32
     /// The record that the stimulus was read from.
     public var cause: Record.Kind
+    /// The CPU that wrote this record: another one where a sender that goes on tells that its IPIs were handled.
+    public var recordCPU: Int
     /// Of a context switch: the task that comes in.
     public var nextPID: Int32 = -1
     public var nextComm = Comm.empty
+    /// Of a context switch: when its sched_switch record was written, where ``time`` is that of its CR3 load.
+    public var begun: UInt64 = 0
     /// Of a context switch: what the incoming task's mm is known from.
     public var basis = Basis.exact
 
     public init(time: UInt64, cpu: Int, pid: Int32, cause: Record.Kind) {
         self.time = time
         self.cpu = cpu
+        recordCPU = cpu
         self.pid = pid
         self.cause = cause
     }

@@ -128,15 +128,26 @@ struct TraceWalk {
     }
 
     /// The dead leader of a process leaves the CPU to a thread that execs and takes the leader's pid: the TASK_SWITCH record behind the
-    /// switch at the head carries the same pid as that of the switch would, if there were one. If there is only one, it is the exec's.
+    /// switch at the head carries the same pid as that of the switch would, if there were one. If there is only one before the task
+    /// shows its new mm, it is the exec's.
     private func isExecOfLeader(_ source: Lookahead) -> Bool {
         let head = source.head
         guard head.word1 & rules.deadStates != 0 else { return false }
         var loads = 0
+        var hasNewMM = false
         var distance = 1
         while let next = source.peek(distance), next.kind != .lost {
-            if next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == head.prevPID { loads += 1 }
-            if next.kind == .schedSwitch { return next.prevPID == head.prevPID && loads == 1 }
+            switch next.kind {
+            case .tlbFlush where !next.inHardIRQ && next.pid == head.prevPID:
+                if next.reason == 0, !hasNewMM { loads += 1 }
+                if next.reason == 3 { hasNewMM = true }
+            case .rename, .exec:
+                let details = source.peekDetails(distance)
+                if details.pid == head.prevPID { hasNewMM = true }
+                if next.kind == .exec, details.pid == head.prevPID { return details.otherPID == head.nextPID && loads == 1 }
+            case .schedSwitch: return next.prevPID == head.prevPID && loads == 1
+            default: break
+            }
             distance += 1
         }
         return false

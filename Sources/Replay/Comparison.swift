@@ -13,124 +13,129 @@ public struct Comparison: Sendable {
     /// The first `limit` divergences.
     public private(set) var divergences: [Divergence] = []
     private let limit: Int
+    /// By CPU: the mm that the stale active_mm names, ``MM/none`` while it is not stale, and since when it is.
+    private var staleMM: [MM]
     private var staleSince: [Moment?]
+    /// By CPU: since when the two have different mms loaded.
+    private var isParted: [Bool]
     private var partedSince: [Moment?]
+    /// The targets of the flush under way that only one of the two has.
+    private var extra: [Int] = []
+    private var missing: [Int] = []
 
     init(old: String, new: String, cpus: Int, limit: Int) {
         self.old = old
         self.new = new
         self.limit = limit
+        staleMM = [MM](repeating: .none, count: cpus)
         staleSince = [Moment?](repeating: nil, count: cpus)
+        isParted = [Bool](repeating: false, count: cpus)
         partedSince = staleSince
     }
 
-    public func count(_ kind: Divergence.Kind) -> Int { counts[Divergence.Kind.allCases.firstIndex(of: kind)!] }
+    public func count(_ kind: Divergence.Kind) -> Int { counts[kind.index] }
 
     mutating func add(_ divergence: Divergence) {
-        counts[Divergence.Kind.allCases.firstIndex(of: divergence.kind)!] += 1
+        counts[divergence.kind.index] += 1
         if divergences.count < limit { divergences.append(divergence) }
     }
 
-    /// Compares what both did with the stimulus that was just applied to CPU `cpu`.
-    mutating func step<Old: Scheme, New: Scheme>(
-        _ stimulus: Stimulus, _ moment: Moment, cpu: Int, old: Lane<Old>, new: Lane<New>, stride: Int
-    ) {
-        if old.effects.sent || new.effects.sent { compareTargets(stimulus, moment, cpu, old, new, stride) }
-        compareFlush(stimulus, moment, cpu, old, new)
-        if old.effects.redundantLoad {
-            let mm = old.scheme.loadedMM(cpu)
-            add(Divergence(kind: .redundantCR3Load, cpu: cpu, moment: moment, mm: mm, scheme: self.old, since: partedSince[cpu]))
-        }
-        if !old.effects.warnings.isEmpty { warn(old.effects.warnings, cpu, moment, old.scheme.bookedMM(cpu), self.old) }
-        if !new.effects.warnings.isEmpty { warn(new.effects.warnings, cpu, moment, new.scheme.loadedMM(cpu), self.new) }
-        trackIntervals(moment, cpu, old.scheme, new.scheme)
+    // MARK: IPI targets
+
+    /// Word `index` of the CPUs that each of the two interrupts for the flush under way. ``endTargets(extraMM:missingMM:at:)`` follows the last one.
+    mutating func targets(_ index: Int, old: UInt64, new: UInt64) {
+        if old == new { return }
+        forEachBit(old & ~new) { extra.append(index * 64 + $0) }
+        forEachBit(new & ~old) { missing.append(index * 64 + $0) }
     }
 
-    private mutating func warn(_ warnings: Warnings, _ cpu: Int, _ moment: Moment, _ mm: MM, _ scheme: String) {
-        for (warning, name) in Warnings.all where warnings.contains(warning) {
-            add(Divergence(kind: .warning, cpu: cpu, moment: moment, mm: mm, scheme: scheme, detail: name))
-        }
-    }
+    /// The first CPU that only the old scheme interrupts, or only the new one.
+    var firstExtra: Int? { extra.first }
+    var firstMissing: Int? { missing.first }
 
-    private mutating func compareTargets<Old: Scheme, New: Scheme>(
-        _ stimulus: Stimulus, _ moment: Moment, _ cpu: Int, _ old: Lane<Old>, _ new: Lane<New>, _ stride: Int
-    ) {
-        var extra: [Int] = []
-        var missing: [Int] = []
-        for index in 0..<stride {
-            let oldWord = old.effects.sent ? old.scheme.targetWord(cpu, index) : 0
-            let newWord = new.effects.sent ? new.scheme.targetWord(cpu, index) : 0
-            if oldWord == newWord { continue }
-            forEachBit(oldWord & ~newWord) { extra.append(index * 64 + $0) }
-            forEachBit(newWord & ~oldWord) { missing.append(index * 64 + $0) }
-        }
-        let mm = stimulus.mm
+    mutating func endTargets(extraMM: MM, missingMM: MM, at moment: Moment) {
         if !extra.isEmpty {
             extraIPITargets += extra.count
-            let since = partedSince[extra[0]]
-            add(Divergence(kind: .extraIPI, cpu: cpu, moment: moment, mm: mm, targets: extra, scheme: self.old, since: since))
+            add(Divergence(kind: .extraIPI, moment: moment, mm: extraMM, targets: extra, scheme: old, since: partedSince[extra[0]]))
+            extra.removeAll()
         }
         if !missing.isEmpty {
             missingIPITargets += missing.count
-            let since = partedSince[missing[0]]
-            add(Divergence(kind: .missingIPI, cpu: cpu, moment: moment, mm: mm, targets: missing, scheme: self.new, since: since))
+            add(Divergence(kind: .missingIPI, moment: moment, mm: missingMM, targets: missing, scheme: new, since: partedSince[missing[0]]))
+            missing.removeAll()
         }
     }
 
-    private mutating func compareFlush<Old: Scheme, New: Scheme>(
-        _ stimulus: Stimulus, _ moment: Moment, _ cpu: Int, _ old: Lane<Old>, _ new: Lane<New>
-    ) {
+    // MARK: what happened on the CPU itself
+
+    /// Compares what both did with the stimulus that was just applied to CPU `moment.cpu`, if ``Effects/areNotable(beside:)``.
+    mutating func note(_ stimulus: Stimulus, _ moment: Moment, old: Effects, new: Effects) {
+        compareFlush(stimulus, moment, old, new)
+        let cpu = moment.cpu
+        if old.redundantLoad {
+            let since = staleSince[cpu] ?? partedSince[cpu]
+            add(Divergence(kind: .redundantCR3Load, moment: moment, mm: old.loaded, scheme: self.old, since: since))
+        }
+        if !old.warnings.isEmpty { warn(old.warnings, moment, old.booked, self.old) }
+        if !new.warnings.isEmpty { warn(new.warnings, moment, new.loaded, self.new) }
+    }
+
+    private mutating func warn(_ warnings: Warnings, _ moment: Moment, _ mm: MM, _ scheme: String) {
+        for (warning, name) in Warnings.all where warnings.contains(warning) {
+            add(Divergence(kind: .warning, moment: moment, mm: mm, scheme: scheme, detail: name))
+        }
+    }
+
+    private mutating func compareFlush(_ stimulus: Stimulus, _ moment: Moment, _ old: Effects, _ new: Effects) {
+        let cpu = moment.cpu
         if case .deliver(_, let sender) = stimulus {
-            if old.effects.staleLeave {
-                add(
-                    Divergence(
-                        kind: .noopIPI, cpu: cpu, moment: moment, mm: old.scheme.bookedMM(cpu), sender: sender, scheme: self.old,
-                        since: staleSince[cpu]))
+            if old.staleLeave {
+                add(Divergence(kind: .noopIPI, moment: moment, mm: old.booked, sender: sender, scheme: self.old, since: staleSince[cpu]))
             }
             // An IPI that only one of them sent is an extra or a missing one already.
-            if old.effects.delivery == .notTarget || new.effects.delivery == .notTarget { return }
-        } else if old.effects.staleLeave, stimulus.isLocalFlush {
-            let mm = old.scheme.bookedMM(cpu)
-            add(Divergence(kind: .noopLocalFlush, cpu: cpu, moment: moment, mm: mm, scheme: self.old, since: staleSince[cpu]))
+            if old.delivery == .notTarget || new.delivery == .notTarget { return }
+        } else if old.staleLeave, stimulus.isLocalFlush {
+            add(Divergence(kind: .noopLocalFlush, moment: moment, mm: old.booked, scheme: self.old, since: staleSince[cpu]))
         }
-        if old.effects.flushed != new.effects.flushed {
-            let scheme = old.effects.flushed ? self.old : self.new
-            let mm = old.effects.flushed ? old.scheme.loadedMM(cpu) : new.scheme.loadedMM(cpu)
-            add(Divergence(kind: .extraFlush, cpu: cpu, moment: moment, mm: mm, scheme: scheme, since: partedSince[cpu]))
+        if old.flushed != new.flushed {
+            let scheme = old.flushed ? self.old : self.new
+            let mm = old.flushed ? old.loaded : new.loaded
+            add(Divergence(kind: .extraFlush, moment: moment, mm: mm, scheme: scheme, since: partedSince[cpu]))
         }
     }
 
-    private mutating func trackIntervals<Old: Scheme, New: Scheme>(_ moment: Moment, _ cpu: Int, _ old: Old, _ new: New) {
-        let loaded = old.loadedMM(cpu)
-        let booked = old.bookedMM(cpu)
-        if booked.isUser && loaded == .initMM {
-            if staleSince[cpu] == nil { staleSince[cpu] = moment }
-        } else if let start = staleSince[cpu] {
-            endStale(start, cpu, at: moment.time)
-            staleSince[cpu] = nil
-        }
-        if loaded == new.loadedMM(cpu) {
-            partedSince[cpu] = nil
-        } else if partedSince[cpu] == nil {
-            partedSince[cpu] = moment
-        }
-        if staleSince[cpu] != nil { staleMM[cpu] = booked }
+    /// Begins and ends intervals on CPU `moment.cpu`, after ``note(_:_:old:new:)``: what the old scheme has booked and loaded there, and
+    /// whether the new one has the same loaded.
+    @inline(__always) mutating func track(_ moment: Moment, booked: MM, loaded: MM, parted: Bool) {
+        let stale = booked.isUser && loaded == .initMM ? booked : .none
+        if stale != staleMM[moment.cpu] { setStale(stale, moment) }
+        if parted != isParted[moment.cpu] { setParted(parted, moment) }
     }
 
-    private var staleMM: [Int: MM] = [:]
+    private mutating func setStale(_ mm: MM, _ moment: Moment) {
+        endStale(moment.cpu, at: moment.time)
+        staleMM[moment.cpu] = mm
+        if mm != .none { staleSince[moment.cpu] = moment }
+    }
 
-    private mutating func endStale(_ start: Moment, _ cpu: Int, at time: UInt64) {
-        // A record of another CPU may end it, and clocks of CPUs may differ.
-        let time = max(time, start.time)
-        staleNs += time - start.time
-        add(Divergence(kind: .staleActiveMM, cpu: cpu, moment: start, end: time, mm: staleMM[cpu] ?? .unknown, scheme: old))
+    private mutating func setParted(_ parted: Bool, _ moment: Moment) {
+        isParted[moment.cpu] = parted
+        partedSince[moment.cpu] = parted ? moment : nil
+    }
+
+    private mutating func endStale(_ cpu: Int, at time: UInt64) {
+        guard let start = staleSince[cpu] else { return }
+        // A damaged trace may run backwards.
+        if time > start.time { staleNs &+= time - start.time }
+        add(Divergence(kind: .staleActiveMM, moment: start, end: time, mm: staleMM[cpu], scheme: old))
+        staleSince[cpu] = nil
     }
 
     /// The end of the trace ends every interval.
     mutating func finish(at time: UInt64) {
         for cpu in staleSince.indices {
-            if let start = staleSince[cpu] { endStale(start, cpu, at: time) }
-            staleSince[cpu] = nil
+            endStale(cpu, at: time)
+            staleMM[cpu] = .none
         }
     }
 }
@@ -143,6 +148,13 @@ public struct Comparison: Sendable {
     }
 }
 
+extension Effects {
+    /// The two may hold a divergence. Almost no stimulus does, and this reads where they lie instead of copying them.
+    @inline(__always) func areNotable(beside new: Effects) -> Bool {
+        flushed != new.flushed || redundantLoad || staleLeave || !warnings.isEmpty || !new.warnings.isEmpty
+    }
+}
+
 extension Stimulus {
     /// The mm that is flushed; none for a batch.
     var mm: MM {
@@ -152,9 +164,10 @@ extension Stimulus {
         }
     }
 
+    /// A flush of one mm by the CPU itself.
     var isLocalFlush: Bool {
         switch self {
-        case .flushRange, .flushPage, .batchLocal: return true
+        case .flushRange, .flushPage: return true
         default: return false
         }
     }

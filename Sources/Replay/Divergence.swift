@@ -20,27 +20,37 @@ public struct Divergence: Sendable {
         case extraFlush = "extra-flush"
         /// A WARN or BUG of either scheme would fire.
         case warning
+
+        /// Its place in ``allCases``.
+        var index: Int {
+            switch self {
+            case .staleActiveMM: 0
+            case .noopIPI: 1
+            case .noopLocalFlush: 2
+            case .redundantCR3Load: 3
+            case .extraIPI: 4
+            case .missingIPI: 5
+            case .extraFlush: 6
+            case .warning: 7
+            }
+        }
     }
 
     public var kind: Kind
-    /// The CPU that it happened on; for the targets of a flush the sender.
-    public var cpu: Int
-    /// The record that it shows at. It may be another CPU's: a sender that goes on tells that its IPIs were handled.
+    /// When and on which CPU; -1 for the pid of an IPI's receiver that no record of its own shows.
     public var moment: Moment
+    /// The CPU that it happened on; for the targets of a flush the sender.
+    public var cpu: Int { moment.cpu }
     /// The end of an interval, ns.
     public var end: UInt64?
     public var mm: MM
-    /// The CPUs that only one scheme interrupts.
+    /// CPUs: for IPIs those that only one scheme interrupts.
     public var targets: [Int] = []
-    /// The CPU whose IPI it was, for ``Kind/noopIPI``.
+    /// Of an IPI that was handled for nothing: who sent it.
     public var sender: Int?
     /// The scheme that does what the other does not.
     public var scheme: String
     /// Where the two schemes' views of the CPU concerned parted, if they had.
     public var since: Moment?
-    /// What the kind leaves open: the name of a warning.
     public var detail: String = ""
-
-    /// The task that was current on ``cpu``; nil if the record is another CPU's.
-    public var pid: Int32? { moment.cpu == cpu ? moment.pid : nil }
 }

@@ -1,4 +1,4 @@
-/// Durations in ns, in buckets of at most 1/64 of their value: percentiles within 1.6 %, in constant memory.
+/// Durations in ns, in buckets at most 1/32 of their value wide, of which the middle is shown: percentiles within 1.6 %, in constant memory.
 public struct Histogram: Sendable {
     private static let subBits = 6
     private var buckets = [Int](repeating: 0, count: (64 - 6 + 1) << 6)

@@ -15,10 +15,18 @@ public struct IPITraffic: Sendable {
         public var flushes = 0
         /// IPI targets of `v4.12`, `v4.13-parent`, `v4.13`.
         public var targets = (0, 0, 0)
+
+        mutating func add(_ more: (Int, Int, Int)) {
+            flushes += 1
+            targets.0 += more.0
+            targets.1 += more.1
+            targets.2 += more.2
+        }
     }
 
     /// The scheme of ``matrix``.
     public let primary: String
+    private let shownScheme: Int
     public let cpus: Int
     /// IPI targets in the primary scheme: row sender, column receiver.
     public private(set) var matrix: [Int]
@@ -27,17 +35,19 @@ public struct IPITraffic: Sendable {
     init(cpus: Int, primary: String) {
         self.cpus = cpus
         self.primary = primary
+        shownScheme = primary == V412.id ? 0 : primary == V413Parent.id ? 1 : 2
         matrix = [Int](repeating: 0, count: cpus * cpus)
     }
 
-    mutating func add(_ process: Process, sender: Int, wordIndex: Int, _ words: (UInt64, UInt64, UInt64), first: Bool) {
-        var sums = processes[process] ?? Sums()
-        if first { sums.flushes += 1 }
-        sums.targets.0 += words.0.nonzeroBitCount
-        sums.targets.1 += words.1.nonzeroBitCount
-        sums.targets.2 += words.2.nonzeroBitCount
-        processes[process] = sums
-        let shown = primary == V412.id ? words.0 : primary == V413Parent.id ? words.1 : words.2
+    /// Word `wordIndex` of the CPUs that a flush of `sender` interrupts in each scheme.
+    mutating func add(sender: Int, wordIndex: Int, _ words: (UInt64, UInt64, UInt64)) {
+        let shown = shownScheme == 0 ? words.0 : shownScheme == 1 ? words.1 : words.2
         forEachBit(shown) { matrix[sender * cpus + wordIndex * 64 + $0] += 1 }
+    }
+
+    /// How many CPUs a flush interrupts in each scheme.
+    mutating func add(_ process: Process, _ targets: (Int, Int, Int)) {
+        if targets == (0, 0, 0) { return }
+        processes[process, default: Sums()].add(targets)
     }
 }

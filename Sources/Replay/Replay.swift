@@ -53,17 +53,23 @@ public struct Replay: StimulusSink {
         if case .deliver(let cpu, let sender) = stimulus { latency.answered(sender, by: cpu, at: moment.time) }
     }
 
-    private mutating func step(_ stimulus: Stimulus, _ moment: Moment) {
+    private mutating func step(_ stimulus: Stimulus, _ source: Moment) {
         let cpu = stimulus.cpu
+        var moment = source
+        moment.cpu = cpu
         lastTime = max(lastTime, moment.time)
         v412.apply(stimulus, cpu: cpu, on: machine)
         v413Parent.apply(stimulus, cpu: cpu, on: machine)
         v413.apply(stimulus, cpu: cpu, on: machine)
-        comparisons[0].step(stimulus, moment, cpu: cpu, old: v412, new: v413, stride: stride)
-        comparisons[1].step(stimulus, moment, cpu: cpu, old: v413Parent, new: v413, stride: stride)
-        if v412.effects.sent || v413Parent.effects.sent || v413.effects.sent {
-            countTraffic(cpu, moment)
+        if v412.effects.sent || v413Parent.effects.sent || v413.effects.sent { compareTargets(stimulus, moment) }
+        if v412.effects.areNotable(beside: v413.effects) { comparisons[0].note(stimulus, moment, old: v412.effects, new: v413.effects) }
+        if v413Parent.effects.areNotable(beside: v413.effects) {
+            comparisons[1].note(stimulus, moment, old: v413Parent.effects, new: v413.effects)
         }
+        let loaded = v413.effects.loaded
+        let (mm412, mmParent) = (v412.effects.loaded, v413Parent.effects.loaded)
+        comparisons[0].track(moment, booked: v412.effects.booked, loaded: mm412, parted: mm412 != loaded)
+        comparisons[1].track(moment, booked: v413Parent.effects.booked, loaded: mmParent, parted: mmParent != loaded)
         machine.apply(stimulus)
         assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
     }
@@ -72,16 +78,31 @@ public struct Replay: StimulusSink {
         v412.scheme.brokenInvariant(cpu) ?? v413Parent.scheme.brokenInvariant(cpu) ?? v413.scheme.brokenInvariant(cpu)
     }
 
-    private mutating func countTraffic(_ cpu: Int, _ moment: Moment) {
-        let process = machine.mm[cpu].isUser ? IPITraffic.Process.mm(machine.mm[cpu]) : .task(moment.pid)
+    /// Who is interrupted by the flush that CPU `moment.cpu` just began, scheme beside scheme.
+    private mutating func compareTargets(_ stimulus: Stimulus, _ moment: Moment) {
+        let cpu = moment.cpu
+        var sums = (0, 0, 0)
         for index in 0..<stride {
-            let words = (
-                v412.effects.sent ? v412.scheme.targetWord(cpu, index) : 0,
-                v413Parent.effects.sent ? v413Parent.scheme.targetWord(cpu, index) : 0,
-                v413.effects.sent ? v413.scheme.targetWord(cpu, index) : 0
-            )
-            traffic.add(process, sender: cpu, wordIndex: index, words, first: index == 0)
+            let words = (v412.targets(cpu, index), v413Parent.targets(cpu, index), v413.targets(cpu, index))
+            comparisons[0].targets(index, old: words.0, new: words.2)
+            comparisons[1].targets(index, old: words.1, new: words.2)
+            traffic.add(sender: cpu, wordIndex: index, words)
+            sums.0 += words.0.nonzeroBitCount
+            sums.1 += words.1.nonzeroBitCount
+            sums.2 += words.2.nonzeroBitCount
         }
+        let mm = machine.mm[cpu]
+        traffic.add(mm.isUser ? .mm(mm) : .task(moment.pid), sums)
+        endTargets(0, stimulus.mm, oldMM: comparisons[0].firstExtra.map { v412.scheme.bookedMM($0) }, moment)
+        endTargets(1, stimulus.mm, oldMM: comparisons[1].firstExtra.map { v413Parent.scheme.bookedMM($0) }, moment)
+    }
+
+    /// A batch has no mm of its own: then it is the one for which the CPU is in the batch's mask.
+    private mutating func endTargets(_ index: Int, _ mm: MM, oldMM: MM?, _ moment: Moment) {
+        let newMM = comparisons[index].firstMissing.map { v413.scheme.bookedMM($0) }
+        if oldMM == nil, newMM == nil { return }
+        let isBatch = mm == .none
+        comparisons[index].endTargets(extraMM: isBatch ? oldMM ?? mm : mm, missingMM: isBatch ? newMM ?? mm : mm, at: moment)
     }
 
     public mutating func clearLate() { machine.clearsLate = true }
@@ -92,7 +113,13 @@ public struct Replay: StimulusSink {
         for index in 0..<stride {
             let word =
                 v412.scheme.pendingWord(cpu, index) | v413Parent.scheme.pendingWord(cpu, index) | v413.scheme.pendingWord(cpu, index)
-            forEachBit(word) { step(.deliver(cpu: index * 64 + $0, from: cpu), moment) }
+            // They happen on the receivers, whose tasks the sender's record does not tell.
+            forEachBit(word) {
+                let receiver = index * 64 + $0
+                var handled = Moment(time: moment.time, cpu: receiver, pid: -1, cause: moment.cause)
+                handled.recordCPU = moment.cpu
+                step(.deliver(cpu: receiver, from: cpu), handled)
+            }
         }
         latency.complete(cpu)
     }

@@ -68,11 +68,11 @@ struct ReportCommand: ParsableCommand {
     private func report(_ path: String) throws -> ReportDocument {
         let file = try TraceFile(path: path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing))
         try demand(file, withoutRecord: file.missingEvents)
-        let kernel = try kernel.map { name in try RecordedKernel(named: name, traced: file.kernelRelease) }
-        let recorded = kernel ?? RecordedKernel(release: file.kernelRelease)
+        let named = try kernel.map { name in try RecordedKernel(named: name, traced: file.kernelRelease) }
+        let recorded = named ?? RecordedKernel(release: file.kernelRelease)
         let replay = Replay(
             cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences?.limit ?? 0)
-        let history = try Reconstruction(file, sink: replay, evidence: evidence, kernel: self.kernel)
+        let history = try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel)
         var empty: [String] = []
         if history.switches == 0 { empty.append("sched:sched_switch") }
         if history.sink.recorded.total == 0 { empty.append("tlb:tlb_flush") }
@@ -100,7 +100,10 @@ struct ReportCommand: ParsableCommand {
 /// Without records of both events there is nothing to replay.
 func demand(_ file: TraceFile, withoutRecord: [String]) throws {
     let missing = MissingEvents(file, withoutRecord: withoutRecord).lines
-    guard missing.isEmpty else { throw TraceError(path: file.path, cause: missing.joined(separator: "; ")) }
+    guard !missing.isEmpty else { return }
+    // There will be no output to list them in.
+    for problem in file.problems { Failures.say(problem.description) }
+    throw TraceError(path: file.path, cause: missing.joined(separator: "; "))
 }
 
 /// How many divergences of each pair of schemes to list: a number, or all.

@@ -3,34 +3,23 @@ import Testing
 
 /// Runs the cases of fixtures/golden with the built program. What a case is, its README says; tools/update-goldens renews them.
 @Suite struct GoldenTests {
-    static let package = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
     /// The expected files of all cases, as NAME/expected.FORMAT.
     static let expectations: [String] = {
-        let folder = package.appendingPathComponent("fixtures/golden").path
+        let folder = packageFolder.appendingPathComponent("fixtures/golden").path
         return ((try? FileManager.default.subpathsOfDirectory(atPath: folder)) ?? [])
             .filter { $0.contains("/expected.") }.sorted()
     }()
 
     @Test(arguments: expectations)
     func theOutputIsAsExpected(_ expectation: String) throws {
-        let file = Self.package.appendingPathComponent("fixtures/golden").appendingPathComponent(expectation)
+        let file = packageFolder.appendingPathComponent("fixtures/golden").appendingPathComponent(expectation)
         let words = try String(contentsOf: file.deletingLastPathComponent().appendingPathComponent("args"), encoding: .utf8)
         var arguments = words.split(whereSeparator: \.isWhitespace).map(String.init)
         if file.pathExtension != "txt" { arguments += ["--format", file.pathExtension] }
 
-        let process = Process()
-        process.executableURL = try builtProgram()
-        process.currentDirectoryURL = Self.package
-        process.arguments = arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let output = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-
-        #expect(process.terminationStatus == 0)
+        let outcome = try lazytlb(arguments)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let output = String(decoding: outcome.output, as: UTF8.self)
         let expected = try String(contentsOf: file, encoding: .utf8)
         guard output != expected else { return }
         let got = output.split(separator: "\n", omittingEmptySubsequences: false)
@@ -42,16 +31,5 @@ import Testing
             expected: \(line < wanted.count ? wanted[line] : "(end)")
             got:      \(line < got.count ? got[line] : "(end)")
             """)
-    }
-
-    /// The program lies beside the tests that are running.
-    private func builtProgram() throws -> URL {
-        var folder = URL(fileURLWithPath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
-        while folder.path != "/" {
-            folder.deleteLastPathComponent()
-            let program = folder.appendingPathComponent("lazytlb")
-            if FileManager.default.isExecutableFile(atPath: program.path) { return program }
-        }
-        return try #require(nil, "lazytlb was not built beside the tests")
     }
 }

@@ -60,7 +60,7 @@ extension ReportBuilder {
             case .extraFlush: "only \(divergence.scheme) flushes"
             default: nil
             }
-        let task = divergence.pid.flatMap { $0 >= 0 ? $0 : nil }
+        let task = moment.pid >= 0 ? moment.pid : nil
         return ReportDocument.Divergence(
             kind: divergence.kind.rawValue, timeNS: moment.time, endNS: divergence.end, cpu: divergence.cpu, pid: task.map(Int.init),
             comm: task.map { comm($0, cpu: divergence.cpu) }, mm: name(divergence.mm), old: comparison.old, new: comparison.new,
@@ -74,7 +74,7 @@ extension ReportBuilder {
 
     private func reference(_ moment: Moment) -> ReportDocument.RecordReference {
         let event = context.eventNames[moment.cause] ?? moment.cause.eventName
-        return ReportDocument.RecordReference(timeNS: moment.time, cpu: moment.cpu, event: event)
+        return ReportDocument.RecordReference(timeNS: moment.time, cpu: moment.recordCPU, event: event)
     }
 }
 

@@ -44,7 +44,8 @@ extension ReportDocument {
         @ExplicitNull public var pid: Int?
         /// The name that the task had last; nil if ``pid`` is.
         @ExplicitNull public var comm: String?
-        /// The mm that it is about, by the name that the reconstruction gave it; nil for a batch, or if unknown.
+        /// The mm that it is about, by the name that the reconstruction gave it: for the targets of a batched flush, which has none
+        /// of its own, the one that the first target holds. Nil if unknown.
         @ExplicitNull public var mm: String?
         /// The identifiers of the two schemes.
         public var old: String

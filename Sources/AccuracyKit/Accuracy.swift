@@ -1,0 +1,125 @@
+import LazyTLB
+
+/// An inferred history measured against the true one.
+public struct Accuracy: Sendable {
+    /// Switches by the incoming task's mm.
+    public private(set) var switches = Share()
+    /// CPU time, ns, by the current task's mm and the loaded one together.
+    public private(set) var time = Share()
+    /// LOCAL_MM_SHOOTDOWN and SEND_IPI records by the mm that they flush.
+    public private(set) var flushes = Share()
+    /// Consecutive user tasks of a CPU by whether they share an mm: what splitting mms too finely would spoil.
+    public private(set) var neighbours = Share()
+    /// Tasks that are said to be kernel threads (they never have an mm): how many of them are.
+    public private(set) var kernelPrecision = Share()
+    /// Tasks that are kernel threads: how many of them are said to be.
+    public private(set) var kernelRecall = Share()
+    /// Kinds of wrong switches, the most frequent first.
+    public private(set) var mistakes: [Mistake] = []
+
+    /// Switches whose incoming task has mm `real`, which is taken for `guess`.
+    public struct Mistake: Sendable {
+        public var real: MM
+        public var guess: MM
+        public var count: Int
+        /// The first of them.
+        public var time: UInt64
+        public var cpu: Int
+        public var pid: Int32
+    }
+
+    /// Compares the records that both have, and the time from `start` on; where the truth is unknown, nothing is compared.
+    public init(true truth: History, inferred: History, from start: UInt64) {
+        let cpus = truth.switches.indices
+        let switches = cpus.map { aligned(truth.switches[$0], inferred.switches[$0]) }
+        let flushes = cpus.map { aligned(truth.flushes[$0], inferred.flushes[$0]) }
+        let spans = cpus.map { Accuracy.spans(truth.points[$0], inferred.points[$0], from: start) }
+        let map = NameMap(
+            switches: switches.joined().map { ($0.mm, $1.mm) }, flushes: flushes.joined().map { ($0.mm, $1.mm) },
+            loaded: spans.joined().map { ($0.real.loaded, $0.guess.loaded, $0.length) })
+        for cpu in cpus {
+            compareNeighbours(switches[cpu])
+            for (real, guess) in flushes[cpu] where real.mm != .unknown { self.flushes.add(map.judge(guess.mm, real.mm)) }
+            for span in spans[cpu] where span.real.loaded != .unknown && span.real.task != .unknown {
+                let loaded = map.judge(span.guess.loaded, span.real.loaded)
+                time.add(loaded.and(map.judge(span.guess.task, span.real.task)), span.length)
+            }
+        }
+        compareSwitches(switches, map)
+        compareKinds(switches.joined())
+    }
+
+    private mutating func compareSwitches(_ pairs: [[(History.Switch, History.Switch)]], _ map: NameMap) {
+        var wrong: [UInt64: Mistake] = [:]
+        for (cpu, pairs) in pairs.enumerated() {
+            for (real, guess) in pairs where real.mm != .unknown {
+                let verdict = map.judge(guess.mm, real.mm)
+                switches.add(verdict)
+                if verdict != .wrong { continue }
+                let key = UInt64(UInt32(bitPattern: real.mm.index)) << 32 | UInt64(UInt32(bitPattern: guess.mm.index))
+                let first = Mistake(real: real.mm, guess: guess.mm, count: 0, time: real.time, cpu: cpu, pid: real.nextPID)
+                wrong[key, default: first].count += 1
+            }
+        }
+        mistakes = wrong.values.sorted { ($0.count, $1.time) > ($1.count, $0.time) }
+    }
+
+    private mutating func compareNeighbours(_ pairs: [(History.Switch, History.Switch)]) {
+        var last: (History.Switch, History.Switch)?
+        for (real, guess) in pairs where real.mm.isUser {
+            if let (lastReal, lastGuess) = last, lastReal.nextPID != real.nextPID {
+                if guess.mm == .unknown || lastGuess.mm == .unknown {
+                    neighbours.add(.unknown)
+                } else {
+                    let isSame = guess.mm.isUser && lastGuess.mm.isUser && (lastReal.mm == real.mm) == (lastGuess.mm == guess.mm)
+                    neighbours.add(isSame ? .right : .wrong)
+                }
+            }
+            last = (real, guess)
+        }
+    }
+
+    private mutating func compareKinds(_ pairs: some Sequence<(History.Switch, History.Switch)>) {
+        var seen: Set<Int32> = [], users: Set<Int32> = [], saidUsers: Set<Int32> = [], open: Set<Int32> = []
+        for (real, guess) in pairs where real.nextPID > 0 && real.mm != .unknown {
+            seen.insert(real.nextPID)
+            if real.mm.isUser { users.insert(real.nextPID) }
+            if guess.mm.isUser { saidUsers.insert(real.nextPID) }
+            if guess.mm == .unknown { open.insert(real.nextPID) }
+        }
+        for pid in seen {
+            let isKernel = !users.contains(pid)
+            let saysKernel = !saidUsers.contains(pid) && !open.contains(pid)
+            if saysKernel { kernelPrecision.add(isKernel ? .right : .wrong) }
+            if isKernel { kernelRecall.add(saysKernel ? .right : open.contains(pid) && !saidUsers.contains(pid) ? .unknown : .wrong) }
+        }
+    }
+
+    /// A time in which neither history changes.
+    private struct Span {
+        var real: History.Point
+        var guess: History.Point
+        var length: UInt64
+    }
+
+    private static func spans(_ truth: [History.Point], _ inferred: [History.Point], from start: UInt64) -> [Span] {
+        guard let first = truth.first?.time, let end = truth.last?.time else { return [] }
+        var spans: [Span] = []
+        var at = max(first, start)
+        var guess = History.Point(time: at, task: .unknown, loaded: .unknown)
+        var (i, j) = (0, 0)
+        while at < end {
+            while i + 1 < truth.count, truth[i + 1].time <= at { i += 1 }
+            while j < inferred.count, inferred[j].time <= at {
+                guess = inferred[j]
+                j += 1
+            }
+            var next = i + 1 < truth.count ? truth[i + 1].time : end
+            if j < inferred.count { next = min(next, inferred[j].time) }
+            if next <= at { break }
+            spans.append(Span(real: truth[i], guess: guess, length: next - at))
+            at = next
+        }
+        return spans
+    }
+}

@@ -1,0 +1,46 @@
+import Reconstruction
+import TraceData
+
+/// What an inference must reach, as shares of what it does not report unknown.
+public struct Floors: Sendable {
+    public var switches = 0.998
+    public var time: Double? = 0.998
+    public var flushes: Double? = 0.99
+    public var neighbours: Double?
+    public var kernelThreads: Double?
+
+    /// - Parameters:
+    ///   - release: the recorded kernel's; kernels before v5.0 show more of what they do.
+    ///   - losesEvents: the recording has gaps of lost events.
+    public init(_ level: EvidenceLevel, release: String?, losesEvents: Bool) {
+        if level == .switchesOnly {
+            (switches, time, flushes, neighbours) = (0.98, nil, nil, 0.97)
+        } else {
+            if losesEvents { flushes = 0.984 }
+            if let version = KernelVersion(release: release), version < KernelVersion(5, 0) { kernelThreads = 1 }
+        }
+    }
+
+    /// What an accuracy misses, in words.
+    public func missed(by accuracy: Accuracy) -> [String] {
+        let checks: [(String, Double?, Double?)] = [
+            ("switches", accuracy.switches.accuracy, switches),
+            ("CPU time", accuracy.time.accuracy, time),
+            ("flushes", accuracy.flushes.accuracy, flushes),
+            ("neighbours", accuracy.neighbours.accuracy, neighbours),
+            ("kernel threads' precision", accuracy.kernelPrecision.accuracy, kernelThreads),
+            ("kernel threads' recall", accuracy.kernelRecall.accuracy, kernelThreads),
+        ]
+        return checks.compactMap { name, reached, floor in
+            guard let reached, let floor, reached < floor else { return nil }
+            return "\(name) \(percent(reached)) %, at least \(percent(floor)) % expected"
+        }
+    }
+}
+
+/// A share in percent with three digits, never rounded up to all.
+public func percent(_ share: Double) -> String {
+    let thousandths = share < 1 ? min(99_999, Int((share * 100_000).rounded())) : 100_000
+    let digits = String(thousandths % 1000)
+    return "\(thousandths / 1000)." + String(repeating: "0", count: 3 - digits.count) + digits
+}

@@ -1,0 +1,68 @@
+import Foundation
+import Report
+import Testing
+
+/// `lazytlb report` on its way through arguments, several files and errors.
+@Suite struct ReportCommandTests {
+    private let good = "fixtures/v4.12-threads-2cpu-truth-c3idle.dat"
+
+    @Test func anErrorInOneTraceDoesNotLoseTheOthersReports() throws {
+        let outcome = try lazytlb(["report", "--format", "json", "README.md", good, "none.dat"])
+        #expect(outcome.status == 2)
+        #expect(outcome.errors.contains("lazytlb: README.md: "))
+        #expect(outcome.errors.contains("lazytlb: none.dat: "))
+        // An array, as always for several arguments.
+        #expect(outcome.output.first == UInt8(ascii: "["))
+        #expect(try readReports(json: outcome.output).map(\.trace.path) == [good])
+    }
+
+    @Test func nothingIsWrittenWhereNoTraceIsReadable() throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("lazytlb-\(UUID().uuidString)").path
+        #expect(try lazytlb(["report", "README.md", "-o", file]).status == 2)
+        #expect(!FileManager.default.fileExists(atPath: file))
+    }
+
+    @Test func aReportGoesToTheFileThatIsNamed() throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("lazytlb-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let outcome = try lazytlb(["report", good, "-o", file])
+        #expect(outcome.status == 0)
+        #expect(outcome.output.isEmpty)
+        #expect(try String(contentsOfFile: file, encoding: .utf8).hasPrefix("lazytlb "))
+    }
+
+    @Test(arguments: ["4.8", "v3.0", "linux", ""])
+    func anUnknownKernelIsRefusedWithThoseThatAreKnown(_ name: String) throws {
+        let outcome = try lazytlb(["report", "--kernel", name, good])
+        #expect(outcome.status == 2)
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.errors.contains("v4.12, v4.13-parent, v4.13"))
+    }
+
+    @Test(arguments: [("4.12.4", "v4.12"), ("4.13", "v4.13"), ("v4.13-parent", "v4.13-parent")])
+    func theUserMayNameTheKernel(_ name: String, _ scheme: String) throws {
+        let outcome = try lazytlb(["report", "--format", "json", "--kernel", name, good])
+        #expect(try readReports(json: outcome.output).first?.recorded.scheme == scheme)
+    }
+
+    @Test func aKernelThatRunsNoneOfTheSchemesHasNoConformance() throws {
+        let outcome = try lazytlb(["report", "--format", "json", "--kernel", "6.1.0", good])
+        let document = try #require(try readReports(json: outcome.output).first)
+        #expect(document.conformance == nil)
+        #expect(document.trace.kernel == "6.1.0")
+    }
+
+    @Test(arguments: [["report"], ["report", "--divergences", "some", "x"], ["report", "--format", "html", "x"], ["no-such-command"]])
+    func aBadCommandLineHasTheStatusOfBadInput(_ arguments: [String]) throws {
+        let outcome = try lazytlb(arguments)
+        #expect(outcome.status == 2)
+        #expect(outcome.errors.hasPrefix("lazytlb: "))
+    }
+
+    @Test func divergencesAreListedInTimeOrder() throws {
+        let outcome = try lazytlb(["report", "--format", "json", "--divergences", "5", good])
+        let divergences = try #require(try readReports(json: outcome.output).first?.divergences)
+        #expect(divergences.count == 10)
+        #expect(divergences.map(\.timeNS) == divergences.map(\.timeNS).sorted())
+    }
+}

@@ -1,0 +1,59 @@
+import LazyTLB
+import Testing
+
+/// leave_mm(), and the state in which it leaves the CPU.
+struct LeaveTests {
+    @Test(arguments: all) func `an idle driver's leave_mm() loads init_mm and leaves the mask`(id: String) {
+        var rig = Rig(id)
+        rig.apply(.user(0, a), .kernel(0))
+        let effects = rig.apply(.idleLeave(cpu: 0))
+        #expect(effects.left)
+        #expect(effects.records == [.cr3Load])
+        #expect(rig.scheme.loadedMM(0) == .initMM)
+        #expect(rig.mask(a) == [])
+        #expect(rig.counters.leaveMM == 1)
+    }
+
+    @Test(arguments: old) func `the old third state: lazy, active_mm names the mm that was left, CR3 is init_mm`(id: String) {
+        var rig = Rig(id)
+        rig.apply(.user(0, a), .kernel(0), .idleLeave(cpu: 0))
+        #expect(rig.scheme.state(0) == .lazy)
+        #expect(rig.scheme.bookedMM(0) == a)
+        #expect(rig.scheme.loadedMM(0) == .initMM)
+        #expect(rig.mask(a) == [])
+    }
+
+    @Test func `the reworked scheme is in state OK with init_mm after leave_mm()`() {
+        var rig = Rig(V413.id)
+        rig.apply(.user(0, a), .kernel(0), .idleLeave(cpu: 0))
+        #expect(rig.scheme.state(0) == .ok)
+        #expect(rig.scheme.bookedMM(0) == .initMM)
+        #expect(rig.mask(.initMM) == [0])
+        rig.apply(.kernel(0))
+        #expect(rig.scheme.state(0) == .lazy)
+    }
+
+    @Test(arguments: old) func `a second leave_mm() finds the CPU out of the mask and does nothing`(id: String) {
+        var rig = Rig(id)
+        let effects = rig.apply(.user(0, a), .kernel(0), .idleLeave(cpu: 0), .idleLeave(cpu: 0))
+        #expect(effects.records.isEmpty)
+        #expect(effects.staleLeave)
+        #expect(rig.counters.leaveMM == 1)
+    }
+
+    @Test func `the reworked leave_mm() does nothing when init_mm is loaded, whatever the state`() {
+        var rig = Rig(V413.id)
+        let effects = rig.apply(.user(0, a), .kernel(0), .idleLeave(cpu: 0), .idleLeave(cpu: 0))
+        #expect(effects.records.isEmpty)
+        #expect(effects.warnings.isEmpty)
+        #expect(rig.scheme.state(0) == .ok)
+    }
+
+    @Test(arguments: all) func `a switch ends the third state`(id: String) {
+        var rig = Rig(id)
+        rig.apply(.user(0, a), .kernel(0), .idleLeave(cpu: 0), .user(0, b))
+        #expect(!rig.isStale(0))
+        #expect(rig.scheme.bookedMM(0) == b)
+        #expect(rig.scheme.loadedMM(0) == b)
+    }
+}

@@ -1,0 +1,33 @@
+import AccuracyKit
+import Reconstruction
+import Testing
+import TraceData
+
+/// The inference against the probe events of the same recording. `tools/accuracy --check FILE…` does the same for any recordings.
+@Suite struct AccuracyTests {
+    @Test(arguments: Recordings.fixtures, [EvidenceLevel.noProbes, .switchesOnly])
+    func inferenceReachesItsFloorsOnTheFixtures(_ path: String, _ level: EvidenceLevel) throws { try expectFloors(path, level) }
+
+    @Test(.enabled(if: Recordings.hasLarger, "no larger set of recordings: set LAZYTLB_TRACES"), arguments: Recordings.larger, [EvidenceLevel.noProbes, .switchesOnly])
+    func inferenceReachesItsFloorsOnHardCases(_ path: String, _ level: EvidenceLevel) throws { try expectFloors(path, level) }
+
+    private func expectFloors(_ path: String, _ level: EvidenceLevel) throws {
+        let file = try TraceFile(path: path)
+        let truth = try #require(try Truth(file))
+        let measured = try Measurement(file, level, against: truth)
+        let floors = Floors(level, release: file.kernelRelease, losesEvents: measured.evidence.gaps > 0)
+        #expect(floors.missed(by: measured.accuracy) == [])
+        // Not by saying that it does not know.
+        #expect(try #require(measured.accuracy.switches.unknownPart) < 0.002)
+        #expect(try #require(measured.accuracy.time.unknownPart) < 0.005)
+    }
+
+    @Test(arguments: Recordings.fixtures)
+    func theTruthMeasuredAgainstItselfIsAllRight(_ path: String) throws {
+        let truth = try #require(try Truth(try TraceFile(path: path)))
+        let accuracy = Accuracy(true: truth.history, inferred: truth.history, from: 0)
+        for share in [accuracy.switches, accuracy.time, accuracy.neighbours] { #expect(share.accuracy == 1) }
+        #expect(accuracy.mistakes.isEmpty)
+        #expect(accuracy.switches.all > 500)
+    }
+}

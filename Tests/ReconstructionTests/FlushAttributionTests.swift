@@ -1,0 +1,101 @@
+import LazyTLB
+@testable import Reconstruction
+import Testing
+
+/// Which mm a flush is of.
+@Suite struct FlushAttributionTests {
+    /// Tasks 10, 20, 30 of different processes on CPUs 0, 1, 2, kept apart by a switch between each two.
+    private func script(_ release: String = "4.12.0") -> Script {
+        var script = Script(release, cpus: 3)
+        for cpu in 0..<3 { for pid in [Int32(10), 20, 30] { script.run(pid, on: cpu, loads: true) } }
+        script.run(20, on: 1, loads: true)
+        script.run(10, on: 0, loads: true)
+        return script
+    }
+
+    @Test func aLocalHalfAndTheSendBehindItAreOneFlushOfTheTasksMM() {
+        var script = script()
+        script.flush(.localMM, 5)
+        script.flush(.send, 5)
+        let found = script.infer()
+        #expect(found.evidence.flushes == 1)
+        #expect(found.notes.flushes.local.map(\.mm) == [found.mm(of: 10)])
+        #expect(found.notes.flushes.remote.map(\.mm) == [found.mm(of: 10)])
+    }
+
+    /// v5.13 and later.
+    @Test func aSendBeforeItsLocalHalfIsOneFlushOfTheTasksMM() {
+        var script = script("5.13.0")
+        script.flush(.send, 5)
+        script.flush(.localMM, 5)
+        let found = script.infer()
+        #expect(found.evidence.flushes == 1)
+        #expect(found.evidence.unknownFlushes == 0)
+        #expect(found.notes.flushes.local.map(\.mm) == [found.mm(of: 10)])
+        #expect(found.notes.flushes.remote.map(\.pages) == [5])
+        #expect(found.notes.flushes.remote.map(\.mm) == [found.mm(of: 10)])
+    }
+
+    @Test func anAnswerToASendBeforeItsLocalHalfJoinsSinceV513() {
+        var script = Script("5.13.0")
+        script.run(10, loads: true)
+        script.run(11, on: 1, loads: true)
+        script.flush(.send, 3)
+        script.flush(.localMM, 3)
+        script.flush(.remote, 3, on: 1, inIRQ: true)
+        let found = script.infer()
+        #expect(found.mm(of: 11) == found.mm(of: 10))
+    }
+
+    @Test func aSendWithoutALocalHalfIsOfTheMMThatItsAnswersHaveLoaded() {
+        var script = script("4.13.0")
+        script.flush(.send, 7)
+        script.flush(.remote, 7, on: 1, inIRQ: true)
+        script.flush(.localMM, 1)
+        let found = script.infer()
+        #expect(found.notes.flushes.remote.first?.mm == found.mm(of: 20))
+        #expect(found.evidence.unknownFlushes == 0)
+    }
+
+    @Test func aSendThatNothingAttributesStaysUnknown() {
+        var script = script("4.13.0")
+        script.flush(.send, 7)
+        script.flush(.localMM, 1)
+        let found = script.infer()
+        #expect(found.notes.flushes.remote.first?.mm == .unknown)
+        #expect(found.evidence.unknownFlushes == 1)
+    }
+
+    /// v4.12's flush_tlb_page() flushes its own CPU without a record.
+    @Test func aSendOfOnePageByAUserTaskIsOfItsOwnMMUpToV412() {
+        var script = script()
+        script.flush(.send, 1)
+        script.flush(.localMM, 1)
+        let found = script.infer()
+        #expect(found.notes.flushes.remote.first?.mm == found.mm(of: 10))
+        #expect(found.notes.count { if case .flushPage = $0 { true } else { false } } == 1)
+    }
+
+    @Test func aBatchIsOfTheMMsOfTheCPUsThatAnswerIt() {
+        var script = script()
+        script.flush(.local)
+        script.flush(.send)
+        script.flush(.remote, on: 1, inIRQ: true)
+        script.run(0)
+        let found = script.infer()
+        #expect(found.notes.batches.count == 1)
+        #expect(found.notes.batches.first.map { Set($0.mms.map(\.index)) } == [found.mm(of: 10)!.index, found.mm(of: 20)!.index])
+        #expect(found.notes.batches.first.map { $0.mms.contains(found.mm(of: 30)!) } == false)
+        #expect(found.notes.count { if case .batchOthers(0) = $0 { true } else { false } } == 1)
+    }
+
+    @Test func anExecsFullFlushIsOfTheMMThatItLeft() {
+        var script = script()
+        script.flush(.taskSwitch)
+        script.flush(.send)
+        script.run(0)
+        script.run(10)
+        let found = script.infer(.switchesOnly)
+        #expect(found.notes.flushes.remote.first?.mm == found.mms(of: 10).dropLast().last)
+    }
+}

@@ -1,0 +1,112 @@
+import LazyTLB
+@testable import Reconstruction
+import Testing
+
+/// Where records are missing: nothing is invented, and the next evidence ends it.
+@Suite struct GapTests {
+    @Test func aCPUsMMIsUnknownBeforeTheFirstEvidence() {
+        var script = Script()
+        script.run(50)
+        script.run(60)
+        let found = script.infer()
+        #expect(found.loaded() == .unknown)
+        #expect(found.evidence.unknown == 2)
+        #expect(found.evidence.unknownTime > 0)
+    }
+
+    @Test func aBrokenChainMakesTheLoadedMMUnknownUntilEvidenceComes() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.run(0, from: 40)
+        let broken = script.infer()
+        #expect(broken.evidence.brokenChains == 1)
+        #expect(broken.loaded() == .unknown)
+        #expect(broken.notes.count { if case .forget(0) = $0 { true } else { false } } == 1)
+
+        script.run(10, loads: true)
+        let found = script.infer()
+        #expect(found.loaded() == found.mm(of: 10))
+        #expect(found.loaded().isUser)
+    }
+
+    @Test func lostEventsMakeTheLoadedMMUnknownUntilEvidenceComes() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.lose(17)
+        let lost = script.infer()
+        #expect(lost.evidence.gaps == 1)
+        #expect(lost.evidence.lostEvents == 17)
+        #expect(lost.loaded() == .unknown)
+
+        script.run(0, from: 40)
+        script.run(10, loads: true)
+        let found = script.infer()
+        // Another task before it is no broken chain: the gap has told already.
+        #expect(found.evidence.brokenChains == 0)
+        #expect(found.loaded() == found.mm(of: 10))
+    }
+
+    @Test func aLocalFlushTellsWhatACPUHasLoadedBehindAGap() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.run(0)
+        script.run(10)
+        script.lose(3)
+        script.flush(.localMM, 1, pid: 10)
+        let found = script.infer()
+        #expect(found.loaded() == found.mm(of: 10))
+        #expect(found.loaded().isUser)
+    }
+
+    @Test func anAnswerTellsWhatACPUHasLoadedBehindAGap() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.run(10, on: 1, loads: true)
+        script.lose(3, on: 1)
+        script.flush(.localMM, 2)
+        script.flush(.send, 2)
+        script.flush(.remote, 2, on: 1, inIRQ: true, pid: 10)
+        let found = script.infer()
+        #expect(found.loaded(1) == found.mm(of: 10))
+        #expect(found.notes.count { if case .observe(1, _, _, _) = $0 { true } else { false } } == 1)
+    }
+
+    @Test func aSwitchWithoutACR3LoadBehindAGapTellsTheLoadedMM() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.lose(3)
+        script.run(10, from: 0)
+        let found = script.infer()
+        #expect(found.loaded() == found.mm(of: 10))
+    }
+
+    @Test func aCPUThatGoesOfflineComesBackWithInitMM() {
+        var script = Script()
+        script.name(15, "migration/0")
+        script.run(10, loads: true)
+        script.run(15)
+        script.wait(1_000_000)
+        script.run(10, loads: true, from: 0)
+        let found = script.infer()
+        #expect(found.evidence.brokenChains == 0)
+        let order = found.notes.stimuli.compactMap { stimulus -> String? in
+            switch stimulus {
+            case .offline: "offline"
+            case .cpuDown: "down"
+            case .cpuUp: "up"
+            default: nil
+            }
+        }
+        #expect(order == ["offline", "down", "up"])
+        #expect(Set(found.mms(of: 10)).count == 1)
+        #expect(found.loaded() == found.mm(of: 10))
+    }
+
+    @Test func aPIDThatOnlyARecordInTheMiddleNamesBreaksTheChain() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.flush(.localMM, 1, pid: 20)
+        let found = script.infer()
+        #expect(found.evidence.brokenChains == 1)
+    }
+}

@@ -1,0 +1,168 @@
+import LazyTLB
+@testable import Reconstruction
+import Testing
+
+/// What forks, execs and exits tell of mms.
+@Suite struct LifeCycleTests {
+    /// Task 10 runs on CPU 0.
+    private func script(_ release: String = "4.12.0") -> Script {
+        var script = Script(release)
+        script.name(10, "app")
+        script.run(10, loads: true)
+        return script
+    }
+
+    @Test func aForkedChildHasAnMMOfItsOwnAndAThreadItsParents() {
+        var script = script()
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.fork(12)
+        script.run(11)
+        script.run(12, loads: true)
+        let found = script.infer()
+        #expect(found.mm(of: 11) == found.mm(of: 10))
+        #expect(found.mm(of: 12)?.isUser == true)
+        #expect(found.mm(of: 12) != found.mm(of: 10))
+        #expect(found.evidence.unknown == 0)
+    }
+
+    @Test func anExecGivesTheTaskANewMM() {
+        var script = script()
+        script.exec("tool")
+        script.run(0)
+        script.run(20, loads: true)
+        script.run(10, loads: true)
+        let found = script.infer()
+        let mms = found.mms(of: 10)
+        #expect(mms.count == 2)
+        #expect(mms[0].isUser && mms[1].isUser && mms[0] != mms[1])
+        #expect(found.notes.count { if case .exec(0, mms[1]) = $0 { true } else { false } } == 1)
+        #expect(mms.map { found.mms.name($0) } == ["app:10", "tool:10+1"])
+    }
+
+    @Test func anExecByAThreadThatIsNotTheLeaderChangesItsPIDWithoutASwitch() {
+        var script = script()
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11)
+        script.exec("tool", as: 10)
+        script.run(0)
+        script.run(20, loads: true)
+        script.run(10, loads: true)
+        let found = script.infer()
+        #expect(found.evidence.brokenChains == 0)
+        #expect(found.mms(of: 10).count == 2)
+        #expect(found.mms(of: 10)[0] == found.mm(of: 11))
+        #expect(found.mms(of: 10)[1].isUser)
+        #expect(found.mms(of: 10)[1] != found.mm(of: 11))
+    }
+
+    /// The exec's CR3 load has the pid that the TASK_SWITCH record of the switch before it would have, too.
+    @Test(arguments: [EvidenceLevel.noProbes, .switchesOnly])
+    func anExecDirectlyBehindTheDeadLeadersSwitchOutIsNotTakenForTheSwitchs(_ level: EvidenceLevel) {
+        var script = script()
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11)
+        script.run(10)
+        script.run(11, state: 0x20)
+        script.exec("tool", as: 10)
+        script.run(0)
+        script.run(20, loads: true)
+        script.run(10, loads: true)
+        let found = script.infer(level)
+        #expect(found.evidence.brokenChains == 0)
+        #expect(found.mm(of: 11)?.isUser == true)
+        #expect(found.mm(of: 10) != found.mm(of: 11))
+        #expect(found.notes.count { if case .exec = $0 { true } else { false } } == 1)
+    }
+
+    @Test func aVforkChildHasItsParentsMMUntilItExecs() {
+        var script = script()
+        script.fork(11, flags: Script.vm | Script.vfork)
+        script.run(11, state: 0x82)
+        script.exec("tool")
+        script.run(10, loads: true)
+        script.run(11, loads: true)
+        let found = script.infer()
+        #expect(found.mms(of: 11)[0] == found.mm(of: 10))
+        #expect(found.mms(of: 11)[1] != found.mm(of: 10))
+        #expect(found.mms(of: 11)[1].isUser)
+    }
+
+    @Test func aVforkChildIsFoundByItsParentsSleepWhereNoBirthIsUsed() {
+        var script = script()
+        script.run(20, on: 1, loads: true)
+        script.name(11, "app")
+        script.run(0, state: 0x82)
+        script.run(11)
+        script.exec("tool")
+        script.run(10, loads: true)
+        script.run(11, loads: true)
+        let found = script.infer(.switchesOnly)
+        #expect(found.mms(of: 11)[0] == found.mm(of: 10))
+        #expect(found.mms(of: 11)[1] != found.mm(of: 10))
+    }
+
+    @Test func aPIDThatIsUsedAgainIsAnotherTask() {
+        var script = script()
+        script.fork(30)
+        script.run(30, loads: true)
+        script.exit()
+        script.run(10, loads: true, state: 0x20)
+        script.run(20, loads: true)
+        script.fork(30)
+        script.run(30, loads: true)
+        let found = script.infer()
+        #expect(found.mms(of: 30).count == 2)
+        #expect(Set(found.mms(of: 30)).count == 2)
+        #expect(found.mms(of: 30).allSatisfy { $0.isUser })
+    }
+
+    @Test func aDeadTasksPIDIsAnotherTaskWhereOnlySwitchesAreUsed() {
+        var script = script()
+        script.run(30, loads: true)
+        script.run(10, loads: true, state: 0x20)
+        script.run(30, loads: true)
+        let found = script.infer(.switchesOnly)
+        #expect(Set(found.mms(of: 30)).count == 2)
+    }
+
+    @Test func theLastUserOfAnMMTearsItDownAndIsLazyOnInitMM() {
+        var script = script()
+        script.flush(.taskSwitch)
+        script.exit()
+        let found = script.infer()
+        #expect(found.loaded() == .initMM)
+        #expect(found.notes.count { if case .exitMM = $0 { true } else { false } } == 1)
+        #expect(found.notes.flushes.local.map(\.mm) == [found.mm(of: 10)])
+    }
+
+    @Test func aTaskThatComesInAfterItsExitHasNoMM() {
+        var script = script()
+        script.exit()
+        script.run(0)
+        script.run(10)
+        let found = script.infer()
+        #expect(found.mms(of: 10).map(\.isUser) == [true, false])
+        #expect(found.mms(of: 10)[1] == .none)
+    }
+
+    @Test func anExecWhoseCR3LoadWasNotRecordedIsKnownByItsOwnRecord() {
+        var script = script()
+        script.exec("tool", recordsLoad: false)
+        script.run(20, loads: true)
+        script.run(10, loads: true)
+        let found = script.infer()
+        #expect(Set(found.mms(of: 10)).count == 2)
+    }
+
+    @Test func lifeCycleRecordsAreNotUsedWhereOnlySwitchesAre() {
+        var (with, without) = (script(), script())
+        with.fork(11, flags: Script.vm | Script.thread)
+        with.run(11)
+        without.name(11, "app")
+        without.run(11)
+        let (one, other) = (with.infer(.switchesOnly), without.infer(.switchesOnly))
+        #expect(one.mms(of: 11) == other.mms(of: 11))
+        #expect(one.evidence.kind == .flushes)
+        #expect(with.infer().mms(of: 11) != one.mms(of: 11))
+    }
+}

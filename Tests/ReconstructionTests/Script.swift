@@ -1,0 +1,167 @@
+import LazyTLB
+@testable import Reconstruction
+import TraceData
+
+/// A recording written by hand: who runs where, and which tlb_flush records that makes.
+///
+/// Time goes on by 1 µs with every record.
+struct Script {
+    /// Reasons of tlb_flush records.
+    enum Reason: UInt64 { case taskSwitch = 0, remote, local, localMM, send }
+
+    static let everything = UInt64.max
+    static let vm: UInt64 = 0x100
+    static let vfork: UInt64 = 0x4000
+    static let thread: UInt64 = 0x1_0000
+
+    private let rules: KernelRules
+    private var records: [[(held: Held, details: Details)]]
+    private var names: [Int32: Comm] = [2: "kthreadd"]
+    /// The current task of each CPU, as the records tell it.
+    private var current: [Int32]
+    private(set) var time: UInt64 = 1000
+
+    init(_ release: String = "4.12.0", cpus: Int = 2) {
+        rules = KernelRules(release: release)
+        records = Array(repeating: [], count: cpus)
+        current = Array(repeating: 0, count: cpus)
+    }
+
+    mutating func name(_ pid: Int32, _ comm: Comm) { names[pid] = comm }
+
+    private func comm(_ pid: Int32) -> Comm { names[pid] ?? Comm("task-\(pid)") }
+
+    /// A sched_switch to `next`, and its TASK_SWITCH record if it `loads` CR3.
+    ///
+    /// - Parameters:
+    ///   - state: prev_state; 1 is sleeping.
+    ///   - from: prev_pid, where it is not the task that runs.
+    mutating func run(_ next: Int32, on cpu: Int = 0, loads: Bool = false, state: UInt64 = 1, from: Int32? = nil) {
+        let prev = from ?? current[cpu]
+        var details = Details()
+        details.comm = next == 0 ? Comm("swapper/\(cpu)") : comm(next)
+        let word = UInt64(UInt32(bitPattern: prev)) | UInt64(UInt32(bitPattern: next)) << 32
+        add(cpu, prev, .schedSwitch, word, state, details)
+        if loads { add(cpu, prev, .tlbFlush, Reason.taskSwitch.rawValue, Script.everything) }
+        current[cpu] = next
+    }
+
+    /// A tlb_flush record of the current task, or of `pid`.
+    mutating func flush(_ reason: Reason, _ pages: UInt64 = everything, on cpu: Int = 0, inIRQ: Bool = false, pid: Int32? = nil) {
+        add(cpu, pid ?? current[cpu], .tlbFlush, reason.rawValue, pages, flags: inIRQ ? 0x08 : 0)
+        if let pid { current[cpu] = pid }
+    }
+
+    /// The current task makes another.
+    mutating func fork(_ child: Int32, flags: UInt64 = 0, on cpu: Int = 0) {
+        if names[child] == nil { names[child] = comm(current[cpu]) }
+        var details = Details()
+        (details.pid, details.otherPID, details.cloneFlags) = (child, current[cpu], flags)
+        details.comm = comm(child)
+        add(cpu, current[cpu], .newTask, 0, 0, details)
+    }
+
+    /// What an exec records: its CR3 load (of the task's new pid already), rename, sched_process_exec.
+    mutating func exec(_ comm: Comm, as pid: Int32? = nil, on cpu: Int = 0, recordsLoad: Bool = true) {
+        let old = current[cpu]
+        let pid = pid ?? old
+        if recordsLoad { flush(.taskSwitch, on: cpu, pid: pid) }
+        current[cpu] = pid
+        names[pid] = comm
+        var details = Details()
+        (details.pid, details.otherPID, details.comm) = (pid, old, comm)
+        add(cpu, pid, .rename, 0, 0, details)
+        add(cpu, pid, .exec, 0, 0, details)
+    }
+
+    /// The current task's sched_process_exit.
+    mutating func exit(on cpu: Int = 0) {
+        var details = Details()
+        details.pid = current[cpu]
+        add(cpu, current[cpu], .exit, 0, 0, details)
+    }
+
+    /// Events of a CPU were lost.
+    mutating func lose(_ count: UInt64, on cpu: Int = 0) { add(cpu, -1, .lost, count, time) }
+
+    mutating func wait(_ ns: UInt64) { time += ns }
+
+    private mutating func add(
+        _ cpu: Int, _ pid: Int32, _ kind: Record.Kind, _ word0: UInt64, _ word1: UInt64, _ details: Details = Details(), flags: UInt8 = 0
+    ) {
+        time += 1000
+        var held = Held()
+        (held.time, held.word0, held.word1, held.cpu, held.pid, held.kind, held.flags) = (time, word0, word1, Int32(cpu), pid, kind, flags)
+        records[cpu].append((held, details))
+    }
+
+    /// Runs both passes over it.
+    func infer(_ level: EvidenceLevel = .noProbes) -> Inference {
+        let lifeCycle = level != .switchesOnly
+        var pass = EvidencePass(cpus: records.count, rules: rules, lifeCycle: lifeCycle)
+        feed(sources()) { pass.consume($0) }
+        let sources = sources()
+        var replay = InferredReconstruction(
+            sink: Notes(cpus: records.count), sources: sources, cpus: records.count, rules: rules, classes: TaskClasses(pass), lifeCycle: lifeCycle,
+            start: 1000)
+        feed(sources) { replay.consume($0) }
+        replay.finish(at: time)
+        return Inference(notes: replay.sink, mms: replay.mms, evidence: replay.evidence, contradictions: replay.contradictions)
+    }
+
+    private func sources() -> [Lookahead] { records.map { Lookahead($0) } }
+
+    private func feed(_ sources: [Lookahead], _ body: (Lookahead) -> Void) {
+        var merge = TimeMerge(sources)
+        // Nothing that is written down can fail to be read.
+        while (try? merge.next()) == true { body(merge.head) }
+    }
+}
+
+/// What the passes make of a ``Script``.
+struct Inference {
+    var notes: Notes
+    var mms: MMTable
+    var evidence: EvidenceSummary
+    var contradictions: Int
+
+    /// The mm with which the task came in, each time.
+    func mms(of pid: Int32) -> [MM] { notes.switches.filter { $0.pid == pid }.map(\.mm) }
+    /// The same, the last time.
+    func mm(of pid: Int32) -> MM? { mms(of: pid).last }
+    /// What the CPU has loaded in the end.
+    func loaded(_ cpu: Int = 0) -> MM { notes.loaded[cpu] }
+    func isKernelThread(_ pid: Int32) -> Bool { Set(mms(of: pid)) == [.none] }
+}
+
+/// Writes down what a reconstruction drives its sink with.
+struct Notes: StimulusSink {
+    var switches: [(cpu: Int, pid: Int32, mm: MM, basis: Basis)] = []
+    var stimuli: [Stimulus] = []
+    var batches: [Batch] = []
+    var loaded: [MM]
+
+    init(cpus: Int) { loaded = [MM](repeating: .unknown, count: cpus) }
+
+    mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
+        if case .contextSwitch(let cpu, let mm) = stimulus { switches.append((cpu, moment.nextPID, mm, moment.basis)) }
+        stimuli.append(stimulus)
+    }
+    mutating func setBatch(_ batch: Batch, cpu: Int) { batches.append(batch) }
+    mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) { loaded[cpu] = mm }
+
+    /// Of the flushes of one mm their mm and pages, in order: of the local halves, or of the remote ones.
+    var flushes: (local: [(mm: MM, pages: Int64)], remote: [(mm: MM, pages: Int64)]) {
+        var flushes: (local: [(mm: MM, pages: Int64)], remote: [(mm: MM, pages: Int64)]) = ([], [])
+        for stimulus in stimuli {
+            switch stimulus {
+            case .flushRange(_, let mm, let pages): flushes.local.append((mm, pages))
+            case .flushPage(_, let mm): flushes.local.append((mm, 1))
+            case .flushOthers(_, let mm, let pages): flushes.remote.append((mm, pages))
+            default: break
+            }
+        }
+        return flushes
+    }
+    func count(_ isWanted: (Stimulus) -> Bool) -> Int { stimuli.count(where: isWanted) }
+}
