@@ -37,12 +37,13 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
-        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent"]),
+        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TestSupport"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData"]),
         .testTarget(name: "ReportTests", dependencies: ["Report"], exclude: ["Golden"]),
-        .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report"]),
+        .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -80,7 +80,10 @@ extension ActiveMMState {
         case .xenExitMmap(let cpu, let mm): xenExitMmap(cpu, mm, machine, &effects)
         case .offline, .settled: break
         case .cpuDown(let cpu): cpuDown(cpu, machine, &effects)
-        case .cpuUp(let cpu): reset(cpu)
+        case .cpuUp(let cpu):
+            reset(cpu)
+            // setup_fixmap_gdt(), arch/x86/kernel/cpu/common.c: __set_fixmap() invalidates the page of the CPU's GDT.
+            counters.vmstat.localFlushOne &+= 1
         case .forget(let cpu): forget(cpu)
         case .observe(let cpu, let mm, let lazy, let mask): observe(cpu, mm, lazy: lazy, mask: mask)
         case .flushRange, .flushPage, .batchLocal: preconditionFailure("a transition of the scheme itself")

@@ -61,7 +61,10 @@ public struct V413: Scheme {
         case .xenExitMmap(let cpu, let mm): xenExitMmap(cpu, mm, machine, &effects)
         case .offline, .settled: break
         case .cpuDown(let cpu): cpuDown(cpu, machine, &effects)
-        case .cpuUp(let cpu): reset(cpu)
+        case .cpuUp(let cpu):
+            reset(cpu)
+            // setup_fixmap_gdt(), arch/x86/kernel/cpu/common.c: __set_fixmap() invalidates the page of the CPU's GDT.
+            counters.vmstat.localFlushOne &+= 1
         case .forget(let cpu): forget(cpu)
         // A CPU that is out of the mask of the mm it borrows has left it.
         case .observe(let cpu, let mm, let lazy, let mask): observe(cpu, mask ? mm : .initMM, lazy)

@@ -15,6 +15,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     private var observed: ObservedCPUs
     private var machine: Machine
     private var state: [PerCPU]
+    /// Tasks that have called mm_release() and not yet shown whether to exec or to exit. They may go on on another CPU.
+    private var releasing: Set<Int32> = []
     public private(set) var names: [Int32: Comm] = [:]
     public private(set) var evidence = EvidenceSummary(kind: .probes)
 
@@ -30,8 +32,6 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         var begun: UInt64 = 0
         /// The next task's mm pointer as switch_mm()'s argument; nil if only __switch_to tells.
         var nextMM: UInt64?
-        /// The pid of the current task if it has called mm_release() and not yet shown whether to exec or to exit.
-        var releasing: Int32 = -1
         /// flush_tlb_others() under way: the request, and who has answered it.
         var sending = false
         var sentMM: UInt64 = 0
@@ -146,7 +146,9 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             default: next = .initMM
             }
             let done = next == mm ? seen : observed.loaded[cpu] == mm ? !seen : false
-            if done { takeEffect(cpu, Moment(time: moment.time, cpu: cpu, pid: state[cpu].pendingPID, cause: state[cpu].pendingCause)) }
+            guard done else { continue }
+            takeEffect(cpu, Moment(time: moment.time, cpu: cpu, pid: state[cpu].pendingPID, cause: state[cpu].pendingCause))
+            if state[cpu].lingering == mm, !seen { settled(cpu, Moment(time: moment.time, cpu: cpu, pid: moment.pid, cause: .ctxsw)) }
         }
     }
 
@@ -241,8 +243,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     /// An exiting task shows by the state of its CPU, or by its mm at its switch-out, that exit_mm() has made it lazy.
     private mutating func exitIfReleased(_ cpu: Int, _ moment: Moment) {
-        guard state[cpu].releasing >= 0, state[cpu].releasing == moment.pid else { return }
-        state[cpu].releasing = -1
+        guard releasing.remove(moment.pid) != nil else { return }
         apply(.exitMM(cpu: cpu), moment)
     }
 
@@ -326,6 +327,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     private mutating func beginFlush(_ cpu: Int, _ mm: MM, _ pages: Int64, page: Bool, _ source: Lookahead, _ moment: Moment) {
         evidence.flushes += 1
         applyOrDefer(page ? .flushPage(cpu: cpu, mm: mm) : .flushRange(cpu: cpu, mm: mm, pages: pages), source, moment)
+        state[cpu].sentMM = .max
         state[cpu].remote = .flush
         state[cpu].remoteMM = mm
         state[cpu].remotePages = pages
@@ -385,6 +387,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         evidence.flushes += 1
         sink.setBatch(observed.batch(mask: mask), cpu: cpu)
         applyOrDefer(.batchLocal(cpu: cpu), source, moment)
+        state[cpu].sentMM = .max
         state[cpu].remote = .batch
         placeRemote(source, moment)
     }
@@ -416,9 +419,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         }
         switch record.kind {
         case .ctxsw:
-            if probe.prevMM == 0, state[cpu].releasing == state[cpu].prevPID, state[cpu].releasing >= 0 {
-                state[cpu].releasing = -1
-            }
+            if probe.prevMM == 0 { releasing.remove(state[cpu].prevPID) }
             finishSwitch(cpu, probe.nextMM, moment)
             if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
             if machine.activeMM[cpu] == .unknown, probe.hasOwnMM, probe.ownMM != 0 {
@@ -448,7 +449,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             apply(.cpuDown(cpu: cpu), moment)
             load(cpu, .initMM, moment.time)
             state[cpu].down = true
-        case .mmRelease: if probe.pid == record.pid { state[cpu].releasing = record.pid }
+        case .mmRelease: if probe.pid == record.pid { releasing.insert(record.pid) }
         case .mmDrop: pointers[probe.mm] = nil
         default: break
         }
@@ -482,7 +483,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if probe.task == 0 { finishSwitch(cpu, nil, moment) }
         let pid = state[cpu].switching ? state[cpu].nextPID : record.pid
         if probe.task == 0 {
-            state[cpu].releasing = -1
+            releasing.remove(record.pid)
             // A new mm, even if its pointer was used before without an mmdrop in sight.
             pointers[probe.nextMM] = nil
         }
@@ -505,7 +506,6 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             return
         }
         guard machine.mm[cpu].isKnown else { return }
-        apply(state[cpu].releasing == record.pid ? .exitMM(cpu: cpu) : .unuseMM(cpu: cpu), moment)
-        state[cpu].releasing = -1
+        apply(releasing.remove(record.pid) != nil ? .exitMM(cpu: cpu) : .unuseMM(cpu: cpu), moment)
     }
 }

@@ -53,4 +53,11 @@ struct HotplugTests {
         #expect(effects.redundantLoad)
         #expect(rig.mask(.initMM) == [])
     }
+
+    @Test(arguments: all) func `a CPU that comes up invalidates one page of its own, for the GDT in the fixmap`(id: String) {
+        var rig = Rig(id)
+        let before = rig.counters.vmstat.localFlushOne
+        rig.apply(.user(0, a), .kernel(0), .offline(cpu: 0), .cpuDown(cpu: 0), .cpuUp(cpu: 0))
+        #expect(rig.counters.vmstat.localFlushOne == before + 1)
+    }
 }

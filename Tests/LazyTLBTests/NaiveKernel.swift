@@ -61,7 +61,9 @@ struct NaiveKernel {
             if cpu[c].taskActive != .initMM { switchMM(c, cpu[c].taskActive, .initMM) }
             if cpu[c].cr3 != .initMM { bugs += 1 }
             cpu[c] = CPU(online: false)
-        case .cpuUp(let c): cpu[c] = CPU()
+        case .cpuUp(let c):
+            cpu[c] = CPU()
+            vmstat.localFlushOne += 1
         default: fatalError("not a step of these histories")
         }
         return log

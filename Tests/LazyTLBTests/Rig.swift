@@ -5,10 +5,13 @@ struct Rig {
     var scheme: any Scheme
     var machine: Machine
     private(set) var effects = Effects()
+    /// What bringing up the CPUs counted as nr_tlb_local_flush_one.
+    private var pagesOfBringUp = 0
 
     init(_ id: String, cpus: Int = 4) {
         self.init(unknown: id, cpus: cpus)
         for cpu in 0..<cpus { apply(.cpuUp(cpu: cpu)) }
+        pagesOfBringUp = scheme.counters.vmstat.localFlushOne
     }
 
     /// The same, but nothing is known of any CPU.
@@ -43,7 +46,12 @@ struct Rig {
         machine.batch[cpu] = batch
     }
 
-    var counters: Counters { scheme.counters }
+    /// What the scheme has counted since the CPUs are up.
+    var counters: Counters {
+        var counters = scheme.counters
+        counters.vmstat.localFlushOne &-= pagesOfBringUp
+        return counters
+    }
     var records: [FlushRecord] { effects.records }
 
     func mask(_ mm: MM) -> [Int] { cpus { scheme.maskWord(mm, $0) } }

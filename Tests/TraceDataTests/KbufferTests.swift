@@ -1,5 +1,6 @@
 import CTraceEvent
 import Foundation
+import TestSupport
 import Testing
 
 @testable import TraceData

@@ -1,23 +1,22 @@
 import Foundation
-import Testing
 
 /// Recordings to test with: those of fixtures/, and a larger set where there is one.
-enum Recordings {
-    static let package = URL(fileURLWithPath: #filePath)
+public enum Recordings {
+    public static let package = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
     /// In the repository: always there.
-    static let fixtures = list(package.appendingPathComponent("fixtures"))
+    public static let fixtures = list(package.appendingPathComponent("fixtures"))
 
     /// The larger set: $LAZYTLB_TRACES, else shared/traces beside the package. Empty if there is none.
-    static let shared: [String] = {
+    public static let shared: [String] = {
         let folder = ProcessInfo.processInfo.environment["LAZYTLB_TRACES"].map { URL(fileURLWithPath: $0) }
             ?? package.deletingLastPathComponent().appendingPathComponent("shared/traces")
         return list(folder)
     }()
 
     /// Whether to take the time for all of them: in release builds, or with LAZYTLB_ALL_TRACES set.
-    static let takesAll: Bool = {
+    public static let takesAll: Bool = {
         #if DEBUG
             return ProcessInfo.processInfo.environment["LAZYTLB_ALL_TRACES"] != nil
         #else
@@ -26,7 +25,7 @@ enum Recordings {
     }()
 
     /// The large set, or the smallest part of it that has every kind of file.
-    static let chosen: [String] = {
+    public static let chosen: [String] = {
         guard !takesAll else { return shared.isEmpty ? fixtures : shared }
         let names = [
             "v4.12-threads-4cpu-plain-rec-v6.dat", "v4.12-threads-4cpu-plain-rec-v7none.dat", "v4.12-threads-4cpu-plain-rec-twobuf.dat",
@@ -37,10 +36,10 @@ enum Recordings {
         return fixtures + shared.filter { names.contains(($0 as NSString).lastPathComponent) }
     }()
 
-    static func fixture(_ name: String) -> String { package.appendingPathComponent("fixtures/\(name)").path }
+    public static func fixture(_ name: String) -> String { package.appendingPathComponent("fixtures/\(name)").path }
 
     /// One of the large set; a test that needs it is skipped without it.
-    static func shared(_ name: String) -> String? { shared.first { ($0 as NSString).lastPathComponent == name } }
+    public static func shared(_ name: String) -> String? { shared.first { ($0 as NSString).lastPathComponent == name } }
 
     private static func list(_ folder: URL) -> [String] {
         ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).filter { $0.hasSuffix(".dat") }.sorted()
@@ -49,7 +48,7 @@ enum Recordings {
 }
 
 /// Writes a file, gives its path to `body`, and removes it.
-func withTemporaryFile<R>(_ bytes: Data, _ body: (String) throws -> R) throws -> R {
+public func withTemporaryFile<R>(_ bytes: Data, _ body: (String) throws -> R) throws -> R {
     let path = NSTemporaryDirectory() + "lazytlb-test-\(UUID().uuidString).dat"
     defer { try? FileManager.default.removeItem(atPath: path) }
     try bytes.write(to: URL(fileURLWithPath: path))
