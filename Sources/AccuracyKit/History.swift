@@ -3,7 +3,7 @@ import Reconstruction
 import Replay
 
 /// What a reconstruction says, kept so that two of them can be laid side by side: record for record, and over time.
-public struct History: StimulusSink {
+public struct History: StimulusSink, Sendable {
     /// What a CPU does from a moment on.
     struct Point {
         var time: UInt64

@@ -4,9 +4,11 @@ import Replay
 import TraceData
 
 /// What the probe events of a recording say: the truth that inference is measured against.
-public struct Truth {
+public struct Truth: Sendable {
     public let history: History
     public let mms: MMTable
+    /// sched_switch records that the recording has.
+    public let switches: UInt64
 
     /// - Returns: nil if the file has no probe events.
     public init?(_ file: TraceFile) throws(TraceError) {
@@ -17,6 +19,7 @@ public struct Truth {
         history.finish()
         self.history = history
         mms = truth.mms
+        switches = UInt64(truth.switches)
     }
 }
 

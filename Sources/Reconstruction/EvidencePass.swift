@@ -85,12 +85,21 @@ struct EvidencePass {
 
     private static func key(_ a: Int32, _ b: Int32) -> UInt64 { UInt64(UInt32(min(a, b))) << 32 | UInt64(UInt32(max(a, b))) }
 
-    /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well.
-    private func settled(_ a: Int32, _ b: Int32) -> Bool { usesLifeCycle && (walk.tasks.isSettled(a) || walk.tasks.isSettled(b)) }
+    /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well. A task that was born
+    /// in a gap may share it, too.
+    private func settled(_ a: Int32, _ b: Int32) -> Bool {
+        guard usesLifeCycle else { return false }
+        let (first, second) = (walk.tasks.isSettled(a), walk.tasks.isSettled(b))
+        return first && second || (first || second) && walk.gaps == 0
+    }
 
     private mutating func switched(_ step: Step) {
         let cpu = step.cpu
         let next = step.next
+        if step.isCut, !step.loads {
+            loaded[cpu] = .unknown
+            return
+        }
         if walk.rules.mayLeaveAtOnce, step.loads, next == 0 { leavesAtOnce = true }
         if leavesAtOnce { return switchedAtOnce(step) }
         let wasLazy = lazy[cpu]

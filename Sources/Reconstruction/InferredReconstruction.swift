@@ -135,7 +135,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
             load(cpu, .initMM, moment.time)
         }
         var next = mm(of: step.next)
-        if next.isUser, !step.loads, observed.loaded[cpu].isKnown, observed.loaded[cpu] != next, isDying(step.next) {
+        if next.isUser, !step.loads, !step.isCut, observed.loaded[cpu].isKnown, observed.loaded[cpu] != next, isDying(step.next) {
             walk.tasks[step.next].isDying = true
             next = .none
         }

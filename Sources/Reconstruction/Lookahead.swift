@@ -137,8 +137,10 @@ public final class Lookahead: TimedSource {
 
     private func hold(_ formats: EventFormats) {
         let slot = (start + count) % Lookahead.depth
+        // What happened in a gap is not known from the last record before it on, nor is when in it.
+        let time = record.kind == .lost && record.word1 > 0 ? record.word1 : record.time
         ring[slot] = Held(
-            time: record.time, word0: record.word0, word1: record.word1, cpu: record.cpu, pid: record.pid, kind: record.kind,
+            time: time, word0: record.word0, word1: record.word1, cpu: record.cpu, pid: record.pid, kind: record.kind,
             flags: record.flags)
         count += 1
         switch record.kind {

@@ -36,6 +36,8 @@ struct Step {
     /// Of a switch: the one that comes.
     var next: Int32 = 0
     var loads = false
+    /// Of a switch: its TASK_SWITCH record, if there was one, is lost.
+    var isCut = false
     /// Records are missing before this one.
     var broken = false
     /// Broken because the CPU was offline: it has init_mm loaded.
@@ -119,9 +121,11 @@ struct TraceWalk {
             tasks[step.next].comm = comm
             tasks[step.next].hasKernelName = comm.isKernelThread
         }
-        if let next = source.peek(1), next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == record.prevPID {
+        let following = source.peek(1)
+        if let next = following, next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == record.prevPID {
             step.loads = !isExecOfLeader(source)
         }
+        step.isCut = following == nil || following?.kind == .lost
         if step.loads { tasks[step.next].switchesWithMM = tasks[step.next].switches }
         if step.loads, tasks[step.next].isExec == nil, tasks[step.next].origin == .afterLoad { tasks[step.next].isExec = true }
         if record.word1 & rules.deadStates != 0, record.prevPID != 0 { die(step.node, pid: record.prevPID) }
@@ -171,6 +175,10 @@ struct TraceWalk {
             step.kind = .switchLoaded
             return
         }
+        if cpus[cpu].pid < 0, record.reason == 0, !record.inHardIRQ, lacksSwitch(source) {
+            step.kind = .nothing
+            return
+        }
         follow(record, source, &step)
         switch record.reason {
         case 0: loaded(record, source, &step)
@@ -183,6 +191,17 @@ struct TraceWalk {
         case 4: step.kind = .sent
         default: break
         }
+    }
+
+    /// The TASK_SWITCH record at the head, the first of its CPU or the first behind a gap, belongs to a sched_switch that is not there:
+    /// what follows is another task's.
+    private func lacksSwitch(_ source: Lookahead) -> Bool {
+        var distance = 1
+        while let next = source.peek(distance), next.kind != .lost {
+            if !next.inHardIRQ { return next.pid != source.head.pid }
+            distance += 1
+        }
+        return true
     }
 
     private mutating func loaded(_ record: Held, _ source: Lookahead, _ step: inout Step) {

@@ -2,7 +2,7 @@ import LazyTLB
 import Reconstruction
 
 /// Runs the schemes side by side on one stream of stimuli, counts, compares, and keeps what the recorded kernel did beside it.
-public struct Replay: StimulusSink {
+public struct Replay: StimulusSink, Sendable {
     public let cpus: Int
     let stride: Int
     public internal(set) var machine: Machine

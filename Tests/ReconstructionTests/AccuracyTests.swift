@@ -13,7 +13,7 @@ import TraceData
 
     private func expectFloors(_ path: String, _ level: EvidenceLevel) throws {
         let file = try TraceFile(path: path)
-        let truth = try #require(try Truth(file))
+        let truth = try Recordings.truth(path)
         let measured = try Measurement(file, level, against: truth)
         let floors = Floors(level, release: file.kernelRelease, losesEvents: measured.evidence.gaps > 0)
         #expect(floors.missed(by: measured.accuracy) == [])
@@ -24,7 +24,7 @@ import TraceData
 
     @Test(arguments: Recordings.fixtures)
     func theTruthMeasuredAgainstItselfIsAllRight(_ path: String) throws {
-        let truth = try #require(try Truth(try TraceFile(path: path)))
+        let truth = try Recordings.truth(path)
         let accuracy = Accuracy(true: truth.history, inferred: truth.history, from: 0)
         for share in [accuracy.switches, accuracy.time, accuracy.neighbours] { #expect(share.accuracy == 1) }
         #expect(accuracy.mistakes.isEmpty)

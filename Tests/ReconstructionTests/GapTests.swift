@@ -109,4 +109,57 @@ import Testing
         let found = script.infer()
         #expect(found.evidence.brokenChains == 1)
     }
+
+    @Test func aCR3LoadWhoseSwitchIsLostIsNoExec() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.lose(1)
+        script.flush(.taskSwitch, pid: 10)
+        script.flush(.localMM, 1, pid: 20)
+        script.run(10, loads: true)
+        let found = script.infer()
+        #expect(Set(found.mms(of: 10)).count == 1)
+        #expect(found.notes.count { if case .exec = $0 { true } else { false } } == 0)
+    }
+
+    @Test func anExecDirectlyBehindAGapIsOne() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.lose(1)
+        script.exec("tool")
+        script.run(20, loads: true)
+        script.run(10, loads: true)
+        let found = script.infer()
+        #expect(Set(found.mms(of: 10)).count == 2)
+        #expect(found.notes.count { if case .exec = $0 { true } else { false } } == 1)
+    }
+
+    @Test func aSwitchWhoseCR3LoadMayBeLostJoinsNothing() {
+        var script = Script()
+        for _ in 0..<5 {
+            script.run(10, loads: true)
+            script.run(20)
+            script.lose(1)
+        }
+        script.run(20, loads: true)
+        script.run(10)
+        script.lose(1)
+        let found = script.infer()
+        #expect(found.mm(of: 10)?.isUser == true)
+        #expect(found.mm(of: 20)?.isUser == true)
+        #expect(found.mm(of: 10) != found.mm(of: 20))
+    }
+
+    @Test func aTaskThatWasBornInAGapMayShareAnMMThatTheLifeCycleTells() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.exec("app")
+        script.run(0)
+        script.lose(1)
+        script.run(10, loads: true, from: 20)
+        script.run(11)
+        script.flush(.localMM, 1)
+        let found = script.infer()
+        #expect(found.mm(of: 11) == found.mm(of: 10))
+    }
 }

@@ -1,4 +1,8 @@
+import AccuracyKit
 import Foundation
+import Synchronization
+import Testing
+import TraceData
 
 /// Recordings to test with: those of fixtures/, and of a larger set where there is one.
 enum Recordings {
@@ -26,4 +30,14 @@ enum Recordings {
     static let hasLarger = larger.allSatisfy { FileManager.default.fileExists(atPath: $0) }
 
     private static func folder(of name: String) -> String { package.appendingPathComponent(name).path }
+
+    private static let truths = Mutex<[String: Truth]>([:])
+
+    /// What the probe events of a recording say, read once.
+    static func truth(_ path: String) throws -> Truth {
+        if let known = truths.withLock({ $0[path] }) { return known }
+        let truth = try #require(try Truth(try TraceFile(path: path)))
+        truths.withLock { $0[path] = truth }
+        return truth
+    }
 }
