@@ -74,6 +74,19 @@ struct TaskNodes {
         return number
     }
 
+    /// The task goes on under another pid.
+    mutating func rename(_ node: Int32, _ pid: Int32) {
+        nodes[Int(node)].pid = pid
+        current[pid] = node
+    }
+
+    /// The node that a line of CLONE_VM births goes back to.
+    func founder(_ node: Int32) -> Int32 {
+        var node = node
+        while nodes[Int(node)].origin == .shared { node = nodes[Int(node)].parent }
+        return node
+    }
+
     /// The pid is free again: who bears it next is another task.
     mutating func retire(_ pid: Int32) {
         if pid > 0 { current[pid] = -1 }

@@ -105,7 +105,11 @@ struct TraceWalk {
         let cpu = step.cpu
         let known = cpus[cpu].pid
         step.kind = .switched
-        if known >= 0, known != record.prevPID {
+        var renamed = false
+        if known >= 0, known != record.prevPID, tookLeadersPID(cpus[cpu].node, record.prevPID) {
+            renamed = true
+            tasks.rename(cpus[cpu].node, record.prevPID)
+        } else if known >= 0, known != record.prevPID {
             step.broken = true
             // A CPU that goes offline does so under its stopper, and comes back with its idle task.
             let stopper = tasks[cpus[cpu].node].comm.isStopper
@@ -113,7 +117,7 @@ struct TraceWalk {
             if !step.wasOffline { brokenChains += 1 }
         }
         // Two tasks may have the same pid for a while: a dead leader, and the thread that took its pid with exec.
-        step.node = known == record.prevPID ? cpus[cpu].node : tasks.node(record.prevPID)
+        step.node = known == record.prevPID || renamed ? cpus[cpu].node : tasks.node(record.prevPID)
         step.next = tasks.node(record.nextPID)
         let comm = source.headDetails.comm
         tasks[step.next].switches &+= 1
@@ -163,6 +167,12 @@ struct TraceWalk {
         tasks[node].isDead = true
         // With life-cycle records a pid's next task says so itself, and a leader's pid may live on (exec by another thread).
         if !usesLifeCycle { tasks.retire(pid) }
+    }
+
+    /// The thread that was switched in is switched out under the pid of its dead leader: it is in the middle of an exec.
+    private func tookLeadersPID(_ node: Int32, _ pid: Int32) -> Bool {
+        guard usesLifeCycle, pid > 0, let leader = tasks.existing(pid), tasks[leader].isDead else { return false }
+        return tasks.founder(node) == tasks.founder(leader)
     }
 
     // MARK: tlb_flush
