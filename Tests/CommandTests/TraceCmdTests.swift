@@ -9,7 +9,7 @@ struct TraceCmdTests {
     ///
     /// What differs on purpose: names of tasks (trace-cmd takes those that the file saved at its end), numbers in hexadecimal without
     /// 0x, times of the clock `boot` (trace-cmd shows it as a bare number), the print event's ip as a symbol, kernel_stack's callers
-    /// (shown by trace-cmd as 0x0), and of 32-bit kernels prev_state in hexadecimal and pages (4294967295 where v4.12 itself prints -1).
+    /// (shown by trace-cmd as 0x0), zeros before a number, and of 32-bit kernels prev_state in hexadecimal and pages (4294967295 where v4.12 itself prints -1).
     static let script = #"""
         set -e
         dir=$(mktemp -d)
@@ -18,6 +18,7 @@ struct TraceCmdTests {
             s/: print: ip=[^ ]+ /: print: /
             s/(: kernel_stack: size=[0-9]+) .*/\1/'
         theirs='s/ (__probe_ip|clone_flags)=([0-9a-f]+)/ \1=0x\2/g
+            s/ target_cpu=0+([0-9])/ target_cpu=\1/
             s/ pages=4294967295$/ pages=-1/'
         LC_ALL=C; export LC_ALL
         if [ -n "$3" ]; then keep="s/^$3: *//;t;d"; else keep='/^[A-Za-z0-9_]+: /d'; fi
