@@ -112,7 +112,8 @@ struct TraceWalk {
             step.wasOffline = record.prevPID == 0 && stopper
             if !step.wasOffline { brokenChains += 1 }
         }
-        step.node = tasks.node(record.prevPID)
+        // Two tasks may have the same pid for a while: a dead leader, and the thread that took its pid with exec.
+        step.node = known == record.prevPID ? cpus[cpu].node : tasks.node(record.prevPID)
         step.next = tasks.node(record.nextPID)
         let comm = source.headDetails.comm
         tasks[step.next].switches &+= 1
@@ -268,7 +269,7 @@ struct TraceWalk {
         case .newTask: born(details, parent: step.node)
         case .exec: executed(details, &step)
         case .exit:
-            guard let node = tasks.existing(details.pid) else { break }
+            guard let node = details.pid == record.pid ? step.node : tasks.existing(details.pid) else { break }
             if tasks[node].origin == .afterLoad, tasks[node].isExec == nil { tasks[node].isExec = false }
             tasks[node].isDead = true
         case .rename:

@@ -3,20 +3,48 @@
 /// A stream belongs to one thread at a time; different streams of a file are independent.
 public final class CPUStream {
     public let cpu: Int
+    /// Not a property of its own: every access to one of those is checked for exclusivity at run time, which took half of the
+    /// time of reading.
+    private let state: UnsafeMutablePointer<StreamState>
+
+    init(cpu: Int, pages: SubbufferSource, conversion: TimeConversion, trace: TraceFile) {
+        self.cpu = cpu
+        state = .allocate(capacity: 1)
+        state.initialize(to: StreamState(cpu: cpu, pages: pages, conversion: conversion, trace: trace))
+    }
+
+    deinit {
+        state.deinitialize(count: 1)
+        state.deallocate()
+    }
+
+    /// Steps to the next record; false at the end. Its data is valid until the next call.
+    ///
+    /// A gap of lost events is a record of kind ``Record/Kind/lost`` before the first record after it. A file that keeps going
+    /// leaves out what cannot be read, which makes a gap of its own, and lists the problem.
+    @inline(__always)
+    public func next(_ record: inout Record) throws(TraceError) -> Bool { try state.pointee.next(&record) }
+}
+
+/// Where a stream stands.
+struct StreamState {
+    private let cpu: Int
     private var pages: SubbufferSource
     private var walker = SubbufferWalker()
-    private let layout: RecordLayout
     private let entries: UnsafePointer<RecordLayout.Entry>
     private let fields: RecordLayout.HotFields
+    private let hasUsualCommonFields: Bool
     private let bigEndian: Bool
     private let conversion: TimeConversion
+    private let isPlain: Bool
     /// What is to be added to raw times, if nothing else is to be done with them.
-    private let plainOffset: UInt64?
+    private let plainOffset: UInt64
     private let trace: TraceFile
     /// Time of the record that came last.
     private var lastTime: UInt64 = 0
     /// A loss that no record has followed yet.
     private var missed = SubbufferWalker.Missed.nothing
+    private var isMissing = false
     /// The walk stands on a record that has not been given yet: the one after a gap.
     private var heldBack = false
     private var atEnd = false
@@ -28,20 +56,17 @@ public final class CPUStream {
     init(cpu: Int, pages: SubbufferSource, conversion: TimeConversion, trace: TraceFile) {
         self.cpu = cpu
         self.pages = pages
-        layout = trace.formats.layout
-        entries = UnsafePointer(layout.entries)
-        fields = layout.hot
+        entries = UnsafePointer(trace.formats.layout.entries)
+        fields = trace.formats.layout.hot
+        hasUsualCommonFields = fields.areUsual
         bigEndian = trace.formats.bigEndian
         self.conversion = conversion
-        plainOffset = conversion.isPlain ? conversion.offset : nil
+        isPlain = conversion.isPlain
+        plainOffset = conversion.offset
         self.trace = trace
     }
 
-    /// Steps to the next record; false at the end. Its data is valid until the next call.
-    ///
-    /// A gap of lost events is a record of kind ``Record/Kind/lost`` before the first record after it. A file that keeps going
-    /// leaves out what cannot be read, which makes a gap of its own, and lists the problem.
-    public func next(_ record: inout Record) throws(TraceError) -> Bool {
+    mutating func next(_ record: inout Record) throws(TraceError) -> Bool {
         while true {
             if _slowPath(heldBack) {
                 heldBack = false
@@ -51,13 +76,13 @@ public final class CPUStream {
                     more = try walker.advance()
                 } catch {
                     try report(pages.error(error.text, at: error.offset))
-                    missed = .some
+                    lose(.some)
                 }
                 if _slowPath(!more) {
                     if try nextPage() { continue }
                     return finalGap(&record)
                 }
-                if _slowPath(missed != .nothing) {
+                if _slowPath(isMissing) {
                     fillGap(&record, before: convert(walker.time))
                     heldBack = true
                     return true
@@ -69,11 +94,21 @@ public final class CPUStream {
 
     /// Fills in the record on which the walk stands. False if it is too short for its fields and the file keeps going.
     @inline(__always)
-    private func fill(_ record: inout Record) throws(TraceError) -> Bool {
+    private mutating func fill(_ record: inout Record) throws(TraceError) -> Bool {
         let size = walker.dataSize
         let data = walker.data
-        guard size >= fields.commonEnd else { return try tooShort(nil) }
-        let id = UInt16(truncatingIfNeeded: fields.eventID.load(data, bigEndian))
+        let id: UInt16
+        if _fastPath(hasUsualCommonFields) {
+            guard size >= 8 else { return try tooShort(nil) }
+            id = load(UInt16.self, data, bigEndian)
+            record.flags = data.load(fromByteOffset: 2, as: UInt8.self)
+            record.pid = load(Int32.self, data + 4, bigEndian)
+        } else {
+            guard size >= fields.commonEnd else { return try tooShort(nil) }
+            id = UInt16(truncatingIfNeeded: fields.eventID.load(data, bigEndian))
+            record.flags = UInt8(truncatingIfNeeded: fields.flags.load(data, bigEndian))
+            record.pid = Int32(truncatingIfNeeded: fields.pid.load(data, bigEndian))
+        }
         let entry = entries[Int(id)]
         guard size >= Int(entry.minimum) else { return try tooShort(id) }
         let time = convert(walker.time)
@@ -81,10 +116,8 @@ public final class CPUStream {
         record.time = time
         record.data = UnsafeRawBufferPointer(start: data, count: size)
         record.cpu = Int32(truncatingIfNeeded: cpu)
-        record.pid = Int32(truncatingIfNeeded: fields.pid.load(data, bigEndian))
         record.eventID = id
         record.kind = entry.kind
-        record.flags = UInt8(truncatingIfNeeded: fields.flags.load(data, bigEndian))
         switch entry.kind {
         case .schedSwitch:
             let prev = UInt32(truncatingIfNeeded: fields.prevPID.load(data, bigEndian))
@@ -103,38 +136,49 @@ public final class CPUStream {
 
     @inline(__always)
     private func convert(_ raw: UInt64) -> UInt64 {
-        if let plainOffset { return raw &+ plainOffset }
-        return conversion.convert(raw, cpu: cpu)
+        _fastPath(isPlain) ? raw &+ plainOffset : conversion.convert(raw, cpu: cpu)
     }
 
     /// Steps to the next sub-buffer; false if there is none.
-    private func nextPage() throws(TraceError) -> Bool {
+    private mutating func nextPage() throws(TraceError) -> Bool {
         while !atEnd {
+            let page: UnsafeRawBufferPointer?
             do {
-                guard let page = try pages.next() else {
-                    atEnd = true
-                    break
-                }
-                walker = try SubbufferWalker(page, shape: pages.shape)
-                missed = missed.followed(by: walker.missed)
-                return true
-            } catch let error as TraceError {
+                page = try pages.next()
+            } catch {
                 // The place of the next sub-buffer is unknown.
                 try report(error)
                 atEnd = true
-            } catch let damage as SubbufferDamage {
-                try report(pages.error(damage.text, at: damage.offset))
-                missed = .some
-            } catch {}
+                break
+            }
+            guard let page else {
+                atEnd = true
+                break
+            }
+            do {
+                walker = try SubbufferWalker(page, shape: pages.shape)
+                lose(walker.missed)
+                return true
+            } catch {
+                try report(pages.error(error.text, at: error.offset))
+                lose(.some)
+            }
         }
         walker = SubbufferWalker()
         return false
     }
 
-    private func fillGap(_ record: inout Record, before time: UInt64) {
+    /// Takes note of a loss before the next record.
+    private mutating func lose(_ loss: SubbufferWalker.Missed) {
+        missed = missed.followed(by: loss)
+        isMissing = missed != .nothing
+    }
+
+    private mutating func fillGap(_ record: inout Record, before time: UInt64) {
         var count: UInt64 = 0
         if case .count(let number) = missed { count = number }
         missed = .nothing
+        isMissing = false
         record = Record.none
         record.kind = .lost
         record.cpu = Int32(truncatingIfNeeded: cpu)
@@ -144,38 +188,42 @@ public final class CPUStream {
     }
 
     /// A gap that no record follows is told at the time of the last record.
-    private func finalGap(_ record: inout Record) -> Bool {
-        guard missed != .nothing else { return false }
+    private mutating func finalGap(_ record: inout Record) -> Bool {
+        guard isMissing else { return false }
         fillGap(&record, before: lastTime)
         return true
     }
 
-    private func tooShort(_ id: UInt16?) throws(TraceError) -> Bool {
+    private mutating func tooShort(_ id: UInt16?) throws(TraceError) -> Bool {
         var cause = "record of \(walker.dataSize) bytes is shorter than the common fields"
         if let id {
             let name = trace.formats.event(id).map { "\($0.system):\($0.name)" } ?? "event \(id)"
             cause = "record of \(name) has \(walker.dataSize) bytes, its fields need \(entries[Int(id)].minimum)"
         }
         try report(pages.error(cause, at: walker.dataOffset))
-        missed = .some
+        lose(.some)
         return false
     }
 
     /// Throws the error, or lists it if the file keeps going. Either way a stream with too many of them is at its end.
-    private func report(_ error: TraceError) throws(TraceError) {
+    private mutating func report(_ error: TraceError) throws(TraceError) {
         guard trace.options.keepGoing else {
-            atEnd = true
-            walker = SubbufferWalker()
+            end()
             missed = .nothing
+            isMissing = false
             throw error
         }
         problemCount += 1
         trace.note(TraceProblem(error, cpu: cpu))
         if problemCount >= Self.problemLimit, !atEnd {
-            atEnd = true
-            walker = SubbufferWalker()
+            end()
             let cause = "gave up on CPU \(cpu) after \(problemCount) places that cannot be read"
             trace.note(TraceProblem(TraceError(path: error.path, offset: error.offset, cause: cause), cpu: cpu))
         }
+    }
+
+    private mutating func end() {
+        atEnd = true
+        walker = SubbufferWalker()
     }
 }

@@ -14,21 +14,19 @@ struct FieldRef: Sendable {
     @inline(__always)
     func load(_ data: UnsafeRawPointer, _ bigEndian: Bool) -> UInt64 {
         let pointer = data + Int(offset)
-        switch size {
-        case 4:
+        // Branches that go the same way each time, not a jump table.
+        if size == 4 {
             let raw = TraceData.load(UInt32.self, pointer, bigEndian)
             return signed ? UInt64(bitPattern: Int64(Int32(bitPattern: raw))) : UInt64(raw)
-        case 8:
-            return TraceData.load(UInt64.self, pointer, bigEndian)
-        case 2:
+        }
+        if size == 8 { return TraceData.load(UInt64.self, pointer, bigEndian) }
+        if size == 2 {
             let raw = TraceData.load(UInt16.self, pointer, bigEndian)
             return signed ? UInt64(bitPattern: Int64(Int16(bitPattern: raw))) : UInt64(raw)
-        case 1:
-            let raw = pointer.load(as: UInt8.self)
-            return signed ? UInt64(bitPattern: Int64(Int8(bitPattern: raw))) : UInt64(raw)
-        default:
-            return 0
         }
+        guard size == 1 else { return 0 }
+        let raw = pointer.load(as: UInt8.self)
+        return signed ? UInt64(bitPattern: Int64(Int8(bitPattern: raw))) : UInt64(raw)
     }
 
     /// The field's value, 0 if the event has no such field or the record is too short for it.

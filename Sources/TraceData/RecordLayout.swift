@@ -18,6 +18,11 @@ final class RecordLayout: @unchecked Sendable {
         var reason = FieldRef()
         var pages = FieldRef()
 
+        /// The common fields are where all kernels have had them since 2.6.31.
+        var areUsual: Bool {
+            (eventID.offset, eventID.size) == (0, 2) && (flags.offset, flags.size) == (2, 1) && (pid.offset, pid.size) == (4, 4)
+        }
+
         /// Bytes that every record must have.
         var commonEnd: Int { max(eventID.end, flags.end, pid.end) }
     }
@@ -33,7 +38,7 @@ final class RecordLayout: @unchecked Sendable {
         func commonField(_ name: String, _ fallback: FieldRef) -> FieldRef {
             common.first { $0.name == name }.flatMap { FieldRef($0) } ?? fallback
         }
-        // The layout that all kernels have had since 2.6.31 (struct trace_entry, include/linux/trace_events.h).
+        // struct trace_entry, include/linux/trace_events.h.
         var hot = HotFields(
             eventID: commonField("common_type", FieldRef(offset: 0, size: 2)),
             flags: commonField("common_flags", FieldRef(offset: 2, size: 1)),
@@ -55,8 +60,9 @@ final class RecordLayout: @unchecked Sendable {
                 entry.detail = UInt16(probes.count)
                 probes.append(layout)
             } else {
-                let layout = TypedLayout(event)
-                if let missing = layout.missing {
+                var missing: String?
+                let layout = TypedLayout(event, missing: &missing)
+                if let missing {
                     refused.append("\(event.system):\(event.name) has no integer field \(missing)")
                     continue
                 }

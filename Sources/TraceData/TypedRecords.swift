@@ -38,15 +38,12 @@ public struct Rename: Sendable, Equatable {
     public var newComm: Comm
 }
 
-/// Where the fields of one of the kernel's own events are.
+/// Where the fields of one of the kernel's own events are. Without references: it is copied for every record that is decoded.
 struct TypedLayout: Sendable {
     var a = FieldRef()
     var b = FieldRef()
     var first = TextRef()
     var second = TextRef()
-    /// A field that the replay cannot do without, and that is not there.
-    var missing: String?
-
     /// A name or string in a record.
     struct TextRef: Sendable {
         enum Form: Sendable { case absent, fixed, dynamic, relative, toTheEnd }
@@ -55,10 +52,11 @@ struct TypedLayout: Sendable {
         var size: UInt16 = 0
     }
 
-    init(_ event: EventFormats.Event) {
+    /// Looks the fields up. `missing` gets the name of one that the replay cannot do without, and that is not there.
+    init(_ event: EventFormats.Event, missing: inout String?) {
         func number(_ name: String, required: Bool = true) -> FieldRef {
             let found = FieldRef(event, name)
-            if found == nil, required { missing = missing ?? name }
+            if found == nil, required, missing == nil { missing = name }
             return found ?? FieldRef()
         }
         func text(_ name: String) -> TextRef {

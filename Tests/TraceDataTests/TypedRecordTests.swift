@@ -27,6 +27,12 @@ import Testing
         }
     }
 
+    /// A string field as bytes.
+    private func text(_ formats: EventFormats, _ record: Record, _ name: String) -> [UInt8]? {
+        for case (name, .text(let bytes)) in formats.fields(of: record) { return Array(bytes) }
+        return nil
+    }
+
     static let some = ["v4.12-threads-4cpu-plain.dat", "v4.12i386-threads-4cpu-truth.dat"].map(Recordings.fixture)
         + ["s390x6.1-forkexec-2cpu-plain.dat"].compactMap(Recordings.shared)
 
@@ -43,6 +49,9 @@ import Testing
                 { wrong += 1 }
                 let priorities = file.formats.schedSwitchPriorities(record)
                 if UInt64(bitPattern: Int64(priorities.next)) != fields["next_prio"] { wrong += 1 }
+                let comms = file.formats.schedSwitchComms(record)
+                if comms.prev.bytes != text(file.formats, record, "prev_comm") { wrong += 1 }
+                if comms.next.bytes != text(file.formats, record, "next_comm") { wrong += 1 }
             case .tlbFlush:
                 if UInt64(bitPattern: Int64(record.reason)) != fields["reason"] || UInt64(bitPattern: record.pages) != fields["pages"] { wrong += 1 }
             case .newTask:
