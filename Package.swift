@@ -42,7 +42,7 @@ let package = Package(
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData"]),
-        .testTarget(name: "ReportTests", dependencies: ["Report"], exclude: ["Golden"]),
+        .testTarget(name: "ReportTests", dependencies: ["Report", "Replay", "Reconstruction", "LazyTLB", "TraceData"], exclude: ["Golden"]),
         .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]

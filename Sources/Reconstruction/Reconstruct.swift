@@ -73,7 +73,7 @@ public struct Reconstruction<Sink: StimulusSink> {
             var merge = TimeMerge(sources)
             var probes: ProbeReconstruction<Sink>?
             while try merge.next() {
-                if probes == nil { probes = ProbeReconstruction(sink: sink, cpus: cpus, longSize: file.longSize, start: merge.head.headTime) }
+                if probes == nil { probes = ProbeReconstruction(sink: sink, cpus: cpus, longSize: file.longSize, start: Self.start(of: sources)) }
                 probes?.consume(merge.head)
             }
             probes?.finish(at: sources.map(\.lastTime).max() ?? 0)
@@ -94,7 +94,7 @@ public struct Reconstruction<Sink: StimulusSink> {
             if replay == nil {
                 replay = InferredReconstruction(
                     sink: sink, sources: sources, cpus: cpus, rules: rules, classes: TaskClasses(pass), lifeCycle: lifeCycle,
-                    start: merge.head.headTime)
+                    start: Self.start(of: sources))
             }
             replay?.consume(merge.head)
         }
@@ -111,9 +111,12 @@ public struct Reconstruction<Sink: StimulusSink> {
         self.names = names
         records = sources.reduce(0) { $0 + $1.records }
         switches = sources.reduce(0) { $0 + $1.switches }
-        start = sources.compactMap(\.firstTime).min() ?? 0
+        start = Self.start(of: sources)
         end = sources.map(\.lastTime).max() ?? 0
     }
+
+    /// The time of the first record of any kind.
+    private static func start(of sources: [Lookahead]) -> UInt64 { sources.compactMap(\.firstTime).min() ?? 0 }
 
     private static func sources(_ file: TraceFile, probes: Bool) -> [Lookahead] {
         file.streams().map { Lookahead($0, formats: file.formats, longSize: file.longSize, probes: probes) }

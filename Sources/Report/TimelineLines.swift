@@ -100,8 +100,9 @@ public struct TimelineLines {
 
     private func field(_ text: String) {
         writer.byte(UInt8(ascii: ","))
-        guard text.utf8.contains(where: { $0 == 0x22 || $0 == 0x2c || $0 < 0x20 || $0 == 0x7f }) else { return writer.text(text) }
-        writer.text("\"" + printable(text).split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"")
+        let text = printable(text)
+        guard text.utf8.contains(where: { $0 == 0x22 || $0 == 0x2c }) else { return writer.text(text) }
+        writer.text("\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"")
     }
 
     // MARK: JSON, an object a line

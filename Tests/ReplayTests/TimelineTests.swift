@@ -1,0 +1,112 @@
+import Foundation
+import LazyTLB
+import Reconstruction
+@testable import Replay
+import Testing
+import TraceData
+
+/// The timeline of whole recordings: what must hold of its intervals whatever the recording.
+@Suite struct TimelineTests {
+    static let recordings = [
+        "v4.12-threads-2cpu-truth-c3idle.dat", "v4.12-threads-4cpu-truth-lost.dat", "v4.12-threads-4cpu-plain.dat", "v4.12i386-threads-4cpu-truth.dat",
+    ]
+
+    /// The intervals of each CPU, in the order in which they come, with what the reconstruction says of the whole.
+    private struct Whole {
+        var rows: [[Interval]]
+        var evidence: EvidenceSummary
+        var switches: Int
+        var start: UInt64
+        var end: UInt64
+    }
+
+    private final class Rows {
+        var rows: [[Interval]]
+        init(cpus: Int) { rows = Array(repeating: [], count: cpus) }
+    }
+
+    private func timeline<Model: Scheme>(_ name: String, _ model: Model.Type, replaying: Bool, _ level: EvidenceLevel = .all) throws -> Whole {
+        let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../fixtures/\(name)").standardized.path
+        let file = try TraceFile(path: path)
+        let cpus = Reconstruction<Replay>.cpuCount(file)
+        let collected = Rows(cpus: cpus)
+        let start = try Reconstruction<Timeline<Model>>.firstTime(file)
+        let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: nil) { interval, _ in
+            collected.rows[interval.cpu].append(interval)
+        }
+        let history = try Reconstruction(file, sink: sink, evidence: level)
+        var timeline = history.sink
+        timeline.finish(at: history.end)
+        return Whole(
+            rows: collected.rows, evidence: history.evidence, switches: history.switches, start: history.start, end: history.end)
+    }
+
+    private func expectSound(_ whole: Whole) {
+        for rows in whole.rows {
+            #expect(rows.first?.start == whole.start)
+            #expect(rows.last?.end == whole.end)
+            for row in rows { #expect(row.start < row.end) }
+            for (row, next) in zip(rows, rows.dropFirst()) {
+                #expect(row.end == next.start)
+                var same = row
+                (same.start, same.end) = (next.start, next.end)
+                #expect(same != next, "two rows that say the same")
+            }
+        }
+    }
+
+    /// Rows in which a task has just come in.
+    private func arrivals(_ whole: Whole) -> Int {
+        whole.rows.reduce(0) { sum, rows in
+            sum + zip([nil] + rows.map(Optional.some), rows).count { before, row in row.pid >= 0 && row.pid != before?.pid }
+        }
+    }
+
+    @Test(arguments: recordings, [EvidenceLevel.all, .noProbes, .switchesOnly])
+    func theRecordedTimelineHasNoHoleAndAgreesWithTheTotals(_ name: String, _ level: EvidenceLevel) throws {
+        let whole = try timeline(name, V413.self, replaying: false, level)
+        expectSound(whole)
+        // A switch that is the recording's last record has no row.
+        #expect((whole.switches - 1...whole.switches).contains(arrivals(whole)))
+        let unknown = whole.rows.joined().filter { $0.loaded == .unknown }.reduce(0) { $0 + $1.end - $1.start }
+        #expect(unknown == whole.evidence.unknownTime)
+        for row in whole.rows.joined() { #expect(row.active == row.loaded) }
+    }
+
+    @Test(arguments: recordings)
+    func eachSchemesTimelineHasNoHoleAndTheSameSwitches(_ name: String) throws {
+        for level in [EvidenceLevel.all, .noProbes] {
+            let v412 = try timeline(name, V412.self, replaying: true, level)
+            let parent = try timeline(name, V413Parent.self, replaying: true, level)
+            let v413 = try timeline(name, V413.self, replaying: true, level)
+            for whole in [v412, parent, v413] {
+                expectSound(whole)
+                #expect((whole.switches - 1...whole.switches).contains(arrivals(whole)))
+            }
+            // Only the old bookkeeping names an mm that is not loaded.
+            for row in v413.rows.joined() { #expect(row.active == row.loaded) }
+        }
+    }
+
+    @Test func theOldSchemesStaleActiveMMShowsInItsTimeline() throws {
+        let whole = try timeline("v4.12-threads-2cpu-truth-c3idle.dat", V412.self, replaying: true)
+        let stale = whole.rows.joined().filter { $0.active != $0.loaded }
+        #expect(!stale.isEmpty)
+        for row in stale where row.loaded != .unknown {
+            #expect(row.loaded == .initMM)
+            #expect(row.state == .`init`)
+        }
+    }
+
+    @Test func aStateFollowsFromWhatRunsAndWhatIsLoaded() {
+        let mm = MM(1)
+        let states: [(MM, MM, Interval.State)] = [
+            (mm, mm, .user), (.none, mm, .lazy), (.none, .initMM, .`init`), (.unknown, mm, .unknown), (mm, .unknown, .unknown), (.none, .unknown, .unknown),
+        ]
+        for (own, loaded, state) in states {
+            let interval = Interval(
+                cpu: 0, start: 1, end: 2, pid: 5, comm: .empty, mm: own, loaded: loaded, active: loaded, basis: .hardware)
+            #expect(interval.state == state)
+        }
+    }
+}
