@@ -7,21 +7,21 @@ import TraceData
 /// moment at which an exiting task gives up its mm, and which mms a batched flush is made of.
 public struct ProbeReconstruction<Sink: StimulusSink> {
     public var sink: Sink
-    public private(set) var mms = MMTable()
-    private let cpus: Int
-    private let longSize: Int
-    private var pointers: [UInt64: MM] = [:]
-    private var initPointer: UInt64?
-    private var observed: ObservedCPUs
-    private var machine: Machine
-    private var state: [PerCPU]
+    public internal(set) var mms = MMTable()
+    let cpus: Int
+    let longSize: Int
+    var pointers: [UInt64: MM] = [:]
+    var initPointer: UInt64?
+    var observed: ObservedCPUs
+    var machine: Machine
+    var state: [PerCPU]
     /// Tasks that have called mm_release() and not yet shown whether to exec or to exit. They may go on on another CPU.
-    private var releasing: Set<Int32> = []
-    public private(set) var names: [Int32: Comm] = [:]
-    public private(set) var evidence = EvidenceSummary(kind: .probes)
+    var releasing: Set<Int32> = []
+    public internal(set) var names: [Int32: Comm] = [:]
+    public internal(set) var evidence = EvidenceSummary(kind: .probes)
 
     /// What is under way on one CPU.
-    private struct PerCPU {
+    struct PerCPU {
         /// A sched_switch whose switch_mm() has not been seen yet.
         var switching = false
         /// The task that the last sched_switch let in, -1 before the first.
@@ -54,7 +54,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         var sendFollows = false
     }
 
-    private enum Remote { case none, flush, batch }
+    enum Remote { case none, flush, batch }
 
     /// - Parameters:
     ///   - longSize: bytes of the recorded kernel's long.
@@ -97,7 +97,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         evidence.unknownTime = observed.unknownTime
     }
 
-    private mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {
+    mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {
         sink.apply(stimulus, at: moment)
         machine.apply(stimulus)
     }
@@ -107,18 +107,18 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     /// Between a probe at the entry of a function that writes CR3 and the TASK_SWITCH record behind the write, the CPU enters and leaves
     /// masks, and neither record tells when. So it is done at the latest with that record, and before if another CPU sees it in a mask:
     /// ``settle(_:_:by:)``.
-    private mutating func applyOrDefer(_ stimulus: Stimulus, _ source: Lookahead, _ moment: Moment) {
+    mutating func applyOrDefer(_ stimulus: Stimulus, _ source: Lookahead, _ moment: Moment) {
         takeEffect(moment.cpu, moment)
         if loadFollows(source) { postpone(stimulus, moment) } else { apply(stimulus, moment) }
     }
 
-    private mutating func postpone(_ stimulus: Stimulus, _ moment: Moment) {
+    mutating func postpone(_ stimulus: Stimulus, _ moment: Moment) {
         state[moment.cpu].pending = stimulus
         state[moment.cpu].pendingPID = moment.pid
         state[moment.cpu].pendingCause = moment.cause
     }
 
-    private mutating func takeEffect(_ cpu: Int, _ moment: Moment) {
+    mutating func takeEffect(_ cpu: Int, _ moment: Moment) {
         guard let stimulus = state[cpu].pending else { return }
         state[cpu].pending = nil
         let previous = observed.loaded[cpu]
@@ -128,13 +128,13 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         state[cpu].lingering = previous
     }
 
-    private mutating func settled(_ cpu: Int, _ moment: Moment) {
+    mutating func settled(_ cpu: Int, _ moment: Moment) {
         state[cpu].lingering = .none
         apply(.settled(cpu: cpu), moment)
     }
 
     /// An observation of mm_cpumask(mm) puts the CR3 loads that are under way on other CPUs before or after it.
-    private mutating func settle(_ mm: MM, _ word: UInt64, by observer: Int, _ moment: Moment) {
+    mutating func settle(_ mm: MM, _ word: UInt64, by observer: Int, _ moment: Moment) {
         guard mm.isKnown else { return }
         for cpu in 0..<min(cpus, 64) where cpu != observer {
             let seen = word & (1 << UInt64(cpu)) != 0
@@ -152,13 +152,13 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         }
     }
 
-    private mutating func observe(_ mm: MM, _ word: UInt64, _ moment: Moment) {
+    mutating func observe(_ mm: MM, _ word: UInt64, _ moment: Moment) {
         settle(mm, word, by: moment.cpu, moment)
         sink.observedMask(mm, word, at: moment)
     }
 
     /// The record at the head leads to a CR3 load, through nothing but probes of the functions on the way.
-    private func loadFollows(_ source: Lookahead) -> Bool {
+    func loadFollows(_ source: Lookahead) -> Bool {
         let head = source.head
         var distance = 1
         while let next = source.peek(distance) {
@@ -178,14 +178,14 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         return false
     }
 
-    private mutating func load(_ cpu: Int, _ mm: MM, _ time: UInt64) {
+    mutating func load(_ cpu: Int, _ mm: MM, _ time: UInt64) {
         if observed.load(cpu, mm, at: time) { sink.loaded(mm, cpu: cpu, at: time) }
     }
 
     // MARK: mm pointers
 
     /// The mm behind a pointer. A pointer that is freed and allocated again is another mm (``mmdrop``).
-    private mutating func mm(_ pointer: UInt64, pid: Int32) -> MM {
+    mutating func mm(_ pointer: UInt64, pid: Int32) -> MM {
         if pointer == 0 { return .none }
         if pointer == initPointer || longSize == 8 && pointer >= 0xffff_ffff_8000_0000 { return .initMM }
         if let known = pointers[pointer] { return known }
@@ -194,7 +194,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         return new
     }
 
-    private mutating func rename(_ record: Held, _ details: Details) {
+    mutating func rename(_ record: Held, _ details: Details) {
         names[details.pid] = details.comm
         let mm = machine.mm[Int(record.cpu)]
         // A thread's name is not its process's.
@@ -203,7 +203,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     // MARK: context switches
 
-    private mutating func beginSwitch(_ cpu: Int, _ record: Held, _ details: Details, _ moment: Moment) {
+    mutating func beginSwitch(_ cpu: Int, _ record: Held, _ details: Details, _ moment: Moment) {
         finishSwitch(cpu, nil, moment)
         if state[cpu].current >= 0, state[cpu].current != record.prevPID, !state[cpu].down { evidence.brokenChains += 1 }
         state[cpu].current = record.nextPID
@@ -221,7 +221,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     /// The switch under way reaches its end; `pointer` is the next task's mm, nil where the probes did not tell.
-    private mutating func finishSwitch(_ cpu: Int, _ pointer: UInt64?, _ moment: Moment) {
+    mutating func finishSwitch(_ cpu: Int, _ pointer: UInt64?, _ moment: Moment) {
         guard state[cpu].switching else { return }
         state[cpu].switching = false
         let next = state[cpu].nextPID
@@ -230,7 +230,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         switched(cpu, mm, moment)
     }
 
-    private mutating func switched(_ cpu: Int, _ mm: MM, _ moment: Moment) {
+    mutating func switched(_ cpu: Int, _ mm: MM, _ moment: Moment) {
         if mm == .unknown { evidence.unknown += 1 } else { evidence.exact += 1 }
         var moment = moment
         moment.begun = state[cpu].begun
@@ -242,171 +242,21 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     /// An exiting task shows by the state of its CPU, or by its mm at its switch-out, that exit_mm() has made it lazy.
-    private mutating func exitIfReleased(_ cpu: Int, _ moment: Moment) {
+    mutating func exitIfReleased(_ cpu: Int, _ moment: Moment) {
         guard releasing.remove(moment.pid) != nil else { return }
         apply(.exitMM(cpu: cpu), moment)
     }
 
-    private mutating func forget(_ cpu: Int, _ moment: Moment) {
+    mutating func forget(_ cpu: Int, _ moment: Moment) {
         if state[cpu].sending { sink.complete(cpu: cpu, at: moment) }
         state[cpu] = PerCPU()
         apply(.forget(cpu: cpu), moment)
         load(cpu, .unknown, moment.time)
     }
 
-    // MARK: tlb_flush records
-
-    private mutating func flushRecord(_ cpu: Int, _ record: Held, _ moment: Moment) {
-        if record.reason == 0 {
-            takeEffect(cpu, moment)
-            if !state[cpu].switching, observed.loaded[cpu] == machine.activeMM[cpu], machine.mm[cpu] == .none {
-                load(cpu, .initMM, moment.time)
-            }
-        }
-        sink.recorded(record)
-        if state[cpu].remoteAtRecord, !record.inHardIRQ {
-            state[cpu].remoteAtRecord = false
-            decideRemote(cpu, moment)
-        }
-    }
-
-    // MARK: flushes
-
-    /// The sender of IPIs waits: its next record outside of an interrupt comes after all receivers have answered.
-    private mutating func completeIfOver(_ cpu: Int, _ record: Held, _ moment: Moment) {
-        guard state[cpu].sending else { return }
-        if record.kind == .tlbFlush && record.reason == 4 { return }
-        state[cpu].sending = false
-        sink.complete(cpu: cpu, at: moment)
-    }
-
-    /// Finds the moment of a flush's remote half: its flush_tlb_others(), else the record of its local half, else now.
-    private mutating func placeRemote(_ source: Lookahead, _ moment: Moment) {
-        let cpu = moment.cpu
-        let mask = sentMask(source)
-        // A mask without others at flush_tlb_others() had one when it was decided to call it.
-        if let mask, mask & ~(1 << UInt64(cpu & 63)) != 0 || state[cpu].remote == .batch { return }
-        state[cpu].sendFollows = mask != nil
-        if recordFollows(source) { state[cpu].remoteAtRecord = true } else { decideRemote(cpu, moment) }
-    }
-
-    private mutating func decideRemote(_ cpu: Int, _ moment: Moment) {
-        // No send follows: nobody else was in the mask.
-        if !state[cpu].sendFollows, state[cpu].remote == .flush { settle(state[cpu].remoteMM, 0, by: cpu, moment) }
-        remotePart(cpu, moment)
-    }
-
-    /// The local half of the flush at the head writes a record.
-    private func recordFollows(_ source: Lookahead) -> Bool {
-        let head = source.head
-        var distance = 1
-        while let next = source.peek(distance) {
-            distance += 1
-            if next.inHardIRQ != head.inHardIRQ { continue }
-            switch next.kind {
-            case .leave, .flushCommon, .swMM, .flushRemote: continue
-            case .tlbFlush: return next.reason != 4
-            default: return false
-            }
-        }
-        return false
-    }
-
-    private mutating func remotePart(_ cpu: Int, _ moment: Moment) {
-        switch state[cpu].remote {
-        case .none: return
-        case .flush: apply(.flushOthers(cpu: cpu, mm: state[cpu].remoteMM, pages: state[cpu].remotePages), moment)
-        case .batch: apply(.batchOthers(cpu: cpu), moment)
-        }
-        state[cpu].remote = .none
-        state[cpu].sending = true
-        state[cpu].answered = 0
-    }
-
-    /// A flush begins: its local half now, its remote half when flush_tlb_others() is reached, which may be records later.
-    private mutating func beginFlush(_ cpu: Int, _ mm: MM, _ pages: Int64, page: Bool, _ source: Lookahead, _ moment: Moment) {
-        evidence.flushes += 1
-        applyOrDefer(page ? .flushPage(cpu: cpu, mm: mm) : .flushRange(cpu: cpu, mm: mm, pages: pages), source, moment)
-        state[cpu].sentMM = .max
-        state[cpu].remote = .flush
-        state[cpu].remoteMM = mm
-        state[cpu].remotePages = pages
-        placeRemote(source, moment)
-    }
-
-    /// The mask with which flush_tlb_others() is reached, if it is before anything that would mean that the flush at the head is over.
-    private func sentMask(_ source: Lookahead) -> UInt64? {
-        var distance = 1
-        while let next = source.peek(distance) {
-            distance += 1
-            if next.inHardIRQ { continue }
-            switch next.kind {
-            case .flushOthers: return source.peekDetails(distance - 1).probe.mask
-            case .leave, .flushCommon, .swMM: continue
-            case .tlbFlush: if next.reason == 4 { return UInt64.max }
-            // v5.13 and later run the handler on the initiator too.
-            case .flushRemote: continue
-            default: return nil
-            }
-        }
-        return nil
-    }
-
-    private func pages(_ probe: ProbeFields) -> Int64 {
-        let everything = longSize == 8 ? UInt64.max : 0xffff_ffff
-        let vmHugeTLB: UInt64 = 0x0040_0000
-        if probe.end == everything || probe.vmFlags & vmHugeTLB != 0 || probe.end < probe.start { return Stimulus.flushAll }
-        let pages = (probe.end - probe.start) >> 12
-        return pages > 33 ? Stimulus.flushAll : Int64(pages)
-    }
-
-    private mutating func beginBatch(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
-        var mask = MaskTable(cpus: cpus, rows: 1)
-        if probe.hasMask {
-            mask.setWord(0, 0, probe.mask)
-        } else {
-            // v4.12: the probe is hit whether or not a flush is pending, and tells no mask; the records behind it do.
-            var pending = false
-            var distance = 1
-            look: while let next = source.peek(distance) {
-                defer { distance += 1 }
-                if next.inHardIRQ { continue }
-                switch next.kind {
-                case .tlbFlush where next.reason == 2:
-                    mask.insert(cpu, 0)
-                    pending = true
-                case .flushOthers where source.peekDetails(distance).probe.mm == 0:
-                    mask.setWord(0, 0, mask.word(0, 0) | source.peekDetails(distance).probe.mask)
-                    pending = true
-                    break look
-                default: break look
-                }
-            }
-            if !pending { return }
-        }
-        evidence.flushes += 1
-        sink.setBatch(observed.batch(mask: mask), cpu: cpu)
-        applyOrDefer(.batchLocal(cpu: cpu), source, moment)
-        state[cpu].sentMM = .max
-        state[cpu].remote = .batch
-        placeRemote(source, moment)
-    }
-
-    private mutating func delivered(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
-        for sender in 0..<cpus where sender != cpu && state[sender].sending {
-            // Where arguments are passed on the stack (32-bit), the sender's probe has no end of the range.
-            let sameEnd = state[sender].sentEnd == nil || state[sender].sentEnd == probe.end
-            guard state[sender].sentMM == probe.mm, state[sender].sentStart == probe.start, sameEnd,
-                state[sender].answered & (1 << UInt64(cpu & 63)) == 0
-            else { continue }
-            state[sender].answered |= 1 << UInt64(cpu & 63)
-            return applyOrDefer(.deliver(cpu: cpu, from: sender), source, moment)
-        }
-    }
-
     // MARK: probes
 
-    private mutating func probe(_ cpu: Int, _ record: Held, _ source: Lookahead, _ moment: Moment) {
+    mutating func probe(_ cpu: Int, _ record: Held, _ source: Lookahead, _ moment: Moment) {
         let probe = source.headDetails.probe
         let lazy = probe.hasOwnState ? probe.ownState != 1 : probe.ownLazy
         if record.kind != .ctxsw, record.kind != .enterLazy, probe.hasOwnMM {
@@ -456,7 +306,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     /// Tracepoints fall silent on a CPU that is marked offline, probes do not: from here on it switches without a sched_switch.
-    private func goesOffline(_ source: Lookahead) -> Bool {
+    func goesOffline(_ source: Lookahead) -> Bool {
         var distance = 1
         while let next = source.peek(distance) {
             distance += 1
@@ -470,7 +320,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     /// The entry of switch_mm_irqs_off().
-    private mutating func switchMM(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
+    mutating func switchMM(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
         if probe.task == 0, probe.prevMM == 0 {
             initPointer = probe.nextMM
             if probe.hasMask { observe(.initMM, probe.mask, moment) }
@@ -499,7 +349,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     /// enter_lazy_tlb() (a probe of newer kernels): at a switch to a task without an mm, or when a task gives its mm up.
-    private mutating func enterLazy(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
+    mutating func enterLazy(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
         if state[cpu].switching, probe.pid == state[cpu].nextPID {
             finishSwitch(cpu, 0, moment)
             if goesOffline(source) { apply(.offline(cpu: cpu), moment) }

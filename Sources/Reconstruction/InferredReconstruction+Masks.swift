@@ -1,0 +1,80 @@
+import LazyTLB
+import TraceData
+
+/// Who is in a mask in the moments between records.
+extension InferredReconstruction {
+    /// A CPU leaves the mask of the mm that it switched away from a moment behind its TASK_SWITCH record. Only the last to leave an mm
+    /// may be in between; of the others it is known.
+    mutating func linger(_ cpu: Int, _ mm: MM, _ moment: Moment) {
+        settle(mm, moment)
+        state[cpu].lingering = mm
+        state[cpu].leftAt = moment.time
+        lastLeaver[Int(mm.index)] = Int32(cpu)
+    }
+
+    mutating func settle(_ mm: MM, _ moment: Moment) {
+        guard mm.isUser else { return }
+        let cpu = Int(lastLeaver[Int(mm.index)])
+        guard cpu >= 0, state[cpu].lingering == mm else { return }
+        apply(.settled(cpu: cpu), Moment(time: moment.time, cpu: cpu, pid: moment.pid, cause: moment.cause))
+    }
+
+    /// `sender` flushes `mm`. If it sends IPIs, another CPU is in the mask: one that has the mm loaded, or is about to, or has just left.
+    mutating func settle(_ mm: MM, sender: Int, sends: Bool, _ moment: Moment) {
+        guard mm.isUser else { return }
+        let isExplained = !sends || (0..<cpus).contains { $0 != sender && state[$0].pending == nil && observed.loaded[$0] == mm }
+        if isExplained { return settle(mm, moment) }
+        for cpu in 0..<cpus where cpu != sender && state[cpu].pending != nil && state[cpu].mm == mm {
+            return finishSwitch(cpu, moment.time)
+        }
+        let last = Int(lastLeaver[Int(mm.index)])
+        if last >= 0, moment.time &- state[last].leftAt > Self.lingeringLimit { settle(mm, moment) }
+    }
+
+    /// A CPU that has left an mm longer ago than this, ns, is out of its mask, whatever else remains unexplained.
+    static var lingeringLimit: UInt64 { 200_000 }
+
+    func basis(of node: Int32, _ mm: MM) -> Basis {
+        if mm == .unknown { return .unknown }
+        return walk.tasks[node].isDead || walk.tasks[node].isDying ? .lifeCycle : classes.basis[Int(node)]
+    }
+
+    mutating func count(_ basis: Basis) {
+        switch basis {
+        case .exact: evidence.exact += 1
+        case .lifeCycle: evidence.lifeCycle += 1
+        case .hardware: evidence.hardware += 1
+        case .convention: evidence.convention += 1
+        case .unknown: evidence.unknown += 1
+        }
+    }
+
+    /// A CPU whose stopper is followed by its idle task without a switch goes offline and comes back in between.
+    mutating func goOffline(_ cpu: Int, _ source: Lookahead, _ moment: Moment) {
+        var distance = 1
+        while let next = source.peek(distance), next.kind != .lost {
+            if next.kind == .schedSwitch {
+                guard next.prevPID == 0 else { return }
+                apply(.offline(cpu: cpu), moment)
+                apply(.cpuDown(cpu: cpu), moment)
+                load(cpu, .initMM, moment.time)
+                state[cpu].isDown = true
+                state[cpu].mm = .none
+                return
+            }
+            distance += 1
+        }
+    }
+
+    mutating func lifeCycle(_ step: Step, _ record: Held, _ moment: Moment) {
+        guard record.kind == .exit, step.node >= 0, walk.tasks[step.node].isDead else { return }
+        exited(step.cpu, moment)
+    }
+
+    /// The current task has given its mm up.
+    mutating func exited(_ cpu: Int, _ moment: Moment) {
+        guard state[cpu].mm.isKnown || state[cpu].mm == .unknown else { return }
+        state[cpu].mm = .none
+        apply(.exitMM(cpu: cpu), moment)
+    }
+}

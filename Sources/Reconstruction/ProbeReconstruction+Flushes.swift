@@ -1,0 +1,155 @@
+import LazyTLB
+import TraceData
+
+/// The records of flushes, and the probes in their functions.
+extension ProbeReconstruction {
+    // MARK: tlb_flush records
+
+    mutating func flushRecord(_ cpu: Int, _ record: Held, _ moment: Moment) {
+        if record.reason == 0 {
+            takeEffect(cpu, moment)
+            if !state[cpu].switching, observed.loaded[cpu] == machine.activeMM[cpu], machine.mm[cpu] == .none {
+                load(cpu, .initMM, moment.time)
+            }
+        }
+        sink.recorded(record)
+        if state[cpu].remoteAtRecord, !record.inHardIRQ {
+            state[cpu].remoteAtRecord = false
+            decideRemote(cpu, moment)
+        }
+    }
+
+    // MARK: flushes
+
+    /// The sender of IPIs waits: its next record outside of an interrupt comes after all receivers have answered.
+    mutating func completeIfOver(_ cpu: Int, _ record: Held, _ moment: Moment) {
+        guard state[cpu].sending else { return }
+        if record.kind == .tlbFlush && record.reason == 4 { return }
+        state[cpu].sending = false
+        sink.complete(cpu: cpu, at: moment)
+    }
+
+    /// Finds the moment of a flush's remote half: its flush_tlb_others(), else the record of its local half, else now.
+    mutating func placeRemote(_ source: Lookahead, _ moment: Moment) {
+        let cpu = moment.cpu
+        let mask = sentMask(source)
+        // A mask without others at flush_tlb_others() had one when it was decided to call it.
+        if let mask, mask & ~(1 << UInt64(cpu & 63)) != 0 || state[cpu].remote == .batch { return }
+        state[cpu].sendFollows = mask != nil
+        if recordFollows(source) { state[cpu].remoteAtRecord = true } else { decideRemote(cpu, moment) }
+    }
+
+    mutating func decideRemote(_ cpu: Int, _ moment: Moment) {
+        // No send follows: nobody else was in the mask.
+        if !state[cpu].sendFollows, state[cpu].remote == .flush { settle(state[cpu].remoteMM, 0, by: cpu, moment) }
+        remotePart(cpu, moment)
+    }
+
+    /// The local half of the flush at the head writes a record.
+    func recordFollows(_ source: Lookahead) -> Bool {
+        let head = source.head
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            if next.inHardIRQ != head.inHardIRQ { continue }
+            switch next.kind {
+            case .leave, .flushCommon, .swMM, .flushRemote: continue
+            case .tlbFlush: return next.reason != 4
+            default: return false
+            }
+        }
+        return false
+    }
+
+    mutating func remotePart(_ cpu: Int, _ moment: Moment) {
+        switch state[cpu].remote {
+        case .none: return
+        case .flush: apply(.flushOthers(cpu: cpu, mm: state[cpu].remoteMM, pages: state[cpu].remotePages), moment)
+        case .batch: apply(.batchOthers(cpu: cpu), moment)
+        }
+        state[cpu].remote = .none
+        state[cpu].sending = true
+        state[cpu].answered = 0
+    }
+
+    /// A flush begins: its local half now, its remote half when flush_tlb_others() is reached, which may be records later.
+    mutating func beginFlush(_ cpu: Int, _ mm: MM, _ pages: Int64, page: Bool, _ source: Lookahead, _ moment: Moment) {
+        evidence.flushes += 1
+        applyOrDefer(page ? .flushPage(cpu: cpu, mm: mm) : .flushRange(cpu: cpu, mm: mm, pages: pages), source, moment)
+        state[cpu].sentMM = .max
+        state[cpu].remote = .flush
+        state[cpu].remoteMM = mm
+        state[cpu].remotePages = pages
+        placeRemote(source, moment)
+    }
+
+    /// The mask with which flush_tlb_others() is reached, if it is before anything that would mean that the flush at the head is over.
+    func sentMask(_ source: Lookahead) -> UInt64? {
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            if next.inHardIRQ { continue }
+            switch next.kind {
+            case .flushOthers: return source.peekDetails(distance - 1).probe.mask
+            case .leave, .flushCommon, .swMM: continue
+            case .tlbFlush: if next.reason == 4 { return UInt64.max }
+            // v5.13 and later run the handler on the initiator too.
+            case .flushRemote: continue
+            default: return nil
+            }
+        }
+        return nil
+    }
+
+    func pages(_ probe: ProbeFields) -> Int64 {
+        let everything = longSize == 8 ? UInt64.max : 0xffff_ffff
+        let vmHugeTLB: UInt64 = 0x0040_0000
+        if probe.end == everything || probe.vmFlags & vmHugeTLB != 0 || probe.end < probe.start { return Stimulus.flushAll }
+        let pages = (probe.end - probe.start) >> 12
+        return pages > 33 ? Stimulus.flushAll : Int64(pages)
+    }
+
+    mutating func beginBatch(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
+        var mask = MaskTable(cpus: cpus, rows: 1)
+        if probe.hasMask {
+            mask.setWord(0, 0, probe.mask)
+        } else {
+            // v4.12: the probe is hit whether or not a flush is pending, and tells no mask; the records behind it do.
+            var pending = false
+            var distance = 1
+            look: while let next = source.peek(distance) {
+                defer { distance += 1 }
+                if next.inHardIRQ { continue }
+                switch next.kind {
+                case .tlbFlush where next.reason == 2:
+                    mask.insert(cpu, 0)
+                    pending = true
+                case .flushOthers where source.peekDetails(distance).probe.mm == 0:
+                    mask.setWord(0, 0, mask.word(0, 0) | source.peekDetails(distance).probe.mask)
+                    pending = true
+                    break look
+                default: break look
+                }
+            }
+            if !pending { return }
+        }
+        evidence.flushes += 1
+        sink.setBatch(observed.batch(mask: mask), cpu: cpu)
+        applyOrDefer(.batchLocal(cpu: cpu), source, moment)
+        state[cpu].sentMM = .max
+        state[cpu].remote = .batch
+        placeRemote(source, moment)
+    }
+
+    mutating func delivered(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
+        for sender in 0..<cpus where sender != cpu && state[sender].sending {
+            // Where arguments are passed on the stack (32-bit), the sender's probe has no end of the range.
+            let sameEnd = state[sender].sentEnd == nil || state[sender].sentEnd == probe.end
+            guard state[sender].sentMM == probe.mm, state[sender].sentStart == probe.start, sameEnd,
+                state[sender].answered & (1 << UInt64(cpu & 63)) == 0
+            else { continue }
+            state[sender].answered |= 1 << UInt64(cpu & 63)
+            return applyOrDefer(.deliver(cpu: cpu, from: sender), source, moment)
+        }
+    }
+}
