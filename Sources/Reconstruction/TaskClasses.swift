@@ -98,7 +98,10 @@ struct TaskClasses {
             if same > 0 { candidates.append(Candidate(a: a, b: b, same: same, different: relation.different, strong: relation.strong > 0)) }
         }
         candidates.sort { ($0.strong ? 1 : 0, $0.same, $1.a, $1.b) > ($1.strong ? 1 : 0, $1.same, $0.a, $0.b) }
-        var apart = Differences(pass.relations, kinds.count)
+        var apart = Differences()
+        for (key, relation) in pass.relations where relation.different > 0 {
+            apart.add(find(Int32(key >> 32)), find(Int32(truncatingIfNeeded: key)), relation.different)
+        }
         // The life cycle has told the mms of these, so no two of them are one, whatever a task that was born in a gap shows beside both.
         var settled: Set<Int32> = []
         for node in kinds.indices where pass.usesLifeCycle && kinds[node] == .user && pass.walk.tasks.isSettled(Int32(node)) {
@@ -170,12 +173,11 @@ struct TaskClasses {
 private struct Differences {
     private var counts: [Int32: [Int32: UInt32]] = [:]
 
-    init(_ relations: [UInt64: Relation], _ nodes: Int) {
-        for (key, relation) in relations where relation.different > 0 {
-            let (a, b) = (Int32(key >> 32), Int32(truncatingIfNeeded: key))
-            counts[a, default: [:]][b, default: 0] += relation.different
-            counts[b, default: [:]][a, default: 0] += relation.different
-        }
+    /// Two classes, by their roots as they are now, were seen apart.
+    mutating func add(_ a: Int32, _ b: Int32, _ count: UInt32) {
+        guard a != b else { return }
+        counts[a, default: [:]][b, default: 0] += count
+        counts[b, default: [:]][a, default: 0] += count
     }
 
     func between(_ a: Int32, _ b: Int32) -> UInt32 { counts[a]?[b] ?? 0 }

@@ -184,4 +184,27 @@ import Testing
         #expect(found.mms(of: 20).last?.isUser == true)
         #expect(found.mms(of: 10).last != found.mms(of: 20).last)
     }
+
+    /// What tells threads apart counts for the whole of their process.
+    @Test func aTaskThatWasBornInAGapIsKeptApartFromAProcessByAnyOfItsThreads() {
+        var script = Script()
+        script.run(20, loads: true)
+        script.exec("app")
+        script.fork(21, flags: Script.vm | Script.thread)
+        script.fork(22, flags: Script.vm | Script.thread)
+        script.run(0)
+        script.lose(1)
+        script.run(11, loads: true, from: 30)
+        for _ in 0..<5 {
+            script.run(22, loads: true)
+            script.run(11, loads: true)
+        }
+        // The one time that they seem to be together.
+        script.run(21)
+        script.flush(.localMM, 1)
+        let found = script.infer()
+        #expect(found.mm(of: 22)?.isUser == true)
+        #expect(found.mm(of: 11)?.isUser == true)
+        #expect(found.mm(of: 11) != found.mm(of: 22))
+    }
 }
