@@ -30,7 +30,7 @@ struct EvidencePass {
     private var lazy: [Bool]
     private var sends: [Send]
     private var vforks: VforkWatch
-    private let usesLifeCycle: Bool
+    let usesLifeCycle: Bool
     /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
     private var leavesAtOnce = false
 

@@ -99,14 +99,20 @@ struct TaskClasses {
         }
         candidates.sort { ($0.strong ? 1 : 0, $0.same, $1.a, $1.b) > ($1.strong ? 1 : 0, $1.same, $0.a, $0.b) }
         var apart = Differences(pass.relations, kinds.count)
+        // The life cycle has told the mms of these, so no two of them are one, whatever a task that was born in a gap shows beside both.
+        var settled: Set<Int32> = []
+        for node in kinds.indices where pass.usesLifeCycle && kinds[node] == .user && pass.walk.tasks.isSettled(Int32(node)) {
+            settled.insert(find(Int32(node)))
+        }
         for candidate in candidates {
             let (left, right) = (find(candidate.a), find(candidate.b))
             if left == right { continue }
-            if apart.between(left, right) > candidate.same {
+            if apart.between(left, right) > candidate.same || settled.contains(left) && settled.contains(right) {
                 contradictions += 1
                 continue
             }
             join(left, right)
+            if settled.contains(left) || settled.contains(right) { settled.insert(find(left)) }
             apart.merge(left, right, into: find(left))
             for node in [candidate.a, candidate.b] where basis[Int(node)] != .lifeCycle { basis[Int(node)] = .hardware }
         }

@@ -162,4 +162,26 @@ import Testing
         let found = script.infer()
         #expect(found.mm(of: 11) == found.mm(of: 10))
     }
+
+    /// A reclaiming task flushes pages of other processes: beside a task whose birth is lost that may look like one mm.
+    @Test func aTaskThatWasBornInAGapJoinsNoTwoMMsThatTheLifeCycleTellsApart() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.exec("app")
+        script.run(20, loads: true)
+        script.exec("other")
+        script.run(0)
+        script.lose(1)
+        for user in [Int32(10), 20] {
+            script.run(user, loads: true, from: 30)
+            script.run(11)
+            script.flush(.localMM, 1)
+            script.run(0)
+            script.lose(1)
+        }
+        let found = script.infer()
+        #expect(found.mms(of: 10).last?.isUser == true)
+        #expect(found.mms(of: 20).last?.isUser == true)
+        #expect(found.mms(of: 10).last != found.mms(of: 20).last)
+    }
 }
