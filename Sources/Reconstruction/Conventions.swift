@@ -2,23 +2,28 @@ import TraceData
 
 extension Comm {
     /// The name is one that the kernel gives its own threads. The weakest evidence: any process may call itself so.
+    ///
+    /// vhost workers are left out: they have an mm (kthread_use_mm() up to v6.3, CLONE_VM later).
     var isKernelThread: Bool {
         let name = description
         if Comm.whole.contains(name) { return true }
-        return Comm.prefixes.contains { name.hasPrefix($0) }
+        if Comm.prefixes.contains(where: { name.hasPrefix($0) }) { return true }
+        return Comm.numbered.contains { name.hasPrefix($0) && name.dropFirst($0.count).first?.isNumber == true }
     }
 
     private static let whole: Set<String> = [
-        "kthreadd", "rcu_sched", "rcu_bh", "rcu_preempt", "rcu_gp", "rcu_par_gp", "slub_flushwq", "netns", "mm_percpu_wq", "kdevtmpfs",
-        "kauditd", "khungtaskd", "oom_reaper", "writeback", "kcompactd0", "ksmd", "khugepaged", "crypto", "kintegrityd", "kblockd",
-        "blkcg_punt_bio", "tpm_dev_wq", "edac-poller", "devfreq_wq", "kthrotld", "ata_sff", "bioset", "lru-add-drain", "deferwq",
-        "ipv6_addrconf", "kstrp", "zswap-shrink", "charger_manager", "inet_frag_wq", "kaluad", "mld", "cryptd", "watchdogd", "rcu_tasks_kthre",
-        "rcu_tasks_rude_", "rcu_tasks_trace", "rcuog", "kmpath_rdacd", "vmstat", "pool_workqueue_",
+        "kthreadd", "rcu_sched", "rcu_bh", "rcu_preempt", "rcu_gp", "rcu_par_gp", "rcu_tasks_kthre", "rcu_tasks_rude_",
+        "rcu_tasks_trace", "slub_flushwq", "netns", "mm_percpu_wq", "kdevtmpfs", "kauditd", "khungtaskd", "oom_reaper", "writeback",
+        "ksmd", "khugepaged", "crypto", "cryptd", "kintegrityd", "kblockd", "blkcg_punt_bio", "tpm_dev_wq", "edac-poller", "devfreq_wq",
+        "kthrotld", "ata_sff", "bioset", "lru-add-drain", "deferwq", "ipv6_addrconf", "kstrp", "zswap-shrink", "charger_manager",
+        "inet_frag_wq", "kaluad", "mld", "watchdogd", "kmpath_rdacd", "vmstat", "pool_workqueue_", "kpsmoused", "hwrng",
     ]
+    /// A slash or the like follows in the kernel's names: no program is called so by chance.
     private static let prefixes = [
         "kworker/", "ksoftirqd/", "migration/", "cpuhp/", "watchdog/", "rcuc/", "rcub/", "rcuop/", "rcuos/", "rcuob/", "rcuog/", "rcu_exp_",
-        "idle_inject/", "irq/", "kswapd", "kcompactd", "scsi_eh_", "scsi_tmf_", "jbd2/", "ext4-rsv-conver", "xfs-", "xfsaild/", "xfs_",
-        "btrfs-", "kthrotld", "md", "raid", "nvme-", "loop", "dmcrypt_write/", "kdmflush", "flush-", "kpsmoused", "hwrng", "vhost-",
-        "nfsd", "lockd", "rpciod", "xprtiod", "irqbalance-", "psimon", "ttm", "card", "kvm-", "swapper/", "backlight_", "spi", "usb-storage", "uas",
+        "idle_inject/", "irq/", "scsi_eh_", "scsi_tmf_", "jbd2/", "ext4-rsv-conver", "xfs-", "xfsaild/", "xfs_", "btrfs-", "nvme-wq",
+        "dmcrypt_write/", "swapper/", "psimon",
     ]
+    /// A number follows: `kswapd0`, `md127_raid1`.
+    private static let numbered = ["kswapd", "kcompactd", "loop", "md", "kdmflush/", "usb-storage", "card"]
 }
