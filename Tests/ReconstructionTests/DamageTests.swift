@@ -56,6 +56,17 @@ import TraceData
         for seed in UInt64(1)...3 { try expectGaps(Self.forks, part, seed, atLeast: floor) }
     }
 
+    /// Where memory is reclaimed, little but answers to the flushes of other processes' pages relates tasks: docs/inference.md.
+    @Test func aRecordingOfReclaimThatStartsLateIsNotReadAsWell() throws {
+        let (_, measured) = try measure(Recordings.fixture("v4.12-reclaim-4cpu-truth.dat")) { $0.dropPrefix(0.9) }
+        let switches = try #require(measured.accuracy.switches.accuracy)
+        let time = try #require(measured.accuracy.time.accuracy)
+        let unknown = try #require(measured.accuracy.time.unknownPart)
+        withKnownIssue { #expect(switches >= 0.99) }
+        withKnownIssue { #expect(time >= 0.99) }
+        withKnownIssue { #expect(unknown <= 0.02) }
+    }
+
     private func expectGaps(_ path: String, _ part: Double, _ seed: UInt64, atLeast floor: Double) throws {
         let (copy, measured) = try measure(path) { $0.dropRandom(part, seed: seed) }
         #expect(measured.evidence.gaps > 0)
