@@ -97,6 +97,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         evidence.brokenChains = walk.brokenChains
         evidence.gaps = walk.gaps
         evidence.lostEvents = walk.lostEvents
+        evidence.contradictions = classes.contradictions + contradictions
     }
 
     mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {

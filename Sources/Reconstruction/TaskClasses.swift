@@ -9,7 +9,7 @@ struct TaskClasses {
     private(set) var mms = MMTable()
     /// By node: after how many switches to it the last record shows it with an mm.
     let switchesWithMM: [UInt32]
-    /// Joins that the evidence asks for and other evidence forbids.
+    /// Pairs of classes that some evidence joins and other evidence separates.
     private(set) var contradictions = 0
     private var parent: [Int32]
     private var kinds: [Kind]
@@ -110,10 +110,10 @@ struct TaskClasses {
         for candidate in candidates {
             let (left, right) = (find(candidate.a), find(candidate.b))
             if left == right { continue }
-            if apart.between(left, right) > candidate.same || settled.contains(left) && settled.contains(right) {
-                contradictions += 1
-                continue
-            }
+            let different = apart.between(left, right)
+            let isForbidden = different > candidate.same || settled.contains(left) && settled.contains(right)
+            if isForbidden || different > 0 { contradictions += 1 }
+            if isForbidden { continue }
             join(left, right)
             if settled.contains(left) || settled.contains(right) { settled.insert(find(left)) }
             apart.merge(left, right, into: find(left))

@@ -106,7 +106,7 @@ struct Script {
             start: 1000)
         feed(sources) { replay.consume($0) }
         replay.finish(at: time)
-        return Inference(notes: replay.sink, mms: replay.mms, evidence: replay.evidence, contradictions: replay.contradictions)
+        return Inference(notes: replay.sink, mms: replay.mms, evidence: replay.evidence)
     }
 
     private func sources() -> [Lookahead] { records.map { Lookahead($0) } }
@@ -123,7 +123,6 @@ struct Inference {
     var notes: Notes
     var mms: MMTable
     var evidence: EvidenceSummary
-    var contradictions: Int
 
     /// The mm with which the task came in, each time.
     func mms(of pid: Int32) -> [MM] { notes.switches.filter { $0.pid == pid }.map(\.mm) }
