@@ -36,6 +36,11 @@ struct EvidencePass {
 
     /// A flush under way of the mm that ``node`` has.
     private struct Send {
+        /// Its SEND_IPI was seen, and nothing behind it yet.
+        var underWay = false
+        /// The sender's own half came behind the SEND_IPI.
+        var hasLocalHalf = false
+        /// The same, and it is known whose mm it is of.
         var open = false
         var node: Int32 = -1
         var pages: Int64 = 0
@@ -59,7 +64,7 @@ struct EvidencePass {
         let step = walk.step(source)
         let cpu = step.cpu
         if step.broken { loaded[cpu] = step.wasOffline ? .initMM : .unknown }
-        if !record.inHardIRQ, step.kind != .sent, step.kind != .flushed || !walk.rules.sendsFirst { sends[cpu] = Send() }
+        if !record.inHardIRQ, step.kind != .sent { endSend(cpu, record, step.kind) }
         switch step.kind {
         case .switched:
             switched(step)
@@ -68,7 +73,7 @@ struct EvidencePass {
             if !usesLifeCycle { confirmVfork(step.node) }
             loaded[cpu] = .of(step.next)
             // What follows is the end of the mm that the task had.
-            sends[cpu] = Send(node: step.node, pages: -1, paired: true)
+            if !walk.rules.sendsFirst, walk.tasks[step.next].origin != .usesMM { sends[cpu] = Send(node: step.node, pages: -1, paired: true) }
         case .left: loaded[cpu] = .initMM
         case .leftInIRQ:
             answered(step, pages: nil)
@@ -77,6 +82,7 @@ struct EvidencePass {
         case .flushed: flushed(step)
         case .sent: sent(step, source)
         case .answered: answered(step, pages: step.pages)
+        case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
         case .broken:
             sends[cpu].open = false
         case .nothing, .switchLoaded, .batch, .lifeCycle: break
@@ -88,7 +94,7 @@ struct EvidencePass {
     /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well. A task that was born
     /// in a gap may share it, too.
     private func settled(_ a: Int32, _ b: Int32) -> Bool {
-        guard usesLifeCycle else { return false }
+        guard usesLifeCycle, walk.tasks[a].origin != .usesMM, walk.tasks[b].origin != .usesMM else { return false }
         let (first, second) = (walk.tasks.isSettled(a), walk.tasks.isSettled(b))
         return first && second || (first || second) && walk.gaps == 0
     }
@@ -114,7 +120,7 @@ struct EvidencePass {
                 relations[Self.key(next, other), default: Relation()].different += 1
             }
             loaded[cpu] = .of(next)
-        } else {
+        } else if walk.tasks[next].origin != .usesMM {
             switch loaded[cpu] {
             case .unknown: if walk.tasks.isSettled(next) || walk.tasks[next].userEvidence > 0 { loaded[cpu] = .of(next) }
             case .initMM: silentOnInit[next, default: 0] += 1
@@ -173,14 +179,48 @@ struct EvidencePass {
         let cpu = step.cpu
         let before = sends[cpu]
         var send = Send(open: before.paired && before.pages == step.pages, node: before.node, pages: step.pages, weight: 4)
-        if walk.rules.sendsFirst, let next = source.peek(1) {
-            send.open = next.kind == .tlbFlush && next.reason == 3 && next.pid == source.head.pid
+        if walk.rules.sendsFirst, let next = ownNext(source) {
+            // The last user of an mm is lazy when it tears it down.
+            let isOfOwnMM = next.reason == 3 || next.reason == 0 && step.pages == -1 && walk.tasks[step.node].origin != .kernel
+            send.open = next.kind == .tlbFlush && isOfOwnMM && next.pid == source.head.pid
             send.node = step.node
         } else if !send.open, walk.rules.flushesPageSilently, step.pages == 1, walk.tasks[step.node].origin != .kernel {
             // flush_tlb_page(): mostly of the task's own mm.
             send = Send(open: true, node: step.node, pages: 1, weight: 1)
         }
+        send.underWay = true
         sends[cpu] = send
+    }
+
+    /// The sender waits: with its next record the flush is over, unless that is the sender's own half of it.
+    private mutating func endSend(_ cpu: Int, _ record: Held, _ kind: Step.Kind) {
+        if walk.rules.sendsFirst, record.kind == .tlbFlush, kind != .switchLoaded, sends[cpu].underWay, !sends[cpu].hasLocalHalf {
+            sends[cpu].hasLocalHalf = true
+        } else {
+            sends[cpu] = Send()
+        }
+    }
+
+    /// The next record of this CPU outside of interrupts.
+    private func ownNext(_ source: Lookahead) -> Held? {
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            if !next.inHardIRQ { return next }
+        }
+        return nil
+    }
+
+    /// A CPU that answers the one flush under way with REMOTE_WRONG_CPU has another mm loaded.
+    private mutating func answeredWrong(_ step: Step) {
+        guard case .of(let other) = loaded[step.cpu] else { return }
+        var sender: Send?
+        for cpu in sends.indices where cpu != step.cpu && sends[cpu].underWay {
+            if sender != nil { return }
+            sender = sends[cpu]
+        }
+        guard let sender, sender.open, sender.node != other, !settled(sender.node, other) else { return }
+        relations[Self.key(sender.node, other), default: Relation()].different += sender.weight
     }
 
     /// A CPU that answers one flush, and one only, had its mm loaded.
@@ -203,7 +243,7 @@ extension TaskNodes {
         case .kernel, .forked: return true
         case .shared: return isSettled(self[node].parent)
         case .afterLoad: return self[node].isExec == true
-        case .existing: return false
+        case .existing, .usesMM: return false
         }
     }
 }

@@ -21,6 +21,7 @@ extension InferredReconstruction {
             return
         }
         evidence.flushes += 1
+        if walk.tasks[step.node].origin == .usesMM, !state[cpu].mm.isUser { useMM(cpu, classes.mm[Int(step.node)], moment) }
         let mm = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
         if !mm.isKnown { evidence.unknownFlushes += 1 }
         if observed.loaded[cpu] == .unknown, mm.isUser { load(cpu, mm, moment.time) }
@@ -51,9 +52,16 @@ extension InferredReconstruction {
     }
 
     mutating func beginBatch(_ cpu: Int, _ mask: MaskTable, _ moment: Moment) {
-        let batch = observed.batch(mask: mask)
+        let batch = observed.batch(mask: mask, spared: rules.sparesLazy ? lazyCPUs() : nil)
         for mm in batch.mms { settle(mm, moment) }
         sink.setBatch(batch, cpu: cpu)
+    }
+
+    /// The CPUs whose current task has no mm, or an unknown one.
+    func lazyCPUs() -> MaskTable {
+        var lazy = MaskTable(cpus: cpus, rows: 1)
+        for cpu in 0..<cpus where !state[cpu].mm.isUser { lazy.insert(cpu, 0) }
+        return lazy
     }
 
     mutating func sent(_ step: Step, _ source: Lookahead, _ moment: Moment) {
@@ -123,7 +131,9 @@ extension InferredReconstruction {
     func onlyMM(_ candidates: [MM], _ mask: MaskTable, _ sender: Int) -> MM? {
         if candidates.count < 2 { return candidates.first }
         let whole = candidates.filter { mm in
-            !(0..<cpus).contains { $0 != sender && observed.loaded[$0] == mm && !mask.contains($0, 0) }
+            !(0..<cpus).contains {
+                $0 != sender && observed.loaded[$0] == mm && !mask.contains($0, 0) && (state[$0].mm.isUser || !rules.sparesLazy)
+            }
         }
         return whole.count == 1 ? whole[0] : nil
     }
@@ -148,7 +158,43 @@ extension InferredReconstruction {
             state[cpu].localDone = true
             return true
         }
+        if local.reason == 0, step.pages == Stimulus.flushAll, state[cpu].mm.isUser {
+            // The last user of the mm tears it down, and is lazy by now.
+            state[cpu].sentMM = state[cpu].mm
+            exited(cpu, moment)
+            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: step.pages), moment)
+            state[cpu].localDone = true
+            return true
+        }
         return false
+    }
+
+    /// The sender's own half of a flush whose SEND_IPI came before it.
+    func isLocalHalf(_ record: Held) -> Bool {
+        rules.sendsFirst && record.kind == .tlbFlush && (record.reason == 5 || record.reason != 4 && state[Int(record.cpu)].localDone)
+    }
+
+    /// The recorded kernel spares lazy CPUs, so that no record of theirs will tell when the older schemes' IPIs are handled: about now.
+    mutating func deliverToSpared(_ sender: Int, _ moment: Moment) {
+        guard rules.sparesLazy else { return }
+        for cpu in 0..<cpus where cpu != sender && state[cpu].mm == .none && observed.loaded[cpu].isUser {
+            guard state[sender].isBatch || observed.loaded[cpu] == state[sender].sentMM else { continue }
+            var handled = Moment(time: moment.time, cpu: cpu, pid: -1, cause: moment.cause)
+            handled.recordCPU = sender
+            apply(.deliver(cpu: cpu, from: sender), handled)
+        }
+    }
+
+    /// REMOTE_WRONG_CPU: the flush of another mm than is loaded here is answered.
+    mutating func answeredWrong(_ step: Step) {
+        let cpu = step.cpu
+        var found: Int?
+        for sender in 0..<cpus where sender != cpu && state[sender].sending && !state[sender].isBatch && !answers.contains(cpu, sender) {
+            if state[sender].sentMM.isUser, state[sender].sentMM == observed.loaded[cpu] { continue }
+            if found != nil { return }
+            found = sender
+        }
+        if let found { answers.insert(cpu, found) }
     }
 
     /// The next record of this CPU outside of interrupts.
@@ -165,9 +211,12 @@ extension InferredReconstruction {
     func addAnswers(to mask: inout MaskTable, _ cpu: Int, _ source: Lookahead, from send: Held) {
         var end = UInt64.max
         var distance = 1
+        var halves = rules.sendsFirst ? 1 : 0
         while let next = source.peek(distance) {
             distance += 1
             if next.inHardIRQ || next.time <= send.time { continue }
+            halves -= 1
+            if halves >= 0, next.kind == .tlbFlush, next.reason != 4 { continue }
             end = next.time
             break
         }

@@ -22,7 +22,8 @@ extension InferredReconstruction {
     /// `sender` flushes `mm`. If it sends IPIs, another CPU is in the mask: one that has the mm loaded, or is about to, or has just left.
     mutating func settle(_ mm: MM, sender: Int, sends: Bool, _ moment: Moment) {
         guard mm.isUser else { return }
-        let isExplained = !sends || (0..<cpus).contains { $0 != sender && state[$0].pending == nil && observed.loaded[$0] == mm }
+        // With clearsMaskLate CPUs in the mask may have left the mm long ago.
+        let isExplained = !sends || rules.clearsMaskLate || (0..<cpus).contains { $0 != sender && state[$0].pending == nil && observed.loaded[$0] == mm }
         if isExplained { return settle(mm, moment) }
         for cpu in 0..<cpus where cpu != sender && state[cpu].pending != nil && state[cpu].mm == mm {
             return finishSwitch(cpu, moment.time)
@@ -75,6 +76,7 @@ extension InferredReconstruction {
     mutating func exited(_ cpu: Int, _ moment: Moment) {
         guard state[cpu].mm.isKnown || state[cpu].mm == .unknown else { return }
         state[cpu].mm = .none
-        apply(.exitMM(cpu: cpu), moment)
+        let node = walk.current(cpu)
+        apply(node >= 0 && walk.tasks[node].origin == .usesMM ? .unuseMM(cpu: cpu) : .exitMM(cpu: cpu), moment)
     }
 }

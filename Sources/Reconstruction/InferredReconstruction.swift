@@ -72,7 +72,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let step = walk.step(source)
         let cpu = step.cpu
         let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)
-        if state[cpu].sending, !record.inHardIRQ, !(record.kind == .tlbFlush && record.reason == 4) { complete(cpu, moment) }
+        if state[cpu].sending, !record.inHardIRQ {
+            if isLocalHalf(record) { deliverToSpared(cpu, moment) } else { complete(cpu, moment) }
+        }
         if step.broken { broken(step, moment) }
         switch step.kind {
         case .switched: switched(step, source, moment)
@@ -83,6 +85,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         case .batch: batch(step, source, moment)
         case .sent: sent(step, source, moment)
         case .answered: answered(step, moment)
+        case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
         case .lifeCycle: lifeCycle(step, record, moment)
         case .switchLoaded: finishSwitch(cpu, record.time)
         case .nothing, .broken: break
@@ -135,11 +138,14 @@ struct InferredReconstruction<Sink: StimulusSink> {
             apply(.cpuUp(cpu: cpu), moment)
             load(cpu, .initMM, moment.time)
         }
+        // A dead task has run exit_mm(), whether or not a record says when.
+        if step.node > 0, state[cpu].mm.isUser, walk.tasks[step.node].isDead { exited(cpu, moment) }
         var next = mm(of: step.next)
         if next.isUser, !step.loads, !step.isCut, observed.loaded[cpu].isKnown, observed.loaded[cpu] != next, isDying(step.next) {
             walk.tasks[step.next].isDying = true
             next = .none
         }
+        if next.isUser, !step.loads, walk.tasks[step.next].origin == .usesMM { next = mmStillUsed(cpu, next) }
         var moment = moment
         moment.begun = moment.time
         moment.nextPID = source.head.nextPID
@@ -185,6 +191,12 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let cpu = step.cpu
         let old = mm(of: step.node)
         let new = classes.mm[Int(step.next)]
+        if walk.tasks[step.next].origin == .usesMM { return useMM(cpu, new, moment) }
+        if state[cpu].localDone {
+            // Its flush has begun with the SEND_IPI.
+            state[cpu].localDone = false
+            return load(cpu, .initMM, moment.time)
+        }
         if new == .none { return endOfMM(cpu, old.isUser ? old : observed.loaded[cpu], source, moment) }
         let left = observed.loaded[cpu]
         apply(.exec(cpu: cpu, mm: new), moment)
@@ -204,7 +216,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
     mutating func ownFlush(_ cpu: Int, _ mm: MM, _ source: Lookahead, _ moment: Moment) {
         evidence.flushes += 1
         if !mm.isKnown { evidence.unknownFlushes += 1 }
-        let send = nextSend(source)
+        let send = rules.sendsFirst ? nil : nextSend(source)
         let pages = send?.pages ?? Stimulus.flushAll
         apply(.flushRange(cpu: cpu, mm: mm, pages: pages), moment)
         load(cpu, .initMM, moment.time)
@@ -220,7 +232,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
             apply(.idleLeave(cpu: cpu), moment)
             return load(cpu, .initMM, moment.time)
         }
-        if rules.batchLeavesLazy, let send = nextSend(source), send.pages == Stimulus.flushAll {
+        // sched_force_init_mm(): a CPU on its way down. In the older schemes idle_task_exit() does that, unrecorded.
+        if rules.clearsMaskLate, step.node >= 0, walk.tasks[step.node].comm.isHotplug { return load(cpu, .initMM, moment.time) }
+        if rules.batchLeavesLazy, !rules.sendsFirst, let send = nextSend(source), send.pages == Stimulus.flushAll {
             return reclaimed(cpu, send, source, moment)
         }
         ownFlush(cpu, observed.loaded[cpu], source, moment)

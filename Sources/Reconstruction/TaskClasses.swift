@@ -57,6 +57,7 @@ struct TaskClasses {
             switch task.origin {
             case .kernel: decide(node, .kernel, .lifeCycle)
             case .forked: decide(node, .user, .lifeCycle)
+            case .usesMM: decide(node, .user, .hardware)
             case .shared: decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
             case .afterLoad:
                 if task.isExec == true { decide(node, .user, .lifeCycle) } else { decide(node, .kernel, .lifeCycle) }

@@ -14,6 +14,8 @@ struct TaskNode {
         case afterLoad
         /// The idle task, kthreadd, and their children.
         case kernel
+        /// A kernel thread while it uses a process's mm (kthread_use_mm()); its parent is what it is otherwise.
+        case usesMM
     }
 
     var pid: Int32
@@ -25,8 +27,12 @@ struct TaskNode {
     var isExec: Bool?
     /// sched_process_exit, or a last switch-out in a dead state, was seen.
     var isDead = false
+    /// sched_process_exit was seen, where that comes before exit_mm() (``KernelRules/exitsBeforeMM``).
+    var isExiting = false
     /// The second pass knows that it has run exit_mm(), before a record says so.
     var isDying = false
+    /// Of a kernel thread: what it is while it uses a process's mm; -1 if it was not seen to.
+    var usesMM: Int32 = -1
     /// The name is one of the kernel's own (``Comm/isKernelThread``).
     var hasKernelName = false
     /// Records that only a task with an mm makes, and that only one without makes.

@@ -7,7 +7,7 @@ import TraceData
 /// Time goes on by 1 µs with every record.
 struct Script {
     /// Reasons of tlb_flush records.
-    enum Reason: UInt64 { case taskSwitch = 0, remote, local, localMM, send }
+    enum Reason: UInt64 { case taskSwitch = 0, remote, local, localMM, send, wrongCPU }
 
     static let everything = UInt64.max
     static let vm: UInt64 = 0x100
@@ -19,6 +19,7 @@ struct Script {
     private var names: [Int32: Comm] = [2: "kthreadd"]
     /// The current task of each CPU, as the records tell it.
     private var current: [Int32]
+    private var previous: Int32 = 0
     private(set) var time: UInt64 = 1000
 
     init(_ release: String = "4.12.0", cpus: Int = 2) {
@@ -45,6 +46,14 @@ struct Script {
         if loads { add(cpu, prev, .tlbFlush, Reason.taskSwitch.rawValue, Script.everything) }
         current[cpu] = next
     }
+
+    /// A sched_switch whose TASK_SWITCH record comes with ``endRun(on:)``: other CPUs' records lie in between.
+    mutating func beginRun(_ next: Int32, on cpu: Int) {
+        previous = current[cpu]
+        run(next, on: cpu)
+    }
+
+    mutating func endRun(on cpu: Int) { add(cpu, previous, .tlbFlush, Reason.taskSwitch.rawValue, Script.everything) }
 
     /// A tlb_flush record of the current task, or of `pid`.
     mutating func flush(_ reason: Reason, _ pages: UInt64 = everything, on cpu: Int = 0, inIRQ: Bool = false, pid: Int32? = nil) {
