@@ -29,7 +29,7 @@ struct EvidencePass {
     private var loaded: [LoadedNode]
     private var lazy: [Bool]
     private var sends: [Send]
-    private var vforks: VforkWatch
+    var vforks: VforkWatch
     let usesLifeCycle: Bool
     /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
     private var leavesAtOnce = false
@@ -68,9 +68,10 @@ struct EvidencePass {
         switch step.kind {
         case .switched:
             switched(step)
-            if !usesLifeCycle { watchVfork(step, prevState: record.word1) }
+            if !usesLifeCycle { watchVfork(step, prevState: record.word1, at: record.time) }
         case .reloaded:
-            if !usesLifeCycle { confirmVfork(step.node) }
+            if walk.tasks[step.node].isVforkChild { endVfork(step.node, load: step.next) }
+            if step.leader >= 0 { addStrong(step.node, step.leader, 4) }
             loaded[cpu] = .of(step.next)
             // What follows is the end of the mm that the task had.
             if !walk.rules.sendsFirst, walk.tasks[step.next].origin != .usesMM { sends[cpu] = Send(node: step.node, pages: -1, paired: true) }
@@ -108,6 +109,7 @@ struct EvidencePass {
         }
         if walk.rules.mayLeaveAtOnce, step.loads, next == 0 { leavesAtOnce = true }
         if leavesAtOnce { return switchedAtOnce(step) }
+        if walk.tasks[step.node].isDead { died(step.node) }
         let wasLazy = lazy[cpu]
         lazy[cpu] = walk.tasks[next].origin == .kernel || walk.tasks[next].isDead || walk.tasks[next].userEvidence == 0
         guard walk.tasks[next].origin != .kernel, !walk.tasks[next].isDead else {
@@ -125,9 +127,26 @@ struct EvidencePass {
             case .unknown: if walk.tasks.isSettled(next) || walk.tasks[next].userEvidence > 0 { loaded[cpu] = .of(next) }
             case .initMM: silentOnInit[next, default: 0] += 1
             case .of(let other):
-                if other != next, !settled(next, other) { relations[Self.key(next, other), default: Relation()].silent += 1 }
+                if other != next, !settled(next, other) { cameSilently(next, on: other) }
             }
         }
+    }
+
+    private mutating func cameSilently(_ node: Int32, on other: Int32) {
+        relations[Self.key(node, other), default: Relation()].silent += 1
+        walk.tasks[node].silentOn = other
+        walk.tasks[node].silentAt = walk.tasks[node].switches
+    }
+
+    /// The task is dead. If it came in silently for the last time and showed no mm since, it may have run exit_mm() before. That is a
+    /// candidate only for a thread of the other's process, which began with that one's name.
+    private mutating func died(_ node: Int32) {
+        let task = walk.tasks[node]
+        guard task.silentOn >= 0, task.silentAt == task.switches, task.switchesWithMM < task.switches, task.userEvidence > 0 else { return }
+        let other = walk.tasks[task.silentOn]
+        if task.firstComm == other.firstComm || task.firstComm == other.comm { return }
+        walk.tasks[node].silentOn = -1
+        relations[Self.key(node, task.silentOn)]?.silent -= 1
     }
 
     /// Where no CPU is ever lazy, a CR3 load says nothing of whether the next task has an mm, but what was loaded before it does.
@@ -153,17 +172,8 @@ struct EvidencePass {
         if hasNone { loaded[cpu] = .initMM } else if step.loads { loaded[cpu] = .of(next) }
     }
 
-    private mutating func watchVfork(_ step: Step, prevState: UInt64) {
-        let tasks = walk.tasks
-        if tasks[step.node].isDead { vforks.forget(step.node) }
-        vforks.switchedOut(step.node, comm: tasks[step.node].comm, prevState: prevState)
-        vforks.switchedIn(step.next, comm: tasks[step.next].comm, isNew: tasks[step.next].switches == 1 && tasks[step.next].origin == .existing)
-    }
-
-    private mutating func confirmVfork(_ child: Int32) {
-        guard let parent = vforks.end(child) else { return }
-        walk.tasks[child].userEvidence += 1
-        relations[Self.key(child, parent), default: Relation()].strong += 2
+    mutating func addStrong(_ a: Int32, _ b: Int32, _ weight: UInt32) {
+        relations[Self.key(a, b), default: Relation()].strong += weight
     }
 
     private mutating func flushed(_ step: Step) {

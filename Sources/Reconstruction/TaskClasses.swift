@@ -19,6 +19,8 @@ struct TaskClasses {
     private enum Kind: UInt8 { case user, kernel, open }
 
     init(_ pass: EvidencePass) {
+        var pass = pass
+        pass.takeVforks()
         let tasks = pass.walk.tasks
         let count = tasks.nodes.count
         switchesWithMM = tasks.nodes.map(\.switchesWithMM)
@@ -112,7 +114,9 @@ struct TaskClasses {
             let (left, right) = (find(candidate.a), find(candidate.b))
             if left == right { continue }
             let different = apart.between(left, right)
-            let isForbidden = different > candidate.same || settled.contains(left) && settled.contains(right)
+            // A CR3 load is a fact, its absence a candidate.
+            let isApart = candidate.strong ? different > candidate.same : different > 0 && different >= candidate.same
+            let isForbidden = isApart || settled.contains(left) && settled.contains(right)
             if isForbidden || different > 0 { contradictions += 1 }
             if isForbidden { continue }
             join(left, right)

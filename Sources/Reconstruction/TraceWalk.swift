@@ -45,6 +45,8 @@ struct Step {
     /// Broken because the CPU was offline: it has init_mm loaded.
     var wasOffline = false
     var pages: Int64 = 0
+    /// Of an exec by a thread that is not the leader: the dead leader, whose pid it takes; -1 otherwise, or if that is not known.
+    var leader: Int32 = -1
 }
 
 /// Follows tasks and CPUs through the records: who is current where, which task becomes which node, which records belong together.
@@ -127,6 +129,7 @@ struct TraceWalk {
             tasks[step.next].comm = comm
             tasks[step.next].hasKernelName = comm.isKernelThread
         }
+        if tasks[step.next].switches == 1 { tasks[step.next].firstComm = comm }
         let following = source.peek(1)
         if let next = following, next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == record.prevPID {
             step.loads = !isExecOfLeader(source)
@@ -264,6 +267,7 @@ struct TraceWalk {
             step.broken = true
             brokenChains += 1
         }
+        if renamed, !usesLifeCycle { step.leader = tasks.formerly(record.pid) }
         if renamed { step.node = cpus[cpu].node } else { step.node = tasks.node(record.pid) }
         cpus[cpu].pid = record.pid
         cpus[cpu].node = step.node
