@@ -99,8 +99,9 @@ struct VforkWatch {
         children[node]!.order = ends
         ends += 1
         if child.woken.count == 1 { return claim(node, child.woken[0]) }
-        // Threads and forked children exit, too: only who is woken up just then tells.
-        if load < 0 { children[node] = nil } else { forgetIfHopeless(node) }
+        // Threads exit, too. The one of their process that execs sleeps just so until they are gone (de_thread(), fs/exec.c), but with others
+        // of that name asleep only who is woken up just then tells.
+        if load < 0, child.candidates.count != 1 { children[node] = nil } else { forgetIfHopeless(node) }
     }
 
     private mutating func claim(_ child: Int32, _ parent: Int32) {
