@@ -74,6 +74,7 @@ extension InferredReconstruction {
         case .none: attribute(step, source, moment)
         }
         state[cpu].remote = .none
+        if !state[cpu].sending { senders += 1 }
         state[cpu].sending = true
         state[cpu].sentPages = pages
         for index in 0..<answers.stride { answers.setWord(cpu, index, 0) }
@@ -81,6 +82,7 @@ extension InferredReconstruction {
             state[cpu].sentMM = .none
             apply(.batchOthers(cpu: cpu), moment)
         } else {
+            if state[cpu].sentMM.isUser { finishSwitches(to: state[cpu].sentMM, cpu, source.head) }
             settle(state[cpu].sentMM, sender: cpu, sends: true, moment)
             apply(.flushOthers(cpu: cpu, mm: state[cpu].sentMM, pages: pages), moment)
         }
@@ -95,7 +97,8 @@ extension InferredReconstruction {
         var mask = MaskTable(cpus: cpus, rows: 1)
         addAnswers(to: &mask, cpu, source, from: source.head)
         let answers = answeringMMs(mask)
-        let only = onlyMM(answers, mask, cpu)
+        let only = onlyMM(answers, mask, cpu, source.head)
+        let previous = state[cpu].sentMM
         state[cpu].sentMM = .unknown
         if step.pages == Stimulus.flushAll {
             if state[cpu].leftMM.isUser, answers.isEmpty || answers == [state[cpu].leftMM] {
@@ -106,13 +109,18 @@ extension InferredReconstruction {
                 beginBatch(cpu, mask, moment)
                 apply(.batchLocal(cpu: cpu), moment)
             }
-        } else if rules.flushesPageSilently, step.pages == 1, own.isUser, answers.isEmpty || answers.contains(own) {
+        } else if rules.flushesPageSilently, step.pages == 1, own.isUser, answers.isEmpty || answers.contains(own) && (only == nil || only == own) {
             state[cpu].sentMM = own
             apply(.flushPage(cpu: cpu, mm: own), moment)
         } else if let only {
             // Its local half left no record: the mm is not loaded here. A scheme whose bookkeeping still names it may act on it.
             state[cpu].sentMM = only
             apply(step.pages == 1 ? .flushPage(cpu: cpu, mm: only) : .flushRange(cpu: cpu, mm: only, pages: step.pages), moment)
+        }
+        if !state[cpu].isBatch, state[cpu].sentMM == .unknown, answers.isEmpty, wasJustLeft(previous, moment) {
+            // The task goes on with the mm's pages, and the last CPU that had it loaded leaves it meanwhile.
+            state[cpu].sentMM = previous
+            apply(.flushRange(cpu: cpu, mm: previous, pages: step.pages), moment)
         }
         if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
     }
@@ -125,17 +133,6 @@ extension InferredReconstruction {
             if mm.isUser, !found.contains(mm) { found.append(mm) }
         }
         return found
-    }
-
-    /// The one of `candidates` that was flushed: of several, the only one whose CPUs, the sender's aside, have all answered.
-    func onlyMM(_ candidates: [MM], _ mask: MaskTable, _ sender: Int) -> MM? {
-        if candidates.count < 2 { return candidates.first }
-        let whole = candidates.filter { mm in
-            !(0..<cpus).contains {
-                $0 != sender && observed.loaded[$0] == mm && !mask.contains($0, 0) && (state[$0].mm.isUser || !rules.sparesLazy)
-            }
-        }
-        return whole.count == 1 ? whole[0] : nil
     }
 
     /// v5.13 and later: the sender's own half comes behind its SEND_IPI.
@@ -260,6 +257,7 @@ extension InferredReconstruction {
 
     mutating func complete(_ cpu: Int, _ moment: Moment) {
         state[cpu].sending = false
+        senders -= 1
         sink.complete(cpu: cpu, at: moment)
     }
 }

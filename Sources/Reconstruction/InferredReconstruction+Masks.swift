@@ -32,6 +32,13 @@ extension InferredReconstruction {
         if last >= 0, moment.time &- state[last].leftAt > Self.lingeringLimit { settle(mm, moment) }
     }
 
+    /// A CPU has left the user mm so recently that it may still be in its mask.
+    func wasJustLeft(_ mm: MM, _ moment: Moment) -> Bool {
+        guard mm.isUser else { return false }
+        let last = Int(lastLeaver[Int(mm.index)])
+        return last >= 0 && state[last].lingering == mm && moment.time &- state[last].leftAt <= Self.lingeringLimit
+    }
+
     /// A CPU that has left an mm longer ago than this, ns, is out of its mask, whatever else remains unexplained.
     static var lingeringLimit: UInt64 { 200_000 }
 

@@ -22,6 +22,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     /// All CPUs' records that are to come, by source, and the source of each CPU (-1 if it has none).
     let sources: [Lookahead]
     var contradictions = 0
+    /// How many CPUs have a flush under way.
+    var senders = 0
 
     struct PerCPU {
         /// The current task's mm.
@@ -141,6 +143,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         }
         // A dead task has run exit_mm(), whether or not a record says when.
         if step.node > 0, state[cpu].mm.isUser, walk.tasks[step.node].isDead { exited(cpu, moment) }
+        if senders > 0, rules.sparesLazy { deliverBeforeSwitch(cpu, moment) }
         var next = mm(of: step.next)
         if next.isUser, !step.loads, !step.isCut, observed.loaded[cpu].isKnown, observed.loaded[cpu] != next, isDying(step.next) {
             walk.tasks[step.next].isDying = true
@@ -155,11 +158,12 @@ struct InferredReconstruction<Sink: StimulusSink> {
         count(moment.basis)
         state[cpu].mm = next
         state[cpu].leftMM = .none
+        state[cpu].sentMM = .none
         state[cpu].remote = .none
         state[cpu].pending = moment
         state[cpu].loads = step.loads
         state[cpu].leaves = step.loads && observed.loaded[cpu] != next ? observed.loaded[cpu] : .none
-        if !step.loads {
+        if !step.loads || rules.reloadsStale && observed.loaded[cpu] == next {
             finishSwitch(cpu, moment.time)
             if next.isUser, observed.loaded[cpu] != next {
                 if observed.loaded[cpu] != .unknown { contradictions += 1 }
