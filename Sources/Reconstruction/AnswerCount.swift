@@ -73,11 +73,13 @@ extension InferredReconstruction {
         }
     }
 
-    /// The CPU switches: flushes that it has not answered reached it before, if it is one that the recorded kernel would spare afterwards.
-    mutating func deliverBeforeSwitch(_ cpu: Int, _ moment: Moment) {
-        for sender in 0..<cpus where sender != cpu && state[sender].sending && !answers.contains(cpu, sender) {
-            if state[sender].isBatch || state[sender].sentMM == observed.loaded[cpu] { apply(.deliver(cpu: cpu, from: sender), moment) }
+    /// The CPU will answer a flush of that many pages before it switches.
+    func willAnswer(_ cpu: Int, pages: Int64) -> Bool {
+        var answers = false
+        forEachAhead(cpu) { record in
+            if record.inHardIRQ, record.kind == .tlbFlush, record.reason == 1, record.pages == pages { answers = true }
         }
+        return answers
     }
 
     /// The records that a CPU is about to write, as long as its current task runs.

@@ -74,7 +74,6 @@ extension InferredReconstruction {
         case .none: attribute(step, source, moment)
         }
         state[cpu].remote = .none
-        if !state[cpu].sending { senders += 1 }
         state[cpu].sending = true
         state[cpu].sentPages = pages
         for index in 0..<answers.stride { answers.setWord(cpu, index, 0) }
@@ -171,11 +170,13 @@ extension InferredReconstruction {
         rules.sendsFirst && record.kind == .tlbFlush && (record.reason == 5 || record.reason != 4 && state[Int(record.cpu)].localDone)
     }
 
-    /// The recorded kernel spares lazy CPUs, so that no record of theirs will tell when the older schemes' IPIs are handled: about now.
+    /// The recorded kernel spares lazy CPUs, and a CPU whose TLB is up to date answers without a record: no record will tell when the older
+    /// schemes' IPIs are handled. About now.
     mutating func deliverToSpared(_ sender: Int, _ moment: Moment) {
         guard rules.sparesLazy else { return }
-        for cpu in 0..<cpus where cpu != sender && state[cpu].mm == .none && observed.loaded[cpu].isUser {
+        for cpu in 0..<cpus where cpu != sender && observed.loaded[cpu].isUser && !answers.contains(cpu, sender) {
             guard state[sender].isBatch || observed.loaded[cpu] == state[sender].sentMM else { continue }
+            if state[cpu].mm.isUser, willAnswer(cpu, pages: state[sender].sentPages) { continue }
             var handled = Moment(time: moment.time, cpu: cpu, pid: -1, cause: moment.cause)
             handled.recordCPU = sender
             apply(.deliver(cpu: cpu, from: sender), handled)
@@ -257,7 +258,6 @@ extension InferredReconstruction {
 
     mutating func complete(_ cpu: Int, _ moment: Moment) {
         state[cpu].sending = false
-        senders -= 1
         sink.complete(cpu: cpu, at: moment)
     }
 }

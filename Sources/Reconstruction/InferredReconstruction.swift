@@ -22,8 +22,6 @@ struct InferredReconstruction<Sink: StimulusSink> {
     /// All CPUs' records that are to come, by source, and the source of each CPU (-1 if it has none).
     let sources: [Lookahead]
     var contradictions = 0
-    /// How many CPUs have a flush under way.
-    var senders = 0
 
     struct PerCPU {
         /// The current task's mm.
@@ -143,7 +141,6 @@ struct InferredReconstruction<Sink: StimulusSink> {
         }
         // A dead task has run exit_mm(), whether or not a record says when.
         if step.node > 0, state[cpu].mm.isUser, walk.tasks[step.node].isDead { exited(cpu, moment) }
-        if senders > 0, rules.sparesLazy { deliverBeforeSwitch(cpu, moment) }
         var next = mm(of: step.next)
         if next.isUser, !step.loads, !step.isCut, observed.loaded[cpu].isKnown, observed.loaded[cpu] != next, isDying(step.next) {
             walk.tasks[step.next].isDying = true
