@@ -76,13 +76,14 @@ extension InferredReconstruction {
         state[cpu].remote = .none
         state[cpu].sending = true
         state[cpu].sentPages = pages
-        for index in 0..<answers.stride { answers.setWord(cpu, index, 0) }
         if state[cpu].isBatch {
             state[cpu].sentMM = .none
+            expectAnswers(cpu, moment.time)
             apply(.batchOthers(cpu: cpu), moment)
         } else {
             if state[cpu].sentMM.isUser { finishSwitches(to: state[cpu].sentMM, cpu, source.head) }
             settle(state[cpu].sentMM, sender: cpu, sends: true, moment)
+            expectAnswers(cpu, moment.time)
             apply(.flushOthers(cpu: cpu, mm: state[cpu].sentMM, pages: pages), moment)
         }
     }
@@ -91,7 +92,10 @@ extension InferredReconstruction {
     mutating func attribute(_ step: Step, _ source: Lookahead, _ moment: Moment) {
         let cpu = step.cpu
         evidence.flushes += 1
-        if rules.sendsFirst, localFollows(step, source, moment) { return }
+        if rules.sendsFirst, localFollows(step, source, moment) {
+            if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
+            return
+        }
         let own = state[cpu].mm
         var mask = MaskTable(cpus: cpus, rows: 1)
         addAnswers(to: &mask, cpu, source, from: source.head)
@@ -108,9 +112,9 @@ extension InferredReconstruction {
                 beginBatch(cpu, mask, moment)
                 apply(.batchLocal(cpu: cpu), moment)
             }
-        } else if rules.flushesPageSilently, step.pages == 1, own.isUser, answers.isEmpty || answers.contains(own) && (only == nil || only == own) {
+        } else if mayBeSilent(step), own.isUser, answers.isEmpty || answers.contains(own) && (only == nil || only == own) {
             state[cpu].sentMM = own
-            apply(.flushPage(cpu: cpu, mm: own), moment)
+            apply(rules.flushesPageSilently ? .flushPage(cpu: cpu, mm: own) : .flushRange(cpu: cpu, mm: own, pages: step.pages), moment)
         } else if let only {
             // Its local half left no record: the mm is not loaded here. A scheme whose bookkeeping still names it may act on it.
             state[cpu].sentMM = only
@@ -123,6 +127,9 @@ extension InferredReconstruction {
         }
         if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
     }
+
+    /// A flush of the sender's own mm may leave no record of its local half.
+    func mayBeSilent(_ step: Step) -> Bool { rules.flushesPageSilently && step.pages == 1 || rules.skipsDoneFlushes }
 
     /// The mms that the CPUs of `mask` have loaded.
     func answeringMMs(_ mask: MaskTable) -> [MM] {
@@ -154,10 +161,10 @@ extension InferredReconstruction {
             state[cpu].localDone = true
             return true
         }
-        if local.reason == 0, step.pages == Stimulus.flushAll, state[cpu].mm.isUser {
+        if local.reason == 0, step.pages == Stimulus.flushAll, moment.pid > 0 {
             // The last user of the mm tears it down, and is lazy by now.
-            state[cpu].sentMM = state[cpu].mm
-            exited(cpu, moment)
+            state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
+            if state[cpu].mm != .none { exited(cpu, moment) }
             apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: step.pages), moment)
             state[cpu].localDone = true
             return true
@@ -228,21 +235,40 @@ extension InferredReconstruction {
         }
     }
 
-    /// The CPU whose flush this one answers: one of the mm that is loaded here, or a batch, which it has not answered yet.
+    /// The CPU whose flush this one answers, which it has not answered yet: one of the mm that is loaded here, else a batch. Of several the
+    /// first that found it loaded here; a sender's flush may be long over, with nothing of its own recorded since.
     mutating func takeSender(to cpu: Int, pages: Int64?) -> Int? {
         let loaded = observed.loaded[cpu]
         var found: Int?
+        var best = 0
         for sender in 0..<cpus where sender != cpu && state[sender].sending && !answers.contains(cpu, sender) {
             if let pages, state[sender].sentPages != pages { continue }
-            if state[sender].isBatch {
-                found = found ?? sender
-            } else if state[sender].sentMM == loaded || loaded == .unknown {
-                found = sender
-                break
-            }
+            let isOfLoaded = !state[sender].isBatch && (state[sender].sentMM == loaded || loaded == .unknown)
+            guard isOfLoaded || state[sender].isBatch else { continue }
+            let rank = !isOfLoaded ? 1 : awaited.contains(cpu, sender) ? 3 : 2
+            if rank > best || rank == best && rank == 3 && state[sender].sentAt < state[found!].sentAt { (found, best) = (sender, rank) }
         }
         if let found { answers.insert(cpu, found) }
         return found
+    }
+
+    /// The CPU leaves the mm that is loaded. The IPIs of further flushes of it that are under way find nothing to do, and leave no record.
+    mutating func deliverRest(_ cpu: Int, _ moment: Moment) {
+        for sender in 0..<cpus where awaited.contains(cpu, sender) && state[sender].sending && !answers.contains(cpu, sender) {
+            answers.insert(cpu, sender)
+            if moment.time &- state[sender].sentAt <= Self.lingeringLimit { apply(.deliver(cpu: cpu, from: sender), moment) }
+        }
+    }
+
+    /// Notes who is to answer the flush that `sender` begins.
+    mutating func expectAnswers(_ sender: Int, _ time: UInt64) {
+        state[sender].sentAt = time
+        for index in 0..<answers.stride {
+            answers.setWord(sender, index, 0)
+            awaited.setWord(sender, index, 0)
+        }
+        guard state[sender].sentMM.isUser else { return }
+        for cpu in 0..<cpus where cpu != sender && observed.loaded[cpu] == state[sender].sentMM { awaited.insert(cpu, sender) }
     }
 
     mutating func answered(_ step: Step, _ moment: Moment) {

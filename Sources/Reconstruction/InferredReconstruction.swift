@@ -19,6 +19,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     let lastLeaver: Flat<Int32>
     /// Row by sender: the CPUs that have answered its flush under way.
     var answers: MaskTable
+    /// Row by sender: the CPUs that had its flush's mm loaded when it began.
+    var awaited: MaskTable
     /// All CPUs' records that are to come, by source, and the source of each CPU (-1 if it has none).
     let sources: [Lookahead]
     var contradictions = 0
@@ -38,6 +40,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         var isBatch = false
         var sentMM = MM.none
         var sentPages: Int64 = 0
+        var sentAt: UInt64 = 0
         var isDown = false
         /// A switch whose TASK_SWITCH record is still to come.
         var pending: Moment?
@@ -63,6 +66,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         lastLeaver = Flat(repeating: -1, count: classes.mms.count)
         observed = ObservedCPUs(cpus: cpus, start: start)
         answers = MaskTable(cpus: cpus, rows: cpus)
+        awaited = MaskTable(cpus: cpus, rows: cpus)
         state = Flat(repeating: PerCPU(), count: cpus)
         self.sink.willReplay(classes.mms)
         self.sink.clearLate()
@@ -230,6 +234,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     mutating func left(_ step: Step, _ source: Lookahead, _ moment: Moment) {
         let cpu = step.cpu
+        if state[cpu].localDone {
+            // Its flush has begun with the SEND_IPI.
+            state[cpu].localDone = false
+            return load(cpu, .initMM, moment.time)
+        }
         if moment.pid == 0 {
             apply(.idleLeave(cpu: cpu), moment)
             return load(cpu, .initMM, moment.time)
@@ -267,6 +276,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         } else {
             apply(.doFlushAll(cpu: cpu), moment)
         }
+        deliverRest(cpu, moment)
         load(cpu, .initMM, moment.time)
     }
 }

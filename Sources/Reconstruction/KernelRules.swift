@@ -17,6 +17,8 @@ public struct KernelRules: Sendable {
     public var clearsMaskLate = false
     /// sched_process_exit comes before exit_mm() (v6.16 and later), not behind it.
     public var exitsBeforeMM = false
+    /// A CPU that another flush has brought up to date leaves no record, not even the sender (v6.0 and later).
+    public var skipsDoneFlushes = false
     /// flush_tlb_page() invalidates its own CPU without a record (up to v4.12).
     public var flushesPageSilently = false
     /// A batched flush makes a lazy CPU leave (TASK_SWITCH) instead of flushing (LOCAL_SHOOTDOWN): ce4a4e565f52, so v4.13 and later.
@@ -36,6 +38,7 @@ public struct KernelRules: Sendable {
         reloadsStale = version >= KernelVersion(4, 20)
         sparesLazy = reloadsStale
         sendsFirst = version >= KernelVersion(5, 13)
+        skipsDoneFlushes = version >= KernelVersion(6, 0)
         clearsMaskLate = version >= KernelVersion(6, 14)
         exitsBeforeMM = version >= KernelVersion(6, 16)
     }
