@@ -56,7 +56,7 @@ extension InferredReconstruction {
 
     /// The CPUs that are in the middle of a switch to `mm` and will answer `send` behind it are in the mask already.
     mutating func finishSwitches(to mm: MM, _ sender: Int, _ send: Held) {
-        for cpu in 0..<cpus where cpu != sender && state[cpu].pending != nil && state[cpu].mm == mm {
+        for cpu in 0..<cpus where cpu != sender && state[cpu].isPending && state[cpu].mm == mm {
             guard let source = sources.first(where: { Int($0.head.cpu) == cpu }) else { continue }
             var hasLoaded = false
             var distance = 0
@@ -77,7 +77,7 @@ extension InferredReconstruction {
     func willAnswer(_ cpu: Int, pages: Int64) -> Bool {
         var answers = false
         forEachAhead(cpu) { record in
-            if record.inHardIRQ, record.kind == .tlbFlush, record.reason == 1, record.pages == pages { answers = true }
+            if record.inHardIRQ, record.kind == .tlbFlush, record.reason == 0 || record.reason == 1 && record.pages == pages { answers = true }
         }
         return answers
     }
