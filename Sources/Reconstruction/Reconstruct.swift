@@ -26,6 +26,9 @@ public struct EvidenceSummary: Sendable {
     public var lostEvents: UInt64 = 0
     /// sched_switch records whose prev_pid is not the CPU's last next_pid: records were left out.
     public var brokenChains = 0
+    /// Evidence that other, stronger evidence forbids: tasks that seem to share an mm and are known not to, and switches that left CR3
+    /// alone though the next task's mm was not loaded.
+    public var contradictions = 0
     /// Sentences for the reader.
     public var notes: [String] = []
 
