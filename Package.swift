@@ -37,9 +37,14 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
+        // Synthetic recordings with known answers, of any size: tools/synth, tools/bench, and the tests.
+        .target(name: "TraceSynth", dependencies: ["LazyTLB", "CZstd"]),
+        .executableTarget(
+            name: "synth", dependencies: ["TraceSynth", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+
         .target(name: "TestSupport", path: "Tests/TestSupport"),
         .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TestSupport"]),
-        .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB"]),
+        .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData"]),
         .testTarget(name: "ReportTests", dependencies: ["Report", "Replay", "Reconstruction", "LazyTLB", "TraceData"], exclude: ["Golden"]),
