@@ -51,10 +51,16 @@ public enum Mix: String, Sendable, CaseIterable {
     }
 
     /// How many tasks a switch looks at for one with the mm that is loaded.
-    var loyalty: Int { self == .switches ? 8 : 1 }
+    var loyalty: Int {
+        switch self {
+        case .switches: 8
+        case .half, .flushes: 2
+        default: 1
+        }
+    }
 
     /// One of so many flushes is a batched one.
-    var batch: Int { 200 }
+    var batch: Int { 50 }
 }
 
 /// What a recording is made from. The same options give the same file.

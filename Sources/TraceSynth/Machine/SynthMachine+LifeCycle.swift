@@ -16,38 +16,39 @@ extension SynthMachine {
     /// The current task forks, execs or exits.
     func liveOn(_ cpu: Int, isShort: Bool) throws(SynthError) {
         let task = current[cpu]
-        let process = tasks.process(of: task)
-        if isShort || task == initTask {
-            guard let threads = options.mix.threads else {
-                if server < 0 {
-                    server = try fork(cpu, wanted: .max)
-                } else if task != initTask {
-                    try startThread(cpu)
-                } else {
-                    try schedule(cpu)
-                }
-                return
-            }
-            if isShort, task != initTask, process.threads < process.wanted { return try startThread(cpu) }
-            _ = try fork(cpu, wanted: threads == 1 ? 1 : 1 + random.below(2 * threads - 1))
-            return
-        }
-        let mayEnd = process.leader != task || process.threads == 1
+        if isShort || task == initTask { return try multiply(cpu) }
+        let isAlone = tasks.process(of: task).threads == 1
+        let mayMultiply = tasks.alive < options.tasks + 8
         switch random.below(8) {
-        case 0..<3: if mayEnd { try exit(cpu) }
-        case 3..<5: if process.threads == 1 { try exec(cpu) }
-        case 5..<7: if tasks.alive < options.tasks + 8, options.mix.threads != nil { _ = try fork(cpu, wanted: 1) }
-        default: if tasks.alive < options.tasks + 8, options.mix.threads != nil { try vfork(cpu) }
+        case 0..<3: if isAlone || tasks.process(of: task).leader != task { try exit(cpu) }
+        case 3..<5: if isAlone { try exec(cpu) }
+        case 5..<7: if mayMultiply { try multiply(cpu) }
+        default: if mayMultiply, options.mix.threads != nil { try vfork(cpu) }
         }
     }
 
+    /// Starts a thread, if the process is to have more of them, else a process, if there are not enough.
+    private func multiply(_ cpu: Int) throws(SynthError) {
+        let task = current[cpu]
+        let process = tasks.process(of: task)
+        let mayThread = task != initTask && options.mix.threads != 1
+        if mayThread, process.threads < process.wanted { return try startThread(cpu) }
+        if tasks.processCount <= options.tasks / (options.mix.threads ?? options.tasks) { return try fork(cpu) }
+        if mayThread { try startThread(cpu) } else { try schedule(cpu) }
+    }
+
+    /// Of a new process.
+    private func wantedThreads() -> Int {
+        guard let threads = options.mix.threads else { return .max }
+        return 1 + random.below(2 * threads - 1)
+    }
+
     /// fork(): dup_mmap() ends with a flush of the parent's mm, whose pages are write-protected now.
-    private func fork(_ cpu: Int, wanted: Int) throws(SynthError) -> Int {
+    private func fork(_ cpu: Int) throws(SynthError) {
         let parent = current[cpu]
         try flush(cpu, tasks[parent].mm, Stimulus.flushAll)
-        let child = tasks.add(tasks[parent].name, mm: newMM(), process: nil, wanted: wanted)
+        let child = tasks.add(tasks[parent].name, mm: newMM(), process: nil, wanted: wantedThreads())
         try announce(cpu, child, CloneFlags.fork)
-        return child
     }
 
     private func startThread(_ cpu: Int) throws(SynthError) {
@@ -58,7 +59,7 @@ extension SynthMachine {
     /// The parent sleeps until the child execs or exits.
     private func vfork(_ cpu: Int) throws(SynthError) {
         let parent = current[cpu]
-        let child = tasks.add(tasks[parent].name, mm: tasks[parent].mm, process: nil)
+        let child = tasks.add(tasks[parent].name, mm: tasks[parent].mm, process: nil, wanted: wantedThreads())
         tasks[child].waitingParent = parent
         try announce(cpu, child, CloneFlags.vfork)
         tick()

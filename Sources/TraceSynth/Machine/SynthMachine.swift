@@ -29,8 +29,6 @@ final class SynthMachine {
     /// sched_switch and tlb_flush records so far.
     var switches = 0
     var flushes = 0
-    /// The process that has all threads (``Mix/threads``), its first task; -1 before there is one.
-    var server = -1
     let initTask: Int
     let ksm: Int
 
@@ -65,9 +63,13 @@ final class SynthMachine {
     func run() throws(SynthError) {
         for cpu in 0..<options.cpus { try bringUp(cpu) }
         kernelThreads[options.cpus - 1].append(ksm)
+        var hasBeenSilent = false
         while trace.records < options.events {
-            // Long silences, which need a TIME_EXTEND record.
-            if random.oneIn(100_000) || trace.records >> 9 == 1 && random.oneIn(64) { clock += 200_000_000 + UInt64(random.below(400_000_000)) }
+            // Long silences, which need a TIME_EXTEND record: one in any case.
+            if random.oneIn(100_000) || !hasBeenSilent && trace.records > options.events / 2 {
+                clock += 200_000_000 + UInt64(random.below(400_000_000))
+                hasBeenSilent = true
+            }
             try act(random.below(options.cpus))
         }
         var names: [(Int32, TaskName)] = []

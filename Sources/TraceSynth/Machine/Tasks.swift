@@ -52,6 +52,9 @@ struct TaskTable {
 
     func process(of task: Int) -> SynthProcess { processes[tasks[task].process] }
 
+    /// Processes with a living thread.
+    var processCount: Int { processes.count - freeProcesses.count }
+
     func users(of mm: MM) -> Int { Int(users[Int(mm.index)]) }
 
     /// An idle task or kernel thread.
