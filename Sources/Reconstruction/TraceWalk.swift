@@ -119,7 +119,7 @@ struct TraceWalk {
         // Two tasks may have the same pid for a while: a dead leader, and the thread that took its pid with exec.
         step.node = known == record.prevPID || renamed ? cpus[cpu].node : tasks.node(record.prevPID)
         step.next = tasks.node(record.nextPID)
-        let comm = source.headDetails.comm
+        let comm = record.comm
         tasks[step.next].switches &+= 1
         if record.nextPID != 0, tasks[step.next].comm != comm {
             tasks[step.next].comm = comm

@@ -1,5 +1,6 @@
 import LazyTLB
 import Reconstruction
+import TraceData
 
 /// Runs the schemes side by side on one stream of stimuli, counts, compares, and keeps what the recorded kernel did beside it.
 public struct Replay: StimulusSink, Sendable {

@@ -99,22 +99,21 @@ struct Script {
     func infer(_ level: EvidenceLevel = .noProbes) -> Inference {
         let lifeCycle = level != .switchesOnly
         var pass = EvidencePass(cpus: records.count, rules: rules, lifeCycle: lifeCycle)
-        feed(sources()) { pass.consume($0) }
-        let sources = sources()
+        feed(Lookaheads(records)) { pass.consume($0) }
+        let sources = Lookaheads(records)
         var replay = InferredReconstruction(
-            sink: Notes(cpus: records.count), sources: sources, cpus: records.count, rules: rules, classes: TaskClasses(pass), lifeCycle: lifeCycle,
+            sink: Notes(cpus: records.count), sources: sources.all, cpus: records.count, rules: rules, classes: TaskClasses(pass), lifeCycle: lifeCycle,
             start: 1000)
         feed(sources) { replay.consume($0) }
         replay.finish(at: time)
         return Inference(notes: replay.sink, mms: replay.mms, evidence: replay.evidence, contradictions: replay.contradictions)
     }
 
-    private func sources() -> [Lookahead] { records.map { Lookahead($0) } }
-
-    private func feed(_ sources: [Lookahead], _ body: (Lookahead) -> Void) {
-        var merge = TimeMerge(sources)
+    private func feed(_ sources: Lookaheads, _ body: (Lookahead) -> Void) {
+        var merge = TimeMerge(sources.all)
         // Nothing that is written down can fail to be read.
         while (try? merge.next()) == true { body(merge.head) }
+        withExtendedLifetime(sources) {}
     }
 }
 
