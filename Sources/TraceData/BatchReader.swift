@@ -30,7 +30,7 @@ public final class BatchReader {
     deinit { if isFilling { ready.wait() } }
 
     /// Begins to read ahead, if there is a queue.
-    public func start() { if !isFilling { fill() } }
+    public func start() { if queue != nil, !isFilling { fill() } }
 
     /// The next batch, which is valid until the next but one call. Not to be called behind the last one.
     public func next() -> RecordBatch {
