@@ -43,10 +43,10 @@ let package = Package(
             name: "synth", dependencies: ["TraceSynth", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
         .target(name: "TestSupport", path: "Tests/TestSupport"),
-        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TestSupport"]),
+        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TraceSynth", "TestSupport"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth"]),
-        .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit"]),
-        .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData"]),
+        .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit", "TraceSynth"]),
+        .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData", "TraceSynth"]),
         .testTarget(name: "ReportTests", dependencies: ["Report", "Replay", "Reconstruction", "LazyTLB", "TraceData"], exclude: ["Golden"]),
         .testTarget(
             name: "TraceSynthTests",

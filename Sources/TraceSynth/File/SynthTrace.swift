@@ -152,7 +152,7 @@ final class SynthTrace {
         }
         let head: [UInt8]
         if let compressor {
-            head = try container.version7(spools.map { .init(size: $0.size, chunks: $0.chunks) }, compressor: compressor)
+            head = try container.version7(sizes: spools.map(\.size), compressor: compressor)
         } else {
             head = container.version6(sizes: spools.map(\.size))
         }

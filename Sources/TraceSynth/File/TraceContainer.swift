@@ -22,13 +22,6 @@ public struct TraceContainer {
     public var statistics: [String] = []
     public var pageSize: UInt32
 
-    /// One CPU's data as it is to be in the file.
-    struct Part {
-        var size: UInt64
-        /// Of compressed data: how many chunks.
-        var chunks: UInt32
-    }
-
     public init(
         uname: String, clock: String? = nil, headerPage: [UInt8], headerEvent: [UInt8], formats: [(system: String, text: [UInt8])],
         pageSize: UInt32
@@ -110,7 +103,9 @@ public struct TraceContainer {
     }
 
     /// Everything up to the CPUs' data, which follows, each CPU's chunks behind their number (u32).
-    func version7(_ parts: [Part], compressor: Compressor) throws(SynthError) -> [UInt8] {
+    ///
+    /// - Parameter sizes: of each CPU's chunks, without their number.
+    func version7(sizes: [UInt64], compressor: Compressor) throws(SynthError) -> [UInt8] {
         var out = begin(UInt8(ascii: "7"))
         out.put("zstd")
         out.put(Compressor.version)
@@ -132,31 +127,31 @@ public struct TraceContainer {
         list.put(raw: options.bytes)
         // The options are not compressed, and their size is the same whatever the places in them are: so their end is known beforehand.
         var draft = list
-        finish(&draft, parts, at: 0)
+        finish(&draft, sizes, at: 0)
         let data = out.bytes.count + Bytes.sectionHeader + draft.bytes.count
-        finish(&list, parts, at: UInt64(data))
+        finish(&list, sizes, at: UInt64(data))
         out.store(UInt64(out.bytes.count), at: place)
         out.header(0, flags: 0, size: list.bytes.count)
         out.put(raw: list.bytes)
         precondition(out.bytes.count == data)
-        out.header(Option.buffer, flags: 1, size: Int(parts.reduce(0) { $0 + $1.size + 4 }))
+        out.header(Option.buffer, flags: 1, size: Int(sizes.reduce(0) { $0 + $1 + 4 }))
         return out.bytes
     }
 
     /// The last options: where each CPU's data is, and the end.
-    private func finish(_ list: inout Bytes, _ parts: [Part], at start: UInt64) {
+    private func finish(_ list: inout Bytes, _ sizes: [UInt64], at start: UInt64) {
         list.option(Option.buffer) {
             $0.put(start)
             $0.put("")
             $0.put(clockName)
             $0.put(pageSize)
-            $0.put(UInt32(parts.count))
+            $0.put(UInt32(sizes.count))
             var offset = start + UInt64(Bytes.sectionHeader)
-            for (cpu, part) in parts.enumerated() {
+            for (cpu, size) in sizes.enumerated() {
                 $0.put(UInt32(cpu))
                 $0.put(offset)
-                $0.put(part.size + 4)
-                offset += part.size + 4
+                $0.put(size + 4)
+                offset += size + 4
             }
         }
         list.option(Option.done) { $0.put(UInt64(0)) }
