@@ -1,3 +1,4 @@
+import Tables
 import TraceData
 
 /// What a CPU has loaded, as a node whose mm it is: as far as a first pass can know, before nodes have mms.
@@ -26,9 +27,9 @@ struct EvidencePass {
     private(set) var relations: [UInt64: Relation] = [:]
     /// Switches to a node that left CR3 alone while init_mm was loaded: only a task without an mm does that.
     private(set) var silentOnInit: [Int32: UInt32] = [:]
-    private var loaded: [LoadedNode]
-    private var lazy: [Bool]
-    private var sends: [Send]
+    private let loaded: Flat<LoadedNode>
+    private let lazy: Flat<Bool>
+    private let sends: Flat<Send>
     private var vforks: VforkWatch
     let usesLifeCycle: Bool
     /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
@@ -47,9 +48,9 @@ struct EvidencePass {
 
     init(cpus: Int, rules: KernelRules, lifeCycle: Bool) {
         walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
-        loaded = [LoadedNode](repeating: .unknown, count: cpus)
-        lazy = [Bool](repeating: false, count: cpus)
-        sends = [Send](repeating: Send(), count: cpus)
+        loaded = Flat(repeating: .unknown, count: cpus)
+        lazy = Flat(repeating: false, count: cpus)
+        sends = Flat(repeating: Send(), count: cpus)
         usesLifeCycle = lifeCycle
         vforks = VforkWatch(killable: rules.killableState)
     }

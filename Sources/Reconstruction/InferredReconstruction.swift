@@ -1,4 +1,5 @@
 import LazyTLB
+import Tables
 import TraceData
 
 /// The second pass: stimuli from records without mm pointers, with the mms that the first pass found.
@@ -13,9 +14,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
     let rules: KernelRules
     let cpus: Int
     var observed: ObservedCPUs
-    var state: [PerCPU]
+    let state: Flat<PerCPU>
     /// By mm: the CPU that was the last to switch away from it.
-    var lastLeaver: [Int32]
+    let lastLeaver: Flat<Int32>
     /// Row by sender: the CPUs that have answered its flush under way.
     var answers: MaskTable
     /// All CPUs' records that are to come, by source, and the source of each CPU (-1 if it has none).
@@ -59,10 +60,10 @@ struct InferredReconstruction<Sink: StimulusSink> {
         self.classes = classes
         evidence = EvidenceSummary(kind: lifeCycle ? .lifeCycle : .flushes)
         walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
-        lastLeaver = [Int32](repeating: -1, count: classes.mms.count)
+        lastLeaver = Flat(repeating: -1, count: classes.mms.count)
         observed = ObservedCPUs(cpus: cpus, start: start)
         answers = MaskTable(cpus: cpus, rows: cpus)
-        state = [PerCPU](repeating: PerCPU(), count: cpus)
+        state = Flat(repeating: PerCPU(), count: cpus)
         self.sink.willReplay(classes.mms)
         self.sink.clearLate()
     }
@@ -112,7 +113,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     // MARK: tasks
 
-    func mm(of node: Int32) -> MM {
+    @inline(__always) func mm(of node: Int32) -> MM {
         if node < 0 { return .unknown }
         return walk.tasks[node].isDead || walk.tasks[node].isDying ? .none : classes.mm[Int(node)]
     }
@@ -162,7 +163,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
     }
 
     /// No later record shows the task with an mm: it has run exit_mm(), though its sched_process_exit is still to come.
-    func isDying(_ node: Int32) -> Bool { walk.tasks[node].switches > classes.switchesWithMM[Int(node)] }
+    @inline(__always) func isDying(_ node: Int32) -> Bool { walk.tasks[node].switches > classes.switchesWithMM[Int(node)] }
 
     /// switch_mm() is done: with its TASK_SWITCH record, if there is one.
     mutating func finishSwitch(_ cpu: Int, _ time: UInt64) {

@@ -18,9 +18,9 @@ public struct Lookahead: TimedSource {
         var reader: BatchReader?
         var batch: RecordBatch
         /// The place of the current record, of the end of the batch, and where to ask for the next batch.
-        var head: UnsafeMutablePointer<Held>
-        var end: UnsafeMutablePointer<Held>
-        var refillAt: UnsafeMutablePointer<Held>
+        var head: UnsafeMutablePointer<CompactRecord>
+        var end: UnsafeMutablePointer<CompactRecord>
+        var refillAt: UnsafeMutablePointer<CompactRecord>
         var started = false
         var records = 0
         var switches = 0
@@ -38,18 +38,18 @@ public struct Lookahead: TimedSource {
     public var lastTime: UInt64 { state.pointee.lastTime }
 
     @inline(__always) public var headTime: UInt64 { state.pointee.head.pointee.time }
-    @inline(__always) public var head: Held { state.pointee.head.pointee }
-    public var headDetails: Details { state.pointee.batch[state.pointee.head.pointee] }
+    @inline(__always) public var head: Held { Held(state.pointee.head) }
+    public var headDetails: Details { state.pointee.batch[head] }
 
     /// The record `distance` places behind the head, nil at the end of the CPU's records or beyond ``depth``.
     @inline(__always)
     public func peek(_ distance: Int) -> Held? {
         let place = state.pointee.head + distance
-        return place < state.pointee.end && distance < Lookahead.depth ? place.pointee : nil
+        return place < state.pointee.end && distance < Lookahead.depth ? Held(place) : nil
     }
 
     /// What belongs to a record that ``peek(_:)`` gives.
-    public func peekDetails(_ distance: Int) -> Details { state.pointee.batch[state.pointee.head[distance]] }
+    public func peekDetails(_ distance: Int) -> Details { state.pointee.batch[Held(state.pointee.head + distance)] }
 
     @inline(__always)
     public func advance() throws(TraceError) -> Bool {
@@ -98,7 +98,7 @@ public final class Lookaheads {
     ///   - jobs: threads that may work: with more than one, CPUs are decoded on the others.
     public init(_ file: TraceFile, probes: Bool, jobs: Int) {
         let streams = file.streams()
-        let capacity = min(4096, max(256, Lookaheads.budget / (2 * MemoryLayout<Held>.stride * max(1, streams.count))))
+        let capacity = min(4096, max(256, Lookaheads.budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, streams.count))))
         // One is the caller's.
         let queues = (1..<max(1, min(jobs, streams.count + 1))).map { DispatchQueue(label: "lazytlb.decode.\($0)") }
         all = streams.enumerated().map { index, stream in
@@ -109,7 +109,7 @@ public final class Lookaheads {
     }
 
     /// Records written down instead of read: what tests feed the passes with.
-    init(_ records: [[(held: Held, details: Details)]]) {
+    init(_ records: [[(held: CompactRecord, details: Details)]]) {
         all = records.map { Lookahead(state: Lookaheads.state(RecordBatch($0), reader: nil, file: nil)) }
     }
 

@@ -1,3 +1,4 @@
+import Tables
 import TraceData
 
 /// A task in one exec epoch: as long as it is this node, it has one mm, or none.
@@ -41,7 +42,7 @@ struct TaskNode {
 ///
 /// Both passes over a trace feed it the same records, so that numbers agree.
 struct TaskNodes {
-    private(set) var nodes: [TaskNode] = []
+    private(set) var nodes = FlatList<TaskNode>()
     private var current = PIDMap()
 
     init() {
@@ -52,7 +53,7 @@ struct TaskNodes {
 
     subscript(_ node: Int32) -> TaskNode {
         _read { yield nodes[Int(node)] }
-        _modify { yield &nodes[Int(node)] }
+        nonmutating _modify { yield &nodes[Int(node)] }
     }
 
     /// The node that the pid is now; a new one of unknown birth if it has none.

@@ -113,7 +113,7 @@ extension StreamState {
     }
 
     /// Writes back what a run of records was counted in.
-    private mutating func leave(_ batch: RecordBatch, _ out: UnsafeMutablePointer<Held>, _ records: Int, _ switches: Int) {
+    private mutating func leave(_ batch: RecordBatch, _ out: UnsafeMutablePointer<CompactRecord>, _ records: Int, _ switches: Int) {
         batch.end = out
         batch.records += records
         batch.switches += switches
@@ -142,7 +142,7 @@ extension StreamState {
 
     /// What happened in a gap is not known from the last record before it on, nor is when in it.
     private func put(_ gap: Record, _ batch: RecordBatch) {
-        var held = Held()
+        var held = CompactRecord()
         held.time = gap.word1 > 0 ? gap.word1 : gap.time
         (held.word0, held.word1, held.cpu, held.pid, held.kind) = (gap.word0, gap.word1, gap.cpu, gap.pid, gap.kind)
         batch.end.pointee = held
@@ -151,7 +151,7 @@ extension StreamState {
         batch.lastTime = gap.time
     }
 
-    private func record(at walker: SubbufferWalker, _ id: UInt16, _ kind: Record.Kind, _ held: Held) -> Record {
+    private func record(at walker: SubbufferWalker, _ id: UInt16, _ kind: Record.Kind, _ held: CompactRecord) -> Record {
         var record = Record.none
         (record.time, record.data) = (held.time, UnsafeRawBufferPointer(start: walker.data, count: walker.dataSize))
         (record.cpu, record.pid, record.eventID, record.kind, record.flags) = (held.cpu, held.pid, id, kind, held.flags)

@@ -7,13 +7,13 @@ public final class RecordBatch: @unchecked Sendable {
     public static let headroom = 64
 
     /// Where records begin that the stream put here, and where there is no more room.
-    public let start: UnsafeMutablePointer<Held>
-    public let limit: UnsafeMutablePointer<Held>
-    private let memory: UnsafeMutablePointer<Held>
+    public let start: UnsafeMutablePointer<CompactRecord>
+    public let limit: UnsafeMutablePointer<CompactRecord>
+    private let memory: UnsafeMutablePointer<CompactRecord>
 
     /// Where the records end.
-    public internal(set) var end: UnsafeMutablePointer<Held>
-    /// By ``Held/detail``; the one at 0 is empty.
+    public internal(set) var end: UnsafeMutablePointer<CompactRecord>
+    /// By ``CompactRecord/detail``; the one at 0 is empty.
     private var details: [Details] = [Details()]
     /// Records read from the file for this batch, those of no interest included.
     public internal(set) var records = 0
@@ -33,14 +33,14 @@ public final class RecordBatch: @unchecked Sendable {
         // A gap and the record behind it are written together.
         let capacity = max(2, capacity)
         memory = .allocate(capacity: Self.headroom + capacity)
-        memory.initialize(repeating: Held(), count: Self.headroom + capacity)
+        memory.initialize(repeating: CompactRecord(), count: Self.headroom + capacity)
         start = memory + Self.headroom
         limit = start + capacity
         end = start
     }
 
     /// Records that are written down instead of read.
-    public convenience init(_ records: [(held: Held, details: Details)]) {
+    public convenience init(_ records: [(held: CompactRecord, details: Details)]) {
         self.init(capacity: records.count)
         for (index, record) in records.enumerated() {
             var held = record.held
@@ -58,7 +58,7 @@ public final class RecordBatch: @unchecked Sendable {
     deinit { memory.deallocate() }
 
     /// What belongs to one of the batch's records.
-    public subscript(_ held: Held) -> Details { details[Int(held.detail)] }
+    public subscript(_ held: Held) -> Details { details[Int(held.place.pointee.detail)] }
 
     func reset() {
         end = start
@@ -75,7 +75,7 @@ public final class RecordBatch: @unchecked Sendable {
     }
 
     /// Puts the last records of the batch before, at most ``headroom``, in front of this one's. Returns where they begin.
-    public func prepend(_ first: UnsafeMutablePointer<Held>, _ count: Int, of before: RecordBatch) -> UnsafeMutablePointer<Held> {
+    public func prepend(_ first: UnsafeMutablePointer<CompactRecord>, _ count: Int, of before: RecordBatch) -> UnsafeMutablePointer<CompactRecord> {
         let target = start - count
         for index in 0..<count {
             target[index] = first[index]

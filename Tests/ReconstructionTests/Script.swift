@@ -15,7 +15,7 @@ struct Script {
     static let thread: UInt64 = 0x1_0000
 
     private let rules: KernelRules
-    private var records: [[(held: Held, details: Details)]]
+    private var records: [[(held: CompactRecord, details: Details)]]
     private var names: [Int32: Comm] = [2: "kthreadd"]
     /// The current task of each CPU, as the records tell it.
     private var current: [Int32]
@@ -90,7 +90,7 @@ struct Script {
         _ cpu: Int, _ pid: Int32, _ kind: Record.Kind, _ word0: UInt64, _ word1: UInt64, _ details: Details = Details(), flags: UInt8 = 0
     ) {
         time += 1000
-        var held = Held()
+        var held = CompactRecord()
         (held.time, held.word0, held.word1, held.cpu, held.pid, held.kind, held.flags) = (time, word0, word1, Int32(cpu), pid, kind, flags)
         records[cpu].append((held, details))
     }
