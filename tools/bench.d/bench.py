@@ -7,6 +7,7 @@ columns.
   --events N        records of the recording (default: 25000000), which has 4 CPUs
   --runs N          timed runs of each, in turns; the medians count (default: 5). The slow ones, trace-cmd report, run once
   --quick           leave trace-cmd report out
+  --patience N      stop trace-cmd report, and libtracecmd on the compressed file, after so many seconds (default: 240)
   --scale           instead, check that time grows linearly with events, and no worse than logarithmically with CPUs, and the memory
   --most N          with --scale: records of the largest recording (default: 250000000, some 12 GB, for a moment twice that)
   --cache FOLDER    where the recordings are kept (default: .build/bench)
@@ -42,6 +43,7 @@ def parse():
     parser = argparse.ArgumentParser(add_help=False, usage=argparse.SUPPRESS)
     parser.add_argument("--events", type=int, default=25_000_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--patience", type=float, default=240)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--scale", action="store_true")
     parser.add_argument("--most", type=int, default=250_000_000)
@@ -70,6 +72,15 @@ def mebibytes(count):
     return "" if count is None else f"{count / MIB:.0f}"
 
 
+def ratio(one, other):
+    """How many times as long as the other it takes; a bound, if one of them was stopped."""
+    if one is None or other is None or one.exceeded and other.exceeded and one is not other:
+        return ""
+    value = one.seconds / other.seconds
+    sign = "" if one is other else "> " if one.exceeded else "< " if other.exceeded else ""
+    return sign + (f"{value:.2f}" if value < 9.995 else f"{value:.0f}")
+
+
 class Table:
     HEAD = ("", "s", "CPU s", "M events/s", "MB/s", "peak MiB", "beyond the file", "÷ floor", "÷ merged", "trace-cmd ÷")
 
@@ -77,15 +88,11 @@ class Table:
         self.title = title
         self.rows = []
         for each in measurements:
-            def ratio(other, inverse=False):
-                if other is None:
-                    return ""
-                value = other.seconds / each.seconds if inverse else each.seconds / other.seconds
-                return f"{value:.2f}" if value < 9.995 else f"{value:.0f}"
+            more = "> " if each.exceeded else ""
+            rate = ["", ""] if each.exceeded else [million(recording.events / each.seconds), f"{recording.size / each.seconds / 1e6:.0f}"]
             self.rows.append((
-                each.name, f"{each.seconds:.2f}", f"{each.cpu:.2f}", million(recording.events / each.seconds),
-                f"{recording.size / each.seconds / 1e6:.0f}", mebibytes(each.resident), mebibytes(each.anonymous), ratio(floor), ratio(merged),
-                ratio(slow, inverse=True)))
+                each.name, f"{more}{each.seconds:.2f}", f"{more}{each.cpu:.2f}", *rate, mebibytes(each.resident), mebibytes(each.anonymous),
+                ratio(each, floor), ratio(each, merged), ratio(slow, each)))
 
     @property
     def markdown(self):
@@ -98,7 +105,9 @@ def commands(arguments, recording, version):
     """What is measured on one recording: the floor, the merged iteration, lazytlb, trace-cmd report."""
     lazytlb, path, events = arguments.lazytlb, recording.path, str(recording.events)
     floor = Measurement("kbuffer loop", [f"{arguments.helpers}/kbuffer-walk", path, events]) if version == "v6" else None
-    merged = Measurement("merged iteration", [f"{arguments.helpers}/merged-iteration", path, events])
+    # libtracecmd looks its chunks up one by one: the time grows with the square of their number.
+    patience = arguments.patience if version == "v7" else None
+    merged = Measurement("merged iteration", [f"{arguments.helpers}/merged-iteration", path, events], patience)
     own = [Measurement("`lazytlb report`", [lazytlb, "report", path], memory=True)]
     if has_option(lazytlb, "report", "--jobs"):
         own.append(Measurement("`lazytlb report --jobs 1`", [lazytlb, "report", "--jobs", "1", path], memory=True))
@@ -106,9 +115,9 @@ def commands(arguments, recording, version):
     own.append(Measurement("`lazytlb events`", [lazytlb, "events", path], memory=True))
     slow = []
     if not arguments.quick:
-        slow.append(Measurement("`trace-cmd report`", ["trace-cmd", "report", path], once=True))
+        slow.append(Measurement("`trace-cmd report`", ["trace-cmd", "report", path], arguments.patience))
         if version == "v6":
-            slow.append(Measurement("`trace-cmd report -R`", ["trace-cmd", "report", "-R", path], once=True))
+            slow.append(Measurement("`trace-cmd report -R`", ["trace-cmd", "report", "-R", path], arguments.patience))
     return floor, merged, own, slow
 
 
@@ -127,8 +136,9 @@ def compare(arguments, cache):
         measurements = ([own_floor] if own_floor else []) + [merged] + own + slow
         measure(measurements, arguments.runs, lambda what: progress(f"{version}: {what}"))
         title = f"{recording.events:,} events, 4 CPUs, {text}, {recording.size / 1e6:,.0f} MB:"
-        tables.append(Table(title, recording, measurements, floor, merged, slow[0] if slow else None))
-    return "\n".join(table.markdown for table in tables)
+        tables.append(Table(title, recording, measurements, floor, merged, slow[0] if slow else None).markdown)
+        print(tables[-1], flush=True)
+    return "\n".join(tables)
 
 
 def scale(arguments, cache):
@@ -137,7 +147,7 @@ def scale(arguments, cache):
     middle = min(25_000_000, arguments.most)
     machines = [(10_000_000, 4, 64), (10_000_000, 64, 10_000), (10_000_000, 512, 100_000)]
     lines = [
-        "| events | CPUs | tasks | ns/event | of the time per event | peak MiB | beyond the file | bound |", "| ---: |" * 8,
+        "| events | CPUs | tasks | ns/event | of the time per event | peak MiB | beyond the file | bound |", "|" + " ---: |" * 8,
     ]
     fine = True
     times = {}
@@ -167,6 +177,7 @@ def scale(arguments, cache):
         lines.append(
             f"| {recording.events:,} | {cpus} | {recording.tasks:,} | {times[events, cpus] * 1e9:.1f} | {share}{'' if holds else ': **no**'} "
             f"| {mebibytes(one.resident)} | {mebibytes(one.anonymous)} | {mebibytes(bound)}{'' if fits else ': **no**'} |")
+        print("\n".join(lines) if len(lines) == 3 else lines[-1], flush=True)
     return "\n".join(lines) + "\n", fine
 
 
@@ -201,15 +212,14 @@ def main():
     arguments = parse()
     cache = Cache(arguments.cache or f"{arguments.root}/.build/bench", arguments.root, arguments.synth, progress)
     fine = True
+    print(machine() + "\n", flush=True)
     try:
         if arguments.scale:
             table, fine = scale(arguments, cache)
         else:
             table = compare(arguments, cache)
-        text = f"{machine()}\n\n{table}"
-        print(text)
         if arguments.write:
-            write(arguments.root, "scale" if arguments.scale else "bench", text)
+            write(arguments.root, "scale" if arguments.scale else "bench", f"{machine()}\n\n{table}")
     except (Failed, subprocess.CalledProcessError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

@@ -1,5 +1,6 @@
 """Runs commands and measures them: wall time, CPU time, peak of all resident memory, and of what is resident beyond mapped files."""
 import os
+import signal
 import statistics
 import subprocess
 import threading
@@ -13,26 +14,42 @@ class Failed(Exception):
 
 
 class Run:
-    """One run: seconds, CPU seconds, peak resident bytes, peak anonymous bytes (None if not sampled)."""
+    """One run: seconds, CPU seconds, peak resident bytes, peak anonymous bytes (None if not sampled).
 
-    def __init__(self, command, sample=False):
+    With `patience`, a run that takes longer, in seconds, is stopped, and `exceeded`.
+    """
+
+    def __init__(self, command, sample=False, patience=None):
         self.anonymous = None
+        self.exceeded = False
         # vfork() and exec take about a millisecond, which is part of what a user waits for.
         start = time.monotonic()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         # Little is written there, so the pipe never fills.
         sampler = Sampler(process.pid) if sample else None
-        _, status, usage = os.wait4(process.pid, 0)
+        timer = threading.Timer(patience, self.stop, [process]) if patience else None
+        if timer:
+            timer.start()
+        # The process stays a zombie, and its id its own, until the timer can no longer stop it.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         self.seconds = time.monotonic() - start
+        if timer:
+            timer.cancel()
+            timer.join()
+        _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if sampler:
             self.anonymous = sampler.finish()
         errors = process.stderr.read().decode(errors="replace").strip()
         process.stderr.close()
-        if process.returncode != 0:
+        if process.returncode != 0 and not self.exceeded:
             raise Failed(f"{' '.join(command)}: status {process.returncode}: {errors[-500:]}")
         self.cpu = usage.ru_utime + usage.ru_stime
         self.resident = usage.ru_maxrss * 1024
+
+    def stop(self, process):
+        self.exceeded = True
+        os.kill(process.pid, signal.SIGKILL)
 
 
 class Sampler(threading.Thread):
@@ -75,10 +92,11 @@ class Sampler(threading.Thread):
 class Measurement:
     """A command that is run several times."""
 
-    def __init__(self, name, command, once=False, memory=False):
+    def __init__(self, name, command, patience=None, memory=False):
+        """With `patience` the command is slow: it runs once, and no longer than so many seconds."""
         self.name = name
         self.command = command
-        self.once = once
+        self.patience = patience
         self.memory = memory
         self.runs = []
         self.sampled = None
@@ -88,13 +106,12 @@ class Measurement:
         return statistics.median(run.seconds for run in self.runs)
 
     @property
-    def cpu(self):
-        return statistics.median(run.cpu for run in self.runs)
+    def exceeded(self):
+        return any(run.exceeded for run in self.runs)
 
     @property
-    def spread(self):
-        """Largest deviation from the median, as a part of it."""
-        return max(abs(run.seconds - self.seconds) for run in self.runs) / self.seconds
+    def cpu(self):
+        return statistics.median(run.cpu for run in self.runs)
 
     @property
     def resident(self):
@@ -113,7 +130,7 @@ def measure(measurements, runs, progress):
             each.sampled = Run(each.command, sample=True)
     for turn in range(runs):
         for each in measurements:
-            if each.once and turn > 0:
+            if each.patience and turn > 0:
                 continue
-            progress(f"{each.name}: run {turn + 1}{'' if each.once else f' of {runs}'}")
-            each.runs.append(Run(each.command))
+            progress(f"{each.name}: run {turn + 1} of {1 if each.patience else runs}")
+            each.runs.append(Run(each.command, patience=each.patience))

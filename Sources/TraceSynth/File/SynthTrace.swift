@@ -150,24 +150,28 @@ final class SynthTrace {
             container.statistics.append(
                 "CPU: \(number)\nentries: 0\noverrun: 0\ncommit overrun: 0\nbytes: 0\ndropped events: 0\nread events: \(cpu.records)\n")
         }
-        let head: [UInt8]
+        let sizes = spools.map(\.size)
         if let compressor {
-            head = try container.version7(sizes: spools.map(\.size), compressor: compressor)
+            let (head, offsets) = try container.version7(sizes: sizes, compressor: compressor)
+            try write(head, offsets: offsets)
         } else {
-            head = container.version6(sizes: spools.map(\.size))
+            try write(container.version6(sizes: sizes), offsets: nil)
         }
-        try write(head)
     }
 
-    private func write(_ head: [UInt8]) throws(SynthError) {
+    /// - Parameter offsets: where the CPUs' data is to be, if compressed; else it follows.
+    private func write(_ head: [UInt8], offsets: [UInt64]?) throws(SynthError) {
         // Renamed when it is whole.
         let draft = path + ".part"
         let file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw SynthError(errno: draft) }
         defer { close(file) }
         try write(file, head)
-        for spool in spools {
-            if compressor != nil { try write(file, withUnsafeBytes(of: spool.chunks.littleEndian) { Array($0) }) }
+        for (cpu, spool) in spools.enumerated() {
+            if let offsets {
+                guard lseek(file, off_t(offsets[cpu]), SEEK_SET) >= 0 else { throw SynthError(errno: draft) }
+                try write(file, withUnsafeBytes(of: spool.chunks.littleEndian) { Array($0) })
+            }
             try spool.move(to: file)
         }
         guard Glibc.rename(draft, path) == 0 else { throw SynthError(errno: path) }

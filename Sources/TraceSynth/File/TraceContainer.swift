@@ -70,9 +70,8 @@ public struct TraceContainer {
         out.put(raw: Array("flyrecord\0".utf8))
         let text = Array("[\(clockName)]\0".utf8)
         let tail = clock == nil ? 0 : 8 + text.count
-        var offset = UInt64(out.bytes.count + 16 * sizes.count + tail)
-        offset = (offset + UInt64(pageSize) - 1) / UInt64(pageSize) * UInt64(pageSize)
-        let start = offset
+        let start = aligned(UInt64(out.bytes.count + 16 * sizes.count + tail))
+        var offset = start
         for size in sizes {
             out.put(offset)
             out.put(size)
@@ -102,10 +101,10 @@ public struct TraceContainer {
         static let commandLines: UInt16 = 21
     }
 
-    /// Everything up to the CPUs' data, which follows, each CPU's chunks behind their number (u32).
+    /// Everything up to the CPUs' data, and where each CPU's is to be: the number of its chunks (u32), then these.
     ///
     /// - Parameter sizes: of each CPU's chunks, without their number.
-    func version7(sizes: [UInt64], compressor: Compressor) throws(SynthError) -> [UInt8] {
+    func version7(sizes: [UInt64], compressor: Compressor) throws(SynthError) -> (head: [UInt8], offsets: [UInt64]) {
         var out = begin(UInt8(ascii: "7"))
         out.put("zstd")
         out.put(Compressor.version)
@@ -127,31 +126,38 @@ public struct TraceContainer {
         list.put(raw: options.bytes)
         // The options are not compressed, and their size is the same whatever the places in them are: so their end is known beforehand.
         var draft = list
-        finish(&draft, sizes, at: 0)
-        let data = out.bytes.count + Bytes.sectionHeader + draft.bytes.count
-        finish(&list, sizes, at: UInt64(data))
+        finish(&draft, sizes, at: 0, offsets: sizes)
+        let data = UInt64(out.bytes.count + Bytes.sectionHeader + draft.bytes.count)
+        // trace-cmd begins each CPU's data with a page, and leaves the number of chunks out of its size.
+        var offsets: [UInt64] = []
+        var end = data + UInt64(Bytes.sectionHeader)
+        for size in sizes {
+            offsets.append(aligned(end))
+            end = offsets.last! + 4 + size
+        }
+        finish(&list, sizes, at: data, offsets: offsets)
         out.store(UInt64(out.bytes.count), at: place)
         out.header(0, flags: 0, size: list.bytes.count)
         out.put(raw: list.bytes)
-        precondition(out.bytes.count == data)
-        out.header(Option.buffer, flags: 1, size: Int(sizes.reduce(0) { $0 + $1 + 4 }))
-        return out.bytes
+        precondition(out.bytes.count == Int(data))
+        out.header(Option.buffer, flags: 1, size: Int(end - data) - Bytes.sectionHeader)
+        return (out.bytes, offsets)
     }
 
+    private func aligned(_ offset: UInt64) -> UInt64 { (offset + UInt64(pageSize) - 1) / UInt64(pageSize) * UInt64(pageSize) }
+
     /// The last options: where each CPU's data is, and the end.
-    private func finish(_ list: inout Bytes, _ sizes: [UInt64], at start: UInt64) {
+    private func finish(_ list: inout Bytes, _ sizes: [UInt64], at start: UInt64, offsets: [UInt64]) {
         list.option(Option.buffer) {
             $0.put(start)
             $0.put("")
             $0.put(clockName)
             $0.put(pageSize)
             $0.put(UInt32(sizes.count))
-            var offset = start + UInt64(Bytes.sectionHeader)
             for (cpu, size) in sizes.enumerated() {
                 $0.put(UInt32(cpu))
-                $0.put(offset)
-                $0.put(size + 4)
-                offset += size + 4
+                $0.put(offsets[cpu])
+                $0.put(size)
             }
         }
         list.option(Option.done) { $0.put(UInt64(0)) }
