@@ -30,13 +30,18 @@ struct EvidencePass {
     private let loaded: Flat<LoadedNode>
     private let lazy: Flat<Bool>
     private let sends: Flat<Send>
-    private var vforks: VforkWatch
+    var vforks: VforkWatch
     let usesLifeCycle: Bool
     /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
     private var leavesAtOnce = false
 
     /// A flush under way of the mm that ``node`` has.
     private struct Send {
+        /// Its SEND_IPI was seen, and nothing behind it yet.
+        var underWay = false
+        /// The sender's own half came behind the SEND_IPI.
+        var hasLocalHalf = false
+        /// The same, and it is known whose mm it is of.
         var open = false
         var node: Int32 = -1
         var pages: Int64 = 0
@@ -60,16 +65,17 @@ struct EvidencePass {
         let step = walk.step(source)
         let cpu = step.cpu
         if step.broken { loaded[cpu] = step.wasOffline ? .initMM : .unknown }
-        if !record.inHardIRQ, step.kind != .sent, step.kind != .flushed || !walk.rules.sendsFirst { sends[cpu] = Send() }
+        if !record.inHardIRQ, step.kind != .sent { endSend(cpu, record, step.kind) }
         switch step.kind {
         case .switched:
             switched(step)
-            if !usesLifeCycle { watchVfork(step, prevState: record.word1) }
+            if !usesLifeCycle { watchVfork(step, prevState: record.word1, at: record.time) }
         case .reloaded:
-            if !usesLifeCycle { confirmVfork(step.node) }
+            if walk.tasks[step.node].isVforkChild { endVfork(step.node, load: step.next) }
+            if step.leader >= 0 { addStrong(step.node, step.leader, 4) }
             loaded[cpu] = .of(step.next)
             // What follows is the end of the mm that the task had.
-            sends[cpu] = Send(node: step.node, pages: -1, paired: true)
+            if !walk.rules.sendsFirst, walk.tasks[step.next].origin != .usesMM { sends[cpu] = Send(node: step.node, pages: -1, paired: true) }
         case .left: loaded[cpu] = .initMM
         case .leftInIRQ:
             answered(step, pages: nil)
@@ -78,6 +84,7 @@ struct EvidencePass {
         case .flushed: flushed(step)
         case .sent: sent(step, source)
         case .answered: answered(step, pages: step.pages)
+        case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
         case .broken:
             sends[cpu].open = false
         case .nothing, .switchLoaded, .batch, .lifeCycle, .marker: break
@@ -89,7 +96,7 @@ struct EvidencePass {
     /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well. A task that was born
     /// in a gap may share it, too.
     @inline(__always) private func settled(_ a: Int32, _ b: Int32) -> Bool {
-        guard usesLifeCycle else { return false }
+        guard usesLifeCycle, walk.tasks[a].origin != .usesMM, walk.tasks[b].origin != .usesMM else { return false }
         let (first, second) = (walk.tasks.isSettled(a), walk.tasks.isSettled(b))
         return first && second || (first || second) && walk.gaps == 0
     }
@@ -103,6 +110,7 @@ struct EvidencePass {
         }
         if walk.rules.mayLeaveAtOnce, step.loads, next == 0 { leavesAtOnce = true }
         if leavesAtOnce { return switchedAtOnce(step) }
+        if walk.tasks[step.node].isDead { died(step.node) }
         let wasLazy = lazy[cpu]
         lazy[cpu] = walk.tasks[next].origin == .kernel || walk.tasks[next].isDead || walk.tasks[next].userEvidence == 0
         guard walk.tasks[next].origin != .kernel, !walk.tasks[next].isDead else {
@@ -115,14 +123,31 @@ struct EvidencePass {
                 relations[Self.key(next, other), default: Relation()].different += 1
             }
             loaded[cpu] = .of(next)
-        } else {
+        } else if walk.tasks[next].origin != .usesMM {
             switch loaded[cpu] {
             case .unknown: if walk.tasks.isSettled(next) || walk.tasks[next].userEvidence > 0 { loaded[cpu] = .of(next) }
             case .initMM: silentOnInit[next, default: 0] += 1
             case .of(let other):
-                if other != next, !settled(next, other) { relations[Self.key(next, other), default: Relation()].silent += 1 }
+                if other != next, !settled(next, other) { cameSilently(next, on: other) }
             }
         }
+    }
+
+    private mutating func cameSilently(_ node: Int32, on other: Int32) {
+        relations[Self.key(node, other), default: Relation()].silent += 1
+        walk.tasks[node].silentOn = other
+        walk.tasks[node].silentAt = walk.tasks[node].switches
+    }
+
+    /// The task is dead. If it came in silently for the last time and showed no mm since, it may have run exit_mm() before. That is a
+    /// candidate only for a thread of the other's process, which began with that one's name.
+    private mutating func died(_ node: Int32) {
+        let task = walk.tasks[node]
+        guard task.silentOn >= 0, task.silentAt == task.switches, task.switchesWithMM < task.switches, task.userEvidence > 0 else { return }
+        let other = walk.tasks[task.silentOn]
+        if task.firstComm == other.firstComm || task.firstComm == other.comm { return }
+        walk.tasks[node].silentOn = -1
+        relations[Self.key(node, task.silentOn)]?.silent -= 1
     }
 
     /// Where no CPU is ever lazy, a CR3 load says nothing of whether the next task has an mm, but what was loaded before it does.
@@ -148,17 +173,8 @@ struct EvidencePass {
         if hasNone { loaded[cpu] = .initMM } else if step.loads { loaded[cpu] = .of(next) }
     }
 
-    private mutating func watchVfork(_ step: Step, prevState: UInt64) {
-        let tasks = walk.tasks
-        if tasks[step.node].isDead { vforks.forget(step.node) }
-        vforks.switchedOut(step.node, comm: tasks[step.node].comm, prevState: prevState)
-        vforks.switchedIn(step.next, comm: tasks[step.next].comm, isNew: tasks[step.next].switches == 1 && tasks[step.next].origin == .existing)
-    }
-
-    private mutating func confirmVfork(_ child: Int32) {
-        guard let parent = vforks.end(child) else { return }
-        walk.tasks[child].userEvidence += 1
-        relations[Self.key(child, parent), default: Relation()].strong += 2
+    mutating func addStrong(_ a: Int32, _ b: Int32, _ weight: UInt32) {
+        relations[Self.key(a, b), default: Relation()].strong += weight
     }
 
     private mutating func flushed(_ step: Step) {
@@ -174,14 +190,48 @@ struct EvidencePass {
         let cpu = step.cpu
         let before = sends[cpu]
         var send = Send(open: before.paired && before.pages == step.pages, node: before.node, pages: step.pages, weight: 4)
-        if walk.rules.sendsFirst, let next = source.peek(1) {
-            send.open = next.kind == .tlbFlush && next.reason == 3 && next.pid == source.head.pid
+        if walk.rules.sendsFirst, let next = ownNext(source) {
+            // The last user of an mm is lazy when it tears it down.
+            let isOfOwnMM = next.reason == 3 || next.reason == 0 && step.pages == -1 && walk.tasks[step.node].origin != .kernel
+            send.open = next.kind == .tlbFlush && isOfOwnMM && next.pid == source.head.pid
             send.node = step.node
         } else if !send.open, walk.rules.flushesPageSilently, step.pages == 1, walk.tasks[step.node].origin != .kernel {
             // flush_tlb_page(): mostly of the task's own mm.
             send = Send(open: true, node: step.node, pages: 1, weight: 1)
         }
+        send.underWay = true
         sends[cpu] = send
+    }
+
+    /// The sender waits: with its next record the flush is over, unless that is the sender's own half of it.
+    private mutating func endSend(_ cpu: Int, _ record: Held, _ kind: Step.Kind) {
+        if walk.rules.sendsFirst, record.kind == .tlbFlush, kind != .switchLoaded, sends[cpu].underWay, !sends[cpu].hasLocalHalf {
+            sends[cpu].hasLocalHalf = true
+        } else {
+            sends[cpu] = Send()
+        }
+    }
+
+    /// The next record of this CPU outside of interrupts.
+    private func ownNext(_ source: Lookahead) -> Held? {
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            if !next.inHardIRQ { return next }
+        }
+        return nil
+    }
+
+    /// A CPU that answers the one flush under way with REMOTE_WRONG_CPU has another mm loaded.
+    private mutating func answeredWrong(_ step: Step) {
+        guard case .of(let other) = loaded[step.cpu] else { return }
+        var sender: Send?
+        for cpu in sends.indices where cpu != step.cpu && sends[cpu].underWay {
+            if sender != nil { return }
+            sender = sends[cpu]
+        }
+        guard let sender, sender.open, sender.node != other, !settled(sender.node, other) else { return }
+        relations[Self.key(sender.node, other), default: Relation()].different += sender.weight
     }
 
     /// A CPU that answers one flush, and one only, had its mm loaded.
@@ -204,7 +254,7 @@ extension TaskNodes {
         switch self[founder].origin {
         case .kernel, .forked, .shared: return true
         case .afterLoad: return self[founder].isExec == true
-        case .existing: return false
+        case .existing, .usesMM: return false
         }
     }
 }

@@ -9,7 +9,7 @@ struct TaskClasses {
     private(set) var mms = MMTable()
     /// By node: after how many switches to it the last record shows it with an mm.
     let switchesWithMM: [UInt32]
-    /// Joins that the evidence asks for and other evidence forbids.
+    /// Pairs of classes that some evidence joins and other evidence separates.
     private(set) var contradictions = 0
     private var parent: [Int32]
     private var kinds: [Kind]
@@ -19,6 +19,8 @@ struct TaskClasses {
     private enum Kind: UInt8 { case user, kernel, open }
 
     init(_ pass: EvidencePass) {
+        var pass = pass
+        pass.takeVforks()
         let tasks = pass.walk.tasks
         let count = tasks.nodes.count
         switchesWithMM = tasks.nodes.map(\.switchesWithMM)
@@ -57,6 +59,7 @@ struct TaskClasses {
             switch task.origin {
             case .kernel: decide(node, .kernel, .lifeCycle)
             case .forked: decide(node, .user, .lifeCycle)
+            case .usesMM: decide(node, .user, .hardware)
             case .shared: decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
             case .afterLoad:
                 if task.isExec == true { decide(node, .user, .lifeCycle) } else { decide(node, .kernel, .lifeCycle) }
@@ -110,10 +113,12 @@ struct TaskClasses {
         for candidate in candidates {
             let (left, right) = (find(candidate.a), find(candidate.b))
             if left == right { continue }
-            if apart.between(left, right) > candidate.same || settled.contains(left) && settled.contains(right) {
-                contradictions += 1
-                continue
-            }
+            let different = apart.between(left, right)
+            // A CR3 load is a fact, its absence a candidate.
+            let isApart = candidate.strong ? different > candidate.same : different > 0 && different >= candidate.same
+            let isForbidden = isApart || settled.contains(left) && settled.contains(right)
+            if isForbidden || different > 0 { contradictions += 1 }
+            if isForbidden { continue }
             join(left, right)
             if settled.contains(left) || settled.contains(right) { settled.insert(find(left)) }
             apart.merge(left, right, into: find(left))
