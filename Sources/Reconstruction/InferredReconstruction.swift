@@ -209,9 +209,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
         var moment = Moment(time: time, cpu: cpu, pid: place.pointee.prevPID, cause: .schedSwitch)
         moment.begun = place.pointee.begun
         moment.nextPID = walk.tasks[next].pid
-        moment.nextComm = next == 0 ? .empty : walk.tasks[next].comm
         moment.basis = place.pointee.basis
         let left = place.pointee.leaves
+        sink.willSwitch(to: next == 0 ? .empty : walk.tasks[next].comm, cpu: cpu)
         apply(.contextSwitch(cpu: cpu, mm: place.pointee.mm), moment)
         if left.isUser { linger(cpu, left, moment) }
         guard place.pointee.loads else { return }

@@ -97,15 +97,29 @@ public struct Reconstruction<Sink: StimulusSink> {
         }
     }
 
+    /// The same history, of a sink that has become another thing at its end.
+    public func map<Result: StimulusSink>(_ transform: (Sink) -> Result) -> Reconstruction<Result> {
+        Reconstruction<Result>(
+            sink: transform(sink), mms: mms, evidence: evidence, names: names, records: records, switches: switches, start: start, end: end)
+    }
+
     private init(sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], _ ahead: Lookaheads) {
+        self.init(
+            sink: sink, mms: mms, evidence: evidence, names: names, records: ahead.all.reduce(0) { $0 + $1.records },
+            switches: ahead.all.reduce(0) { $0 + $1.switches }, start: ahead.firstTime, end: ahead.lastTime)
+    }
+
+    fileprivate init(
+        sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], records: Int, switches: Int, start: UInt64, end: UInt64
+    ) {
         self.sink = sink
         self.mms = mms
         self.evidence = evidence
         self.names = names
-        records = ahead.all.reduce(0) { $0 + $1.records }
-        switches = ahead.all.reduce(0) { $0 + $1.switches }
-        start = ahead.firstTime
-        end = ahead.lastTime
+        self.records = records
+        self.switches = switches
+        self.start = start
+        self.end = end
     }
 
     /// The time of the first record of any CPU, ns; 0 without records.
