@@ -99,12 +99,20 @@ struct TraceWalk {
         case .newTask, .exec, .exit, .rename:
             if usesLifeCycle {
                 follow(record, source, &step)
-                lifeCycle(record, source.headDetails, &step)
+                step = elsewhere(step) { lifeCycle(record, source.headDetails, &$0) }
             }
         case .marker: step.kind = .marker
         default: break
         }
         return step
+    }
+
+    /// Lets a function that is not inlined work on a copy: what it gets the address of is kept in memory, where writing small fields and
+    /// reading them as a whole is slow.
+    @inline(__always) private func elsewhere(_ step: Step, _ body: (inout Step) -> Void) -> Step {
+        var copy = step
+        body(&copy)
+        return copy
     }
 
     // MARK: switches
@@ -200,7 +208,7 @@ struct TraceWalk {
         }
         follow(record, source, &step)
         switch record.reason {
-        case 0: loaded(record, source, &step)
+        case 0: step = elsewhere(step) { loaded(record, source, &$0) }
         // In task context it is the sender's: v4.20 to v5.12 run the handler there as well, behind a local half that has told all.
         case 1: step.kind = record.inHardIRQ ? .answered : .nothing
         case 2: step.kind = .batch
@@ -226,7 +234,7 @@ struct TraceWalk {
         return true
     }
 
-    private mutating func loaded(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+    @inline(never) private mutating func loaded(_ record: Held, _ source: Lookahead, _ step: inout Step) {
         if record.inHardIRQ {
             step.kind = .leftInIRQ
             return
@@ -261,7 +269,7 @@ struct TraceWalk {
 
     /// The record names the current task: it should be the one that was switched in.
     @inline(__always) private mutating func follow(_ record: Held, _ source: Lookahead, _ step: inout Step) {
-        if _slowPath(cpus[step.cpu].pid != record.pid) { correct(record, source, &step) }
+        if _slowPath(cpus[step.cpu].pid != record.pid) { step = elsewhere(step) { correct(record, source, &$0) } }
     }
 
     @inline(never) private mutating func correct(_ record: Held, _ source: Lookahead, _ step: inout Step) {
@@ -295,7 +303,7 @@ struct TraceWalk {
 
     // MARK: life cycle
 
-    private mutating func lifeCycle(_ record: Held, _ details: Details, _ step: inout Step) {
+    @inline(never) private mutating func lifeCycle(_ record: Held, _ details: Details, _ step: inout Step) {
         step.kind = .lifeCycle
         switch record.kind {
         case .newTask: born(details, parent: step.node)
