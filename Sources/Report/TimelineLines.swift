@@ -80,15 +80,21 @@ public struct TimelineLines {
             self.text = text
             width = displayWidth(text)
         }
+
+        /// A text of characters that take one column each.
+        init(narrow text: String) {
+            self.text = text
+            width = text.unicodeScalars.count
+        }
     }
 
     /// The same row as ``row(_:_:_:_:_:_:_:_:_:)``, piece by piece: there may be millions.
     private mutating func text(_ interval: Interval, _ mms: MMTable) {
-        right(Cell(String(interval.cpu)), 3)
+        right(Cell(narrow: String(interval.cpu)), 3)
         writer.byte(UInt8(ascii: " "))
-        right(Cell(times.moment(interval.start)), 16)
+        right(Cell(narrow: times.moment(interval.start)), 16)
         writer.byte(UInt8(ascii: " "))
-        right(Cell(times.duration(interval.end - interval.start)), 9)
+        right(Cell(narrow: times.duration(interval.end - interval.start)), 9)
         writer.byte(UInt8(ascii: " "))
         task(interval)
         writer.byte(UInt8(ascii: " "))
@@ -96,12 +102,12 @@ public struct TimelineLines {
         writer.byte(UInt8(ascii: " "))
         left(cell(interval.loaded, mms), 16)
         writer.byte(UInt8(ascii: " "))
-        left(Cell(interval.state.rawValue), 7)
+        left(Cell(narrow: interval.state.rawValue), 7)
         writer.byte(UInt8(ascii: " "))
         if interval.active == interval.loaded {
             writer.text(interval.basis.name)
         } else {
-            left(Cell(interval.basis.name), 10)
+            left(Cell(narrow: interval.basis.name), 10)
             writer.text(" active_mm ")
             writer.text(cell(interval.active, mms).text)
         }
