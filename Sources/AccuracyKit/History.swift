@@ -7,7 +7,7 @@ public struct History: StimulusSink, Sendable {
     /// What a CPU does from a moment on.
     struct Point {
         var time: UInt64
-        /// The mm with which the current task was switched in.
+        /// The current task's mm, even if it has run exit_mm(): without probes the moment of that is not known.
         var task: MM
         var loaded: MM
     }
@@ -72,6 +72,11 @@ public struct History: StimulusSink, Sendable {
         default: break
         }
         replay.apply(stimulus, at: moment)
+        switch stimulus {
+        // Behind a gap: who runs, without a switch.
+        case .observe, .exec: setTask(cpu, replay.machine.mm[cpu], moment.time)
+        default: break
+        }
     }
 
     public mutating func recorded(_ record: Held) {

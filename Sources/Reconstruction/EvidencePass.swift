@@ -26,10 +26,15 @@ struct EvidencePass {
     private(set) var relations: [UInt64: Relation] = [:]
     /// Switches to a node that left CR3 alone while init_mm was loaded: only a task without an mm does that.
     private(set) var silentOnInit: [Int32: UInt32] = [:]
+    private(set) var settlements: GapSettlements
     private var loaded: [LoadedNode]
+    /// By CPU: its records are missing here and now.
+    private var inGap: [Bool]
+    private var openGaps: Int
     private var lazy: [Bool]
     private var sends: [Send]
     private var vforks: VforkWatch
+    private var watch: AnswerWatch
     let usesLifeCycle: Bool
     /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
     private var leavesAtOnce = false
@@ -37,10 +42,14 @@ struct EvidencePass {
     /// A flush under way of the mm that ``node`` has.
     private struct Send {
         var open = false
+        /// The SEND_IPI record was seen, whosesoever mm it is of.
+        var isSent = false
         var node: Int32 = -1
         var pages: Int64 = 0
         /// The local half was seen: the next SEND_IPI belongs to it.
         var paired = false
+        /// The local half is to come, if it is one.
+        var awaitsLocal = false
         /// How much an answer to it counts.
         var weight: UInt32 = 0
     }
@@ -48,39 +57,81 @@ struct EvidencePass {
     init(cpus: Int, rules: KernelRules, lifeCycle: Bool) {
         walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
         loaded = [LoadedNode](repeating: .unknown, count: cpus)
+        settlements = GapSettlements(cpus: cpus)
+        inGap = [Bool](repeating: true, count: cpus)
+        openGaps = cpus
         lazy = [Bool](repeating: false, count: cpus)
         sends = [Send](repeating: Send(), count: cpus)
         usesLifeCycle = lifeCycle
         vforks = VforkWatch(killable: rules.killableState)
+        watch = AnswerWatch(cpus: cpus)
     }
 
     mutating func consume(_ source: Lookahead) {
         let record = source.head
         let step = walk.step(source)
         let cpu = step.cpu
-        if step.broken { loaded[cpu] = step.wasOffline ? .initMM : .unknown }
-        if !record.inHardIRQ, step.kind != .sent, step.kind != .flushed || !walk.rules.sendsFirst { sends[cpu] = Send() }
+        if step.broken { broken(step) }
+        if inGap[cpu], step.kind != .broken { endGap(step, source) }
+        watch.tick(inGap: openGaps > 0)
+        if !record.inHardIRQ, step.kind != .flushed || !walk.rules.sendsFirst {
+            if watch.openFlushes > 0 { endFlush(cpu) }
+            if step.kind != .sent { sends[cpu] = Send() }
+        }
         switch step.kind {
         case .switched:
+            watch.change(cpu)
             switched(step)
-            if !usesLifeCycle { watchVfork(step, prevState: record.word1) }
+            if watchesVfork { watchVfork(step, prevState: record.word1) }
         case .reloaded:
-            if !usesLifeCycle { confirmVfork(step.node) }
+            if watchesVfork { confirmVfork(step.node) }
+            settlements.close(cpu)
+            watch.change(cpu)
             loaded[cpu] = .of(step.next)
             // What follows is the end of the mm that the task had.
             sends[cpu] = Send(node: step.node, pages: -1, paired: true)
-        case .left: loaded[cpu] = .initMM
+        case .left:
+            settlements.close(cpu)
+            loaded[cpu] = .initMM
         case .leftInIRQ:
             answered(step, pages: nil)
+            watch.change(cpu)
+            settlements.close(cpu)
             loaded[cpu] = .initMM
             if step.node >= 0, !walk.tasks[step.node].isDead { walk.tasks[step.node].kernelEvidence += 1 }
         case .flushed: flushed(step)
         case .sent: sent(step, source)
-        case .answered: answered(step, pages: step.pages)
+        case .answered: watch.answer(cpu, pages: step.pages, unique: answered(step, pages: step.pages))
         case .broken:
             sends[cpu].open = false
         case .nothing, .switchLoaded, .batch, .lifeCycle: break
         }
+    }
+
+    /// Records are missing before this one: of the whole time since the CPU's last one (a mark of lost events), or just here.
+    private mutating func broken(_ step: Step) {
+        let cpu = step.cpu
+        loaded[cpu] = step.wasOffline ? .initMM : .unknown
+        settlements.begin(cpu)
+        watch.change(cpu)
+        watch.drop(cpu)
+        vforks.forgetAll()
+        if step.wasOffline { settlements.close(cpu) }
+        if step.kind == .broken, !inGap[cpu] { openGaps += 1 }
+        inGap[cpu] = !step.wasOffline
+        if step.kind != .broken, inGap[cpu] { openGaps += 1 }
+    }
+
+    /// The CPU's first record behind a gap. It names the current task, and a task with an mm has that loaded while it runs.
+    private mutating func endGap(_ step: Step, _ source: Lookahead) {
+        let cpu = step.cpu
+        inGap[cpu] = false
+        openGaps -= 1
+        vforks.forgetAll()
+        guard step.node > 0, loaded[cpu] == .unknown else { return }
+        let task = walk.tasks[step.node]
+        guard task.origin != .kernel, !task.isDead, task.userEvidence > 0 || walk.tasks.isSettled(step.node) else { return }
+        if !source.mayBeExiting(pid: source.head.pid, deadStates: walk.rules.deadStates) { loaded[cpu] = .of(step.node) }
     }
 
     private static func key(_ a: Int32, _ b: Int32) -> UInt64 { UInt64(UInt32(min(a, b))) << 32 | UInt64(UInt32(max(a, b))) }
@@ -98,8 +149,10 @@ struct EvidencePass {
         let next = step.next
         if step.isCut, !step.loads {
             loaded[cpu] = .unknown
+            settlements.close(cpu)
             return
         }
+        if step.loads { settlements.close(cpu) }
         if walk.rules.mayLeaveAtOnce, step.loads, next == 0 { leavesAtOnce = true }
         if leavesAtOnce { return switchedAtOnce(step) }
         let wasLazy = lazy[cpu]
@@ -115,13 +168,33 @@ struct EvidencePass {
             }
             loaded[cpu] = .of(next)
         } else {
+            if settlements.isOpen(cpu) { settleSilently(cpu, next) }
             switch loaded[cpu] {
             case .unknown: if walk.tasks.isSettled(next) || walk.tasks[next].userEvidence > 0 { loaded[cpu] = .of(next) }
             case .initMM: silentOnInit[next, default: 0] += 1
             case .of(let other):
-                if other != next, !settled(next, other) { relations[Self.key(next, other), default: Relation()].silent += 1 }
+                if other != next, !settled(next, other) {
+                    relations[Self.key(next, other), default: Relation()].silent += 1
+                    walk.tasks[next].silentOn = other
+                    walk.tasks[next].silentSwitch = walk.tasks[next].switches
+                }
             }
         }
+    }
+
+    /// Takes back what a task that died soon after seemed to show: when it came in silently for the last time, it had given its mm up.
+    /// (Of tasks whose births are told this does not matter: their relations are not kept.)
+    mutating func forgetLastSwitches() {
+        guard usesLifeCycle else { return }
+        for (number, node) in walk.tasks.nodes.enumerated() where node.isDead && node.silentOn >= 0 && node.silentSwitch > node.switchesWithMM {
+            let key = Self.key(Int32(number), node.silentOn)
+            if let relation = relations[key], relation.silent > 0 { relations[key]!.silent -= 1 }
+        }
+    }
+
+    private mutating func settleSilently(_ cpu: Int, _ next: Int32) {
+        let task = walk.tasks[next]
+        settlements.settle(cpu, next, task.switches, sure: task.userEvidence > 0 || walk.tasks.isSettled(next))
     }
 
     /// Where no CPU is ever lazy, a CR3 load says nothing of whether the next task has an mm, but what was loaded before it does.
@@ -147,6 +220,9 @@ struct EvidencePass {
         if hasNone { loaded[cpu] = .initMM } else if step.loads { loaded[cpu] = .of(next) }
     }
 
+    /// Births are not told, or may be lost.
+    private var watchesVfork: Bool { !usesLifeCycle || walk.gaps > 0 }
+
     private mutating func watchVfork(_ step: Step, prevState: UInt64) {
         let tasks = walk.tasks
         if tasks[step.node].isDead { vforks.forget(step.node) }
@@ -166,7 +242,15 @@ struct EvidencePass {
             relations[Self.key(step.node, other), default: Relation()].strong += 4
         }
         if loaded[step.cpu] == .unknown { loaded[step.cpu] = .of(step.node) }
-        if !walk.rules.sendsFirst { sends[step.cpu] = Send(node: step.node, pages: step.pages, paired: true) }
+        if settlements.isOpen(step.cpu) { settlements.settle(step.cpu, step.node, walk.tasks[step.node].switches, sure: true) }
+        if !walk.rules.sendsFirst {
+            sends[step.cpu] = Send(node: step.node, pages: step.pages, paired: true)
+        } else if sends[step.cpu].awaitsLocal {
+            // The sender runs its own half before it waits (smp_call_function_many_cond()). If it was answered already, this is another
+            // flush, of its own mm, behind that of another process's page.
+            sends[step.cpu].awaitsLocal = false
+            sends[step.cpu].open = !watch.isAnswered(step.cpu)
+        }
     }
 
     private mutating func sent(_ step: Step, _ source: Lookahead) {
@@ -174,25 +258,57 @@ struct EvidencePass {
         let before = sends[cpu]
         var send = Send(open: before.paired && before.pages == step.pages, node: before.node, pages: step.pages, weight: 4)
         if walk.rules.sendsFirst, let next = source.peek(1) {
-            send.open = next.kind == .tlbFlush && next.reason == 3 && next.pid == source.head.pid
+            send.awaitsLocal = next.kind == .tlbFlush && next.reason == 3 && next.pid == source.head.pid && next.pages == step.pages
+            send.open = false
             send.node = step.node
         } else if !send.open, walk.rules.flushesPageSilently, step.pages == 1, walk.tasks[step.node].origin != .kernel {
             // flush_tlb_page(): mostly of the task's own mm.
             send = Send(open: true, node: step.node, pages: 1, weight: 1)
         }
+        send.isSent = true
         sends[cpu] = send
+        if (send.open || send.awaitsLocal) && send.weight > 1 && send.node >= 0 { watch.begin(cpu, pages: step.pages) }
     }
 
-    /// A CPU that answers one flush, and one only, had its mm loaded.
-    private mutating func answered(_ step: Step, pages: Int64?) {
-        guard case .of(let other) = loaded[step.cpu] else { return }
-        var sender: Send?
-        for cpu in sends.indices where cpu != step.cpu && sends[cpu].open && (pages == nil || sends[cpu].pages == pages) {
-            if sender != nil { return }
-            sender = sends[cpu]
+    /// The sender goes on: whoever has its mm loaded, and runs a task with an mm, has answered.
+    private mutating func endFlush(_ cpu: Int) {
+        guard let flush = watch.end(cpu), usesLifeCycle, sends[cpu].open else { return }
+        let sender = sends[cpu].node
+        if let only = flush.only {
+            let node = walk.current(only)
+            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].strong += 1 }
         }
-        guard let sender, sender.node != other, !settled(sender.node, other) else { return }
+        for other in loaded.indices where other != cpu && watch.isSilent(other, since: flush.begun) {
+            let node = walk.current(other)
+            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].different += 1 }
+        }
+    }
+
+    private func hasMM(_ node: Int32) -> Bool {
+        guard node > 0 else { return false }
+        let task = walk.tasks[node]
+        return task.origin != .kernel && !task.isDead && (task.userEvidence > 0 || walk.tasks.isSettled(node))
+    }
+
+    /// A CPU that answers one flush, and one only, had its mm loaded. While records of any CPU are missing, the flush may be one of those.
+    ///
+    /// - Returns: the flush's CPU, if there is only one.
+    @discardableResult private mutating func answered(_ step: Step, pages: Int64?) -> Int? {
+        guard openGaps == 0, loaded[step.cpu] != .initMM else { return nil }
+        var sender: Send?
+        var unique: Int?
+        for cpu in sends.indices where cpu != step.cpu && sends[cpu].isSent && (pages == nil || sends[cpu].pages == pages) {
+            if sender != nil { return nil }
+            sender = sends[cpu]
+            unique = cpu
+        }
+        guard let sender, sender.open else { return nil }
+        if settlements.isOpen(step.cpu) {
+            settlements.settle(step.cpu, sender.node, walk.tasks[sender.node].switches, sure: sender.weight > 1)
+        }
+        guard case .of(let other) = loaded[step.cpu], sender.node != other, !settled(sender.node, other) else { return unique }
         relations[Self.key(sender.node, other), default: Relation()].strong += sender.weight
+        return unique
     }
 }
 

@@ -18,6 +18,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     var lastLeaver: [Int32]
     /// Row by sender: the CPUs that have answered its flush under way.
     var answers: MaskTable
+    /// Gaps so far, those before the CPUs' first records included: the number of the next one in ``TaskClasses/settlements``.
+    var gaps: Int
     /// All CPUs' records that are to come, by source, and the source of each CPU (-1 if it has none).
     let sources: [Lookahead]
     var contradictions = 0
@@ -47,6 +49,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
         /// The mm that the CPU's last switch left, until its next record, and when it was left.
         var lingering = MM.none
         var leftAt: UInt64 = 0
+        /// The gap that the CPU's next record ends; -1 if none.
+        var gap = -1
     }
 
     enum Remote { case none, flush, batch }
@@ -62,7 +66,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
         lastLeaver = [Int32](repeating: -1, count: classes.mms.count)
         observed = ObservedCPUs(cpus: cpus, start: start)
         answers = MaskTable(cpus: cpus, rows: cpus)
-        state = [PerCPU](repeating: PerCPU(), count: cpus)
+        state = (0..<cpus).map { PerCPU(gap: $0) }
+        gaps = cpus
         self.sink.willReplay(classes.mms)
         self.sink.clearLate()
     }
@@ -74,6 +79,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)
         if state[cpu].sending, !record.inHardIRQ, !(record.kind == .tlbFlush && record.reason == 4) { complete(cpu, moment) }
         if step.broken { broken(step, moment) }
+        if state[cpu].gap >= 0, step.kind != .broken { endGap(step, source, moment) }
         switch step.kind {
         case .switched: switched(step, source, moment)
         case .reloaded: reloaded(step, source, moment)
@@ -119,12 +125,12 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     mutating func broken(_ step: Step, _ moment: Moment) {
         let cpu = step.cpu
+        gaps += 1
         if step.wasOffline, state[cpu].isDown { return }
         if state[cpu].sending { complete(cpu, moment) }
-        state[cpu] = PerCPU()
+        state[cpu] = PerCPU(gap: gaps - 1)
         apply(.forget(cpu: cpu), moment)
         load(cpu, .unknown, moment.time)
-        if step.node >= 0, step.kind != .switched { state[cpu].mm = mm(of: step.node) }
     }
 
     mutating func switched(_ step: Step, _ source: Lookahead, _ moment: Moment) {

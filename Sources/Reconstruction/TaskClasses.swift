@@ -11,6 +11,9 @@ struct TaskClasses {
     let switchesWithMM: [UInt32]
     /// Joins that the evidence asks for and other evidence forbids.
     private(set) var contradictions = 0
+    /// What each CPU had loaded behind each gap, in the order of the gaps.
+    private(set) var settlements: [MM] = []
+    private let usesLifeCycle: Bool
     private var parent: [Int32]
     private var kinds: [Kind]
     /// Nodes that an exec ended.
@@ -19,8 +22,11 @@ struct TaskClasses {
     private enum Kind: UInt8 { case user, kernel, open }
 
     init(_ pass: EvidencePass) {
+        var pass = pass
+        pass.forgetLastSwitches()
         let tasks = pass.walk.tasks
         let count = tasks.nodes.count
+        usesLifeCycle = pass.usesLifeCycle
         switchesWithMM = tasks.nodes.map(\.switchesWithMM)
         parent = (0..<Int32(count)).map { $0 }
         kinds = [Kind](repeating: .open, count: count)
@@ -31,7 +37,15 @@ struct TaskClasses {
         joinByLifeCycle(tasks)
         joinByRelations(pass)
         decideOpen(tasks, pass)
+        if pass.usesLifeCycle { forgetLone(tasks) }
         name(tasks)
+        settlements = pass.settlements.gaps.map { settled($0, tasks) }
+    }
+
+    /// The mm of a gap's settlement. A task that dies without having shown its mm again may have come in without one.
+    private func settled(_ gap: GapSettlements.Settlement, _ tasks: TaskNodes) -> MM {
+        guard gap.node >= 0, mm[Int(gap.node)].isUser else { return .unknown }
+        return gap.switches <= switchesWithMM[Int(gap.node)] || !tasks[gap.node].isDead ? mm[Int(gap.node)] : .unknown
     }
 
     private mutating func find(_ node: Int32) -> Int32 {
@@ -59,7 +73,8 @@ struct TaskClasses {
             case .forked: decide(node, .user, .lifeCycle)
             case .shared: decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
             case .afterLoad:
-                if task.isExec == true { decide(node, .user, .lifeCycle) } else { decide(node, .kernel, .lifeCycle) }
+                // Open: what follows the CR3 load is lost.
+                if let isExec = task.isExec { decide(node, isExec ? .user : .kernel, .lifeCycle) }
             case .existing: decideExisting(node, task, pass.silentOnInit[Int32(node)] ?? 0)
             }
         }
@@ -71,7 +86,8 @@ struct TaskClasses {
             decide(node, .user, .hardware)
         } else if task.hasKernelName {
             decide(node, .kernel, against > 0 ? .hardware : .convention)
-        } else if against > task.userEvidence {
+        } else if against > task.userEvidence, !task.isDead || !usesLifeCycle {
+            // (What a task of unknown birth shows when it dies, it shows without its mm.)
             decide(node, .kernel, .hardware)
         }
     }
@@ -144,6 +160,21 @@ struct TaskClasses {
             if kinds[node] == .user { join(Int32(node), task.parent) }
         }
     }
+
+    /// A task whose birth was not recorded, and that soon execs or dies, may have been born with an mm of its own (fork()) or on its
+    /// parent's (vfork(), posix_spawn(), CLONE_VM). If nothing joins it to another, that is not known.
+    /// One that lives longer meets whom it shares with, on some CPU.
+    private mutating func forgetLone(_ tasks: TaskNodes) {
+        var sizes = [UInt32](repeating: 0, count: parent.count)
+        for node in parent.indices { sizes[Int(find(Int32(node)))] += 1 }
+        for (node, task) in tasks.nodes.enumerated() where task.origin == .existing && kinds[node] == .user && sizes[Int(find(Int32(node)))] == 1 {
+            let number = Int32(node)
+            guard task.switches <= Self.fewSwitches else { continue }
+            if execs.contains(number) || task.isDead { decide(node, .open, .unknown) }
+        }
+    }
+
+    private static let fewSwitches = 8
 
     /// The task execs or dies as this node, and is no kernel thread by name: it came in silently since it shares an mm.
     private func ends(_ node: Int32, _ tasks: TaskNodes) -> Bool {

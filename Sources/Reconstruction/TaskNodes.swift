@@ -23,6 +23,8 @@ struct TaskNode {
     var comm: Comm
     /// ``Origin/afterLoad``: it was an exec (true), or the end of the mm (false); nil while open.
     var isExec: Bool?
+    /// CLONE_THREAD: it renames itself, but does not exec (but for what ends its process's other threads).
+    var isThread = false
     /// sched_process_exit, or a last switch-out in a dead state, was seen.
     var isDead = false
     /// The second pass knows that it has run exit_mm(), before a record says so.
@@ -35,6 +37,9 @@ struct TaskNode {
     var switchesWithMM: UInt32 = 0
     var switches: UInt32 = 0
     var kernelEvidence: UInt32 = 0
+    /// The node on whose mm the task last came in silently, and with which switch to it; -1 if never.
+    var silentOn: Int32 = -1
+    var silentSwitch: UInt32 = 0
 }
 
 /// The nodes of all tasks, and which of them each pid is now.

@@ -36,5 +36,8 @@ struct VforkWatch {
     /// The task execs. Returns the parent whose mm it had borrowed, if one still sleeps.
     mutating func end(_ node: Int32) -> Int32? { parents.removeValue(forKey: node) }
 
+    /// Records are missing: whoever sleeps may have run meanwhile.
+    mutating func forgetAll() { self = VforkWatch(killable: killable) }
+
     mutating func forget(_ node: Int32) { parents[node] = nil }
 }
