@@ -108,14 +108,14 @@ public struct Accuracy: Sendable {
     }
 
     /// A time in which neither history changes.
-    private struct Span {
+    struct Span {
         var time: UInt64
         var real: History.Point
         var guess: History.Point
         var length: UInt64
     }
 
-    private static func spans(_ truth: [History.Point], _ inferred: [History.Point], from start: UInt64) -> [Span] {
+    static func spans(_ truth: [History.Point], _ inferred: [History.Point], from start: UInt64) -> [Span] {
         guard let first = truth.first?.time, let end = truth.last?.time else { return [] }
         var spans: [Span] = []
         var at = max(first, start)

@@ -69,6 +69,6 @@ public struct Machine: Sendable {
 
     @usableFromInline mutating func observe(_ cpu: Int, _ loaded: MM, _ lazy: Bool) {
         if activeMM[cpu] == .unknown { activeMM[cpu] = loaded }
-        if mm[cpu] == .unknown { mm[cpu] = lazy ? .none : loaded }
+        if mm[cpu] == .unknown { mm[cpu] = lazy || loaded == .initMM ? .none : loaded }
     }
 }

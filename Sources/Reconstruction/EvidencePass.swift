@@ -1,3 +1,4 @@
+import LazyTLB
 import TraceData
 
 /// What a CPU has loaded, as a node whose mm it is: as far as a first pass can know, before nodes have mms.
@@ -18,6 +19,13 @@ struct Relation {
     var different: UInt32 = 0
 }
 
+/// A node that has the mm of one of two others.
+struct Either: Hashable {
+    var node: Int32
+    var a: Int32
+    var b: Int32
+}
+
 /// The first pass: walks the whole trace and collects what its records tell of which tasks share an mm.
 ///
 /// Pairs whose relation the life cycle settles are not kept, so memory grows with tasks, not with records.
@@ -26,6 +34,8 @@ struct EvidencePass {
     private(set) var relations: [UInt64: Relation] = [:]
     /// Switches to a node that left CR3 alone while init_mm was loaded: only a task without an mm does that.
     private(set) var silentOnInit: [Int32: UInt32] = [:]
+    /// How often a node answered one of two nodes' flushes.
+    private(set) var either: [Either: UInt32] = [:]
     private(set) var settlements: GapSettlements
     private var loaded: [LoadedNode]
     /// By CPU: its records are missing here and now.
@@ -35,6 +45,7 @@ struct EvidencePass {
     private var sends: [Send]
     private var vforks: VforkWatch
     private var watch: AnswerWatch
+    private var elimination: Elimination
     let usesLifeCycle: Bool
     /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
     private var leavesAtOnce = false
@@ -65,6 +76,7 @@ struct EvidencePass {
         usesLifeCycle = lifeCycle
         vforks = VforkWatch(killable: rules.killableState)
         watch = AnswerWatch(cpus: cpus)
+        elimination = Elimination(cpus: cpus)
     }
 
     mutating func consume(_ source: Lookahead) {
@@ -101,7 +113,9 @@ struct EvidencePass {
             if step.node >= 0, !walk.tasks[step.node].isDead { walk.tasks[step.node].kernelEvidence += 1 }
         case .flushed: flushed(step)
         case .sent: sent(step, source)
-        case .answered: watch.answer(cpu, pages: step.pages, unique: answered(step, pages: step.pages))
+        case .answered:
+            if !elimination.isIdle { clear(step) }
+            watch.answer(cpu, pages: step.pages, unique: answered(step, pages: step.pages))
         case .broken:
             sends[cpu].open = false
         case .nothing, .switchLoaded, .batch, .lifeCycle: break
@@ -111,6 +125,7 @@ struct EvidencePass {
     /// Records are missing before this one: of the whole time since the CPU's last one (a mark of lost events), or just here.
     private mutating func broken(_ step: Step) {
         let cpu = step.cpu
+        if !walk.rules.sparesLazy, !step.wasOffline { beginElimination(cpu) }
         loaded[cpu] = step.wasOffline ? .initMM : .unknown
         settlements.begin(cpu)
         watch.change(cpu)
@@ -122,11 +137,32 @@ struct EvidencePass {
         if step.kind != .broken, inGap[cpu] { openGaps += 1 }
     }
 
+    private mutating func beginElimination(_ cpu: Int) {
+        endElimination(cpu)
+        elimination.begin(cpu)
+        if case .of(let node) = loaded[cpu] { elimination.suspect(node, of: cpu) }
+        for other in loaded.indices {
+            let node = walk.current(other)
+            if node > 0, walk.tasks[node].origin != .kernel { elimination.suspect(node, of: cpu) }
+        }
+    }
+
+    private mutating func endElimination(_ cpu: Int) {
+        if let witness = elimination.take(cpu) { settlements.eliminate(cpu, witness) }
+    }
+
+    /// The trace ends.
+    mutating func finish() {
+        for cpu in loaded.indices { endElimination(cpu) }
+        forgetLastSwitches()
+    }
+
     /// The CPU's first record behind a gap. It names the current task, and a task with an mm has that loaded while it runs.
     private mutating func endGap(_ step: Step, _ source: Lookahead) {
         let cpu = step.cpu
         inGap[cpu] = false
         openGaps -= 1
+        elimination.end(cpu)
         vforks.forgetAll()
         guard step.node > 0, loaded[cpu] == .unknown else { return }
         let task = walk.tasks[step.node]
@@ -152,6 +188,7 @@ struct EvidencePass {
             settlements.close(cpu)
             return
         }
+        if !elimination.isIdle { eliminate(step) }
         if step.loads { settlements.close(cpu) }
         if walk.rules.mayLeaveAtOnce, step.loads, next == 0 { leavesAtOnce = true }
         if leavesAtOnce { return switchedAtOnce(step) }
@@ -184,12 +221,27 @@ struct EvidencePass {
 
     /// Takes back what a task that died soon after seemed to show: when it came in silently for the last time, it had given its mm up.
     /// (Of tasks whose births are told this does not matter: their relations are not kept.)
-    mutating func forgetLastSwitches() {
+    private mutating func forgetLastSwitches() {
         guard usesLifeCycle else { return }
         for (number, node) in walk.tasks.nodes.enumerated() where node.isDead && node.silentOn >= 0 && node.silentSwitch > node.switchesWithMM {
             let key = Self.key(Int32(number), node.silentOn)
             if let relation = relations[key], relation.silent > 0 { relations[key]!.silent -= 1 }
         }
+    }
+
+    /// The CPU answers a flush of the mm that it has loaded, whosesoever it is. (One of all pages may be a batch, of several mms.)
+    private mutating func clear(_ step: Step) {
+        let node = walk.current(step.cpu)
+        if step.pages != Stimulus.flushAll, hasMM(node) { elimination.clear(node) }
+    }
+
+    private mutating func eliminate(_ step: Step) {
+        if step.node > 0, walk.tasks[step.node].origin != .kernel { elimination.suspect(step.node) }
+        if step.next > 0, walk.tasks[step.next].origin != .kernel { elimination.suspect(step.next) }
+        guard step.loads, let witness = elimination.take(step.cpu) else { return }
+        var all = witness
+        all.cleared.append(step.next)
+        settlements.eliminate(step.cpu, all)
     }
 
     private mutating func settleSilently(_ cpu: Int, _ next: Int32) {
@@ -274,6 +326,7 @@ struct EvidencePass {
     private mutating func endFlush(_ cpu: Int) {
         guard let flush = watch.end(cpu), usesLifeCycle, sends[cpu].open else { return }
         let sender = sends[cpu].node
+        if !elimination.isIdle { elimination.clear(sender) }
         if let only = flush.only {
             let node = walk.current(only)
             if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].strong += 1 }
@@ -290,6 +343,16 @@ struct EvidencePass {
         return task.origin != .kernel && !task.isDead && (task.userEvidence > 0 || walk.tasks.isSettled(node))
     }
 
+    /// A CPU answers one of two flushes or more. If there are two, of two mms, those may be told apart in the end.
+    private mutating func noteEither(_ step: Step, _ first: Int, _ second: Int) {
+        guard usesLifeCycle, sends[first].open, sends[second].open, sends[first].weight > 1, sends[second].weight > 1 else { return }
+        for cpu in sends.indices where cpu > second && cpu != step.cpu && sends[cpu].isSent && sends[cpu].pages == sends[first].pages { return }
+        let node = walk.current(step.cpu)
+        let (a, b) = (min(sends[first].node, sends[second].node), max(sends[first].node, sends[second].node))
+        guard hasMM(node), a != node, b != node, !settled(a, node) || !settled(b, node) else { return }
+        either[Either(node: node, a: a, b: b), default: 0] += 1
+    }
+
     /// A CPU that answers one flush, and one only, had its mm loaded. While records of any CPU are missing, the flush may be one of those.
     ///
     /// - Returns: the flush's CPU, if there is only one.
@@ -298,7 +361,10 @@ struct EvidencePass {
         var sender: Send?
         var unique: Int?
         for cpu in sends.indices where cpu != step.cpu && sends[cpu].isSent && (pages == nil || sends[cpu].pages == pages) {
-            if sender != nil { return nil }
+            if let first = unique {
+                noteEither(step, first, cpu)
+                return nil
+            }
             sender = sends[cpu]
             unique = cpu
         }

@@ -12,6 +12,8 @@ struct GapSettlements {
         var node: Int32 = -1
         /// How many switches to the node there were by then: whether it still had its mm hangs on that.
         var switches: UInt32 = 0
+        /// If the node has no mm: who is out of the question.
+        var witness: Elimination.Witness?
     }
 
     private(set) var gaps: [Settlement]
@@ -36,6 +38,11 @@ struct GapSettlements {
         guard open[cpu] >= 0 else { return }
         gaps[open[cpu]] = Settlement(node: node, switches: switches)
         if sure { open[cpu] = -1 }
+    }
+
+    /// Nothing but tasks without an mm ran since the gap.
+    mutating func eliminate(_ cpu: Int, _ witness: Elimination.Witness) {
+        if open[cpu] >= 0 { gaps[open[cpu]].witness = witness }
     }
 
     /// CR3 changes: what is loaded from here on says nothing of what was before.

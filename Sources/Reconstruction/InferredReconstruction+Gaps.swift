@@ -26,7 +26,8 @@ extension InferredReconstruction {
         moment.nextPID = moment.pid
         moment.nextComm = step.node == 0 ? .empty : walk.tasks[step.node].comm
         moment.basis = basis(of: step.node, own)
-        apply(.observe(cpu: cpu, mm: loaded, lazy: own == .none, mask: true), moment)
+        // With init_mm loaded it is not known which active_mm the old bookkeeping names: not lazy, then.
+        apply(.observe(cpu: cpu, mm: loaded, lazy: own == .none && loaded != .initMM, mask: true), moment)
         load(cpu, loaded, moment.time)
     }
 

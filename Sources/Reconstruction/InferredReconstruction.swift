@@ -142,8 +142,12 @@ struct InferredReconstruction<Sink: StimulusSink> {
         }
         var next = mm(of: step.next)
         if next.isUser, !step.loads, !step.isCut, observed.loaded[cpu].isKnown, observed.loaded[cpu] != next, isDying(step.next) {
-            walk.tasks[step.next].isDying = true
-            next = .none
+            if !isVague(next), !isVague(observed.loaded[cpu]) {
+                walk.tasks[step.next].isDying = true
+                next = .none
+            } else {
+                next = .unknown
+            }
         }
         var moment = moment
         moment.begun = moment.time
@@ -169,6 +173,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     /// No later record shows the task with an mm: it has run exit_mm(), though its sched_process_exit is still to come.
     func isDying(_ node: Int32) -> Bool { walk.tasks[node].switches > classes.switchesWithMM[Int(node)] }
+
+    private func isVague(_ mm: MM) -> Bool { mm.isUser && classes.isVague[Int(mm.index)] }
 
     /// switch_mm() is done: with its TASK_SWITCH record, if there is one.
     mutating func finishSwitch(_ cpu: Int, _ time: UInt64) {

@@ -9,6 +9,8 @@ struct TaskClasses {
     private(set) var mms = MMTable()
     /// By node: after how many switches to it the last record shows it with an mm.
     let switchesWithMM: [UInt32]
+    /// By mm: its only task was born unseen, and hardly ran. It may well be another's.
+    private(set) var isVague: [Bool] = []
     /// Joins that the evidence asks for and other evidence forbids.
     private(set) var contradictions = 0
     /// What each CPU had loaded behind each gap, in the order of the gaps.
@@ -23,7 +25,7 @@ struct TaskClasses {
 
     init(_ pass: EvidencePass) {
         var pass = pass
-        pass.forgetLastSwitches()
+        pass.finish()
         let tasks = pass.walk.tasks
         let count = tasks.nodes.count
         usesLifeCycle = pass.usesLifeCycle
@@ -44,8 +46,12 @@ struct TaskClasses {
 
     /// The mm of a gap's settlement. A task that dies without having shown its mm again may have come in without one.
     private func settled(_ gap: GapSettlements.Settlement, _ tasks: TaskNodes) -> MM {
-        guard gap.node >= 0, mm[Int(gap.node)].isUser else { return .unknown }
-        return gap.switches <= switchesWithMM[Int(gap.node)] || !tasks[gap.node].isDead ? mm[Int(gap.node)] : .unknown
+        if gap.node >= 0, mm[Int(gap.node)].isUser {
+            return gap.switches <= switchesWithMM[Int(gap.node)] || !tasks[gap.node].isDead ? mm[Int(gap.node)] : .unknown
+        }
+        guard let witness = gap.witness, gap.node < 0 || mm[Int(gap.node)] == .none else { return .unknown }
+        let cleared = Set(witness.cleared.map { mm[Int($0)] })
+        return witness.suspects.allSatisfy { mm[Int($0)] == .none || mm[Int($0)].isUser && cleared.contains(mm[Int($0)]) } ? .initMM : .unknown
     }
 
     private mutating func find(_ node: Int32) -> Int32 {
@@ -73,8 +79,12 @@ struct TaskClasses {
             case .forked: decide(node, .user, .lifeCycle)
             case .shared: decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
             case .afterLoad:
-                // Open: what follows the CR3 load is lost.
-                if let isExec = task.isExec { decide(node, isExec ? .user : .kernel, .lifeCycle) }
+                // Else what follows the CR3 load is lost.
+                if let isExec = task.isExec {
+                    decide(node, isExec ? .user : .kernel, .lifeCycle)
+                } else if task.hasKernelName {
+                    decide(node, .kernel, .convention)
+                }
             case .existing: decideExisting(node, task, pass.silentOnInit[Int32(node)] ?? 0)
             }
         }
@@ -123,6 +133,7 @@ struct TaskClasses {
         for node in kinds.indices where pass.usesLifeCycle && kinds[node] == .user && pass.walk.tasks.isSettled(Int32(node)) {
             settled.insert(find(Int32(node)))
         }
+        candidates += eitherCandidates(pass, apart)
         for candidate in candidates {
             let (left, right) = (find(candidate.a), find(candidate.b))
             if left == right { continue }
@@ -135,6 +146,22 @@ struct TaskClasses {
             apart.merge(left, right, into: find(left))
             for node in [candidate.a, candidate.b] where basis[Int(node)] != .lifeCycle { basis[Int(node)] = .hardware }
         }
+    }
+
+    /// Of two nodes whose flushes another one may have answered, it has the mm of the one that it was not seen apart from.
+    private mutating func eitherCandidates(_ pass: EvidencePass, _ apart: Differences) -> [Candidate] {
+        var found: [Candidate] = []
+        for (either, count) in pass.either where kinds[Int(either.node)] == .user {
+            guard kinds[Int(either.a)] == .user, kinds[Int(either.b)] == .user else { continue }
+            let (node, a, b) = (find(either.node), find(either.a), find(either.b))
+            let (fromA, fromB) = (apart.between(node, a), apart.between(node, b))
+            if a == b || fromB > 2 * (fromA + 1) {
+                found.append(Candidate(a: either.node, b: either.a, same: count, different: fromA, strong: true))
+            } else if fromA > 2 * (fromB + 1) {
+                found.append(Candidate(a: either.node, b: either.b, same: count, different: fromB, strong: true))
+            }
+        }
+        return found.sorted { ($0.same, $1.a, $1.b) > ($1.same, $0.a, $0.b) }
     }
 
     /// Tasks of which nothing tells whether they have an mm: those that always came in silently.
@@ -183,17 +210,20 @@ struct TaskClasses {
 
     private mutating func name(_ tasks: TaskNodes) {
         var numbers: [Int32: MM] = [:]
+        isVague = [false]
         for (node, task) in tasks.nodes.enumerated() {
             switch kinds[node] {
             case .kernel: mm[node] = .none
             case .open: mm[node] = .unknown
             case .user:
                 let root = find(Int32(node))
+                defer { if task.origin != .existing || task.switches > Self.fewSwitches { isVague[Int(mm[node].index)] = false } }
                 if let known = numbers[root] {
                     mm[node] = known
                 } else {
                     mm[node] = mms.add(pid: task.pid, name: task.comm.description)
                     numbers[root] = mm[node]
+                    isVague.append(usesLifeCycle)
                 }
             }
         }

@@ -221,7 +221,7 @@ struct TraceWalk {
             return
         }
         let node = tasks[step.node]
-        let isKernel = node.origin == .kernel || node.origin == .existing && node.hasKernelName
+        let isKernel = node.origin == .kernel || node.hasKernelName && (node.origin == .existing || node.origin == .afterLoad && node.isExec == nil)
         if record.pid == 0 || node.isDead || isKernel && !helperExecs(source, pid: record.pid) {
             step.kind = .left
             return
