@@ -15,11 +15,14 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
+        // Memory for hot loops.
+        .target(name: "Tables"),
+
         // The stages, each depending only on the ones before it.
-        .target(name: "TraceData", dependencies: ["CTraceEvent", "CZlib", "CZstd"]),
-        .target(name: "LazyTLB"),
-        .target(name: "Reconstruction", dependencies: ["TraceData", "LazyTLB"]),
-        .target(name: "Replay", dependencies: ["LazyTLB", "Reconstruction"]),
+        .target(name: "TraceData", dependencies: ["CTraceEvent", "CZlib", "CZstd", "Tables"]),
+        .target(name: "LazyTLB", dependencies: ["Tables"]),
+        .target(name: "Reconstruction", dependencies: ["TraceData", "LazyTLB", "Tables"]),
+        .target(name: "Replay", dependencies: ["LazyTLB", "Reconstruction", "Tables"]),
         .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
         .executableTarget(
             name: "lazytlb",

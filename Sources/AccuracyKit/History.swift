@@ -1,6 +1,7 @@
 import LazyTLB
 import Reconstruction
 import Replay
+import TraceData
 
 /// What a reconstruction says, kept so that two of them can be laid side by side: record for record, and over time.
 public struct History: StimulusSink, Sendable {

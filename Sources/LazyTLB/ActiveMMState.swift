@@ -1,45 +1,48 @@
+import Tables
+
 /// The old bookkeeping, common to `v4.12` and `v4.13-parent`: cpu_tlbstate.active_mm and state.
 ///
 /// arch/x86/mm/tlb.c and arch/x86/include/asm/{mmu_context,tlbflush}.h at v4.12. CR3 is kept here, which the kernel does not do:
 /// after leave_mm() tlb.active_mm still names the borrowed mm although CR3 points to init_mm.
 struct ActiveMMState: Sendable {
-    var state: [TLBState]
-    /// cpu_tlbstate.active_mm
-    var active: [MM]
-    /// The mm that CR3 points to.
-    var cr3: [MM]
+    /// By CPU.
+    let cpus: Flat<PerCPU>
     var masks: MaskTable
     var shootdowns: Shootdowns
     /// Row per CPU: the mask of the batched flush that it has under way.
     var batchMasks: MaskTable
-    /// The mm whose mask the CPU is still in after it switched away (``Machine/clearsLate``).
-    var lingering: [MM]
     var clearsLate = false
-    /// The mm that Xen last took out of CR3 behind the back of the bookkeeping.
-    var dropped: [MM]
     var counters = Counters()
 
+    struct PerCPU: Sendable {
+        var state = TLBState.reset
+        /// cpu_tlbstate.active_mm
+        var active = MM.unknown
+        /// The mm that CR3 points to.
+        var cr3 = MM.unknown
+        /// The mm whose mask the CPU is still in after it switched away (``Machine/clearsLate``).
+        var lingering = MM.none
+        /// The mm that Xen last took out of CR3 behind the back of the bookkeeping.
+        var dropped = MM.none
+    }
+
     init(cpus: Int) {
-        state = [TLBState](repeating: .reset, count: cpus)
-        active = [MM](repeating: .unknown, count: cpus)
-        cr3 = active
+        self.cpus = Flat(repeating: PerCPU(), count: cpus)
         masks = MaskTable(cpus: cpus)
         shootdowns = Shootdowns(cpus: cpus)
         batchMasks = MaskTable(cpus: cpus, rows: cpus)
-        lingering = [MM](repeating: .none, count: cpus)
-        dropped = lingering
     }
 
     /// Leaves the mask of the mm that was switched away from.
     mutating func settle(_ cpu: Int) {
-        let mm = lingering[cpu]
+        let mm = cpus[cpu].lingering
         guard mm != .none else { return }
-        lingering[cpu] = .none
+        cpus[cpu].lingering = .none
         masks.remove(cpu, Int(mm.index))
     }
 
     mutating func leaveMask(_ cpu: Int, _ mm: MM) {
-        if clearsLate { lingering[cpu] = mm } else { masks.remove(cpu, Int(mm.index)) }
+        if clearsLate { cpus[cpu].lingering = mm } else { masks.remove(cpu, Int(mm.index)) }
     }
 
     func inMask(_ cpu: Int, _ mm: MM) -> Bool { mm.isKnown && masks.contains(cpu, Int(mm.index)) }
@@ -51,17 +54,17 @@ struct ActiveMMState: Sendable {
 
     mutating func loadCR3(_ cpu: Int, _ mm: MM, _ effects: inout Effects) {
         effects.cr3Load = true
-        if cr3[cpu] == mm { effects.redundantLoad = true }
-        cr3[cpu] = mm
+        if cpus[cpu].cr3 == mm { effects.redundantLoad = true }
+        cpus[cpu].cr3 = mm
         counters.cr3Loads += 1
         effects.emit(.taskSwitch, Stimulus.flushAll)
     }
 
     /// leave_mm(), arch/x86/mm/tlb.c. The state and tlb.active_mm stay as they were.
     mutating func leaveMM(_ cpu: Int, _ effects: inout Effects) {
-        let mm = active[cpu]
+        let mm = cpus[cpu].active
         guard mm != .unknown else { return }
-        if state[cpu] == .ok { return warn(.leaveWhileOK, &effects) }
+        if cpus[cpu].state == .ok { return warn(.leaveWhileOK, &effects) }
         if inMask(cpu, mm) {
             masks.remove(cpu, Int(mm.index))
             loadCR3(cpu, .initMM, &effects)
@@ -75,14 +78,14 @@ struct ActiveMMState: Sendable {
     /// switch_mm_irqs_off(prev, next), arch/x86/mm/tlb.c. `prev` is the outgoing task's active_mm.
     mutating func switchMM(_ cpu: Int, from prev: MM, to next: MM, _ effects: inout Effects) {
         guard prev != .unknown, next.isKnown else { return switchUnknown(cpu, to: next) }
-        state[cpu] = .ok
+        cpus[cpu].state = .ok
         if prev != next {
-            active[cpu] = next
+            cpus[cpu].active = next
             masks.insert(cpu, Int(next.index))
             loadCR3(cpu, next, &effects)
             if prev.isKnown { leaveMask(cpu, prev) }
         } else {
-            if active[cpu] != next { warn(.activeMMMismatch, &effects) }
+            if cpus[cpu].active != next { warn(.activeMMMismatch, &effects) }
             if !inMask(cpu, next) {
                 masks.insert(cpu, Int(next.index))
                 loadCR3(cpu, next, &effects)
@@ -94,31 +97,31 @@ struct ActiveMMState: Sendable {
     mutating func switchUnknown(_ cpu: Int, to next: MM) {
         forget(cpu)
         counters.unknownSwitches += 1
-        state[cpu] = .ok
-        active[cpu] = next
-        cr3[cpu] = next
+        cpus[cpu].state = .ok
+        cpus[cpu].active = next
+        cpus[cpu].cr3 = next
         if next.isKnown { masks.insert(cpu, Int(next.index)) }
     }
 
     mutating func forget(_ cpu: Int) {
-        if active[cpu].isKnown { masks.remove(cpu, Int(active[cpu].index)) }
-        active[cpu] = .unknown
-        cr3[cpu] = .unknown
+        if cpus[cpu].active.isKnown { masks.remove(cpu, Int(cpus[cpu].active.index)) }
+        cpus[cpu].active = .unknown
+        cpus[cpu].cr3 = .unknown
     }
 
     mutating func observe(_ cpu: Int, _ mm: MM, lazy: Bool, mask: Bool) {
-        guard active[cpu] == .unknown else { return }
+        guard cpus[cpu].active == .unknown else { return }
         // A reworked kernel that has left its mm: which one the old bookkeeping would still name is not known.
         if mm == .initMM, !lazy { return }
-        active[cpu] = mm
+        cpus[cpu].active = mm
         // The reworked kernel's leave_mm() ends with state OK and init_mm; here that is a CPU that has left the mm it borrows.
-        state[cpu] = lazy || mm == .initMM ? .lazy : .ok
-        cr3[cpu] = mask ? mm : .initMM
+        cpus[cpu].state = lazy || mm == .initMM ? .lazy : .ok
+        cpus[cpu].cr3 = mask ? mm : .initMM
         if mask, mm.isUser { masks.insert(cpu, Int(mm.index)) }
     }
 
     mutating func enterLazyTLB(_ cpu: Int) {
-        if state[cpu] == .ok { state[cpu] = .lazy }
+        if cpus[cpu].state == .ok { cpus[cpu].state = .lazy }
     }
 
     mutating func contextSwitch(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
@@ -138,10 +141,10 @@ struct ActiveMMState: Sendable {
     /// The CPU comes up with init_mm; enter_lazy_tlb() finds state 0 and leaves it.
     mutating func reset(_ cpu: Int) {
         settle(cpu)
-        if active[cpu].isUser { masks.remove(cpu, Int(active[cpu].index)) }
-        state[cpu] = .reset
-        active[cpu] = .initMM
-        cr3[cpu] = .initMM
+        if cpus[cpu].active.isUser { masks.remove(cpu, Int(cpus[cpu].active.index)) }
+        cpus[cpu].state = .reset
+        cpus[cpu].active = .initMM
+        cpus[cpu].cr3 = .initMM
     }
 
     /// flush_tlb_others(): one SEND_IPI record, then an IPI to each online CPU of the row but the sender.
@@ -169,13 +172,13 @@ struct ActiveMMState: Sendable {
         guard shootdowns.take(cpu, from: sender) else { return }
         let mm = shootdowns.mm[sender]
         if shootdowns.xen[sender] { return dropOtherMMRef(cpu, mm, &effects) }
-        if mm != .none && mm != active[cpu] || active[cpu] == .unknown {
+        if mm != .none && mm != cpus[cpu].active || cpus[cpu].active == .unknown {
             effects.delivery = .ignored
             counters.ipiIgnored += 1
             return
         }
         counters.vmstat.remoteFlushReceived += 1
-        if state[cpu] == .ok {
+        if cpus[cpu].state == .ok {
             effects.flushed = true
             effects.delivery = .flushed
             counters.ipiFlushed += 1
@@ -193,7 +196,7 @@ struct ActiveMMState: Sendable {
     mutating func doFlushAll(_ cpu: Int, _ effects: inout Effects) {
         counters.vmstat.remoteFlushReceived += 1
         effects.flushed = true
-        if state[cpu] == .lazy { leaveMM(cpu, &effects) }
+        if cpus[cpu].state == .lazy { leaveMM(cpu, &effects) }
     }
 
     mutating func prepareBatch(_ cpu: Int, _ machine: Machine) {
@@ -217,7 +220,7 @@ struct ActiveMMState: Sendable {
         if machine.activeMM[cpu] == mm {
             if machine.mm[cpu] == mm { drop(cpu, mm) } else { leaveMM(cpu, &effects) }
         }
-        for other in 0..<cr3.count where other != cpu && (inMask(other, mm) || cr3[other] == mm) { batchMasks.insert(other, cpu) }
+        for other in cpus.indices where other != cpu && (inMask(other, mm) || cpus[other].cr3 == mm) { batchMasks.insert(other, cpu) }
         if batchMasks.hasOther(than: cpu, cpu) {
             effects.sent = true
             _ = shootdowns.open(cpu, mm, Stimulus.flushAll, row: cpu, in: batchMasks, online: machine.online, xen: true)
@@ -227,26 +230,26 @@ struct ActiveMMState: Sendable {
 
     /// drop_other_mm_ref(), arch/x86/xen/mmu.c.
     mutating func dropOtherMMRef(_ cpu: Int, _ mm: MM, _ effects: inout Effects) {
-        if active[cpu] == mm && state[cpu] != .ok { leaveMM(cpu, &effects) }
-        if cr3[cpu] == mm { drop(cpu, mm) }
+        if cpus[cpu].active == mm && cpus[cpu].state != .ok { leaveMM(cpu, &effects) }
+        if cpus[cpu].cr3 == mm { drop(cpu, mm) }
         effects.delivery = effects.left ? .left : .ignored
     }
 
     /// Takes a page table that is about to be unpinned out of CR3, and out of nothing else: no record, tlb.active_mm and mask as they were.
     private mutating func drop(_ cpu: Int, _ mm: MM) {
-        cr3[cpu] = .initMM
-        dropped[cpu] = mm
+        cpus[cpu].cr3 = .initMM
+        cpus[cpu].dropped = mm
     }
 
     /// CR3 is tlb.active_mm's while the CPU is in its mask, and in state OK it is; else the CPU has left and CR3 is init_mm. Only Xen,
     /// where an mm dies, parts CR3 from the mask.
     func brokenInvariant(_ cpu: Int) -> String? {
-        let mm = active[cpu]
-        guard mm.isUser, dropped[cpu] != mm else { return nil }
+        let mm = cpus[cpu].active
+        guard mm.isUser, cpus[cpu].dropped != mm else { return nil }
         if !inMask(cpu, mm) {
-            if state[cpu] == .ok { return "state OK, but the CPU is not in mm_cpumask(active_mm)" }
-            if cr3[cpu] != .initMM { return "lazy and left, but CR3 is not init_mm" }
-        } else if cr3[cpu] != mm {
+            if cpus[cpu].state == .ok { return "state OK, but the CPU is not in mm_cpumask(active_mm)" }
+            if cpus[cpu].cr3 != .initMM { return "lazy and left, but CR3 is not init_mm" }
+        } else if cpus[cpu].cr3 != mm {
             return "in mm_cpumask(active_mm), but CR3 is another"
         }
         return nil

@@ -21,22 +21,11 @@ public struct Effects: Sendable {
     public private(set) var record0 = FlushRecord(reason: .taskSwitch, pages: 0)
     public private(set) var record1 = FlushRecord(reason: .taskSwitch, pages: 0)
     public private(set) var record2 = FlushRecord(reason: .taskSwitch, pages: 0)
-    public private(set) var recordCount = 0
-
-    /// CR3 was written (with something else, or again with the same).
-    public var cr3Load = false
-    /// CR3 was written with what it held already.
-    public var redundantLoad = false
-    /// leave_mm() ran with effect: CR3 is init_mm now.
-    public var left = false
-    /// Something was invalidated in this CPU's TLB other than by a CR3 load.
-    public var flushed = false
-    /// flush_tlb_others() ran; the CPUs it interrupts are in ``Scheme/targetWord(_:_:)``.
-    public var sent = false
+    public private(set) var recordCount: UInt8 = 0
+    /// What happened, a bit each, so that one store forgets it all and one comparison finds what is notable.
+    private var flags = Flags()
     /// What an IPI found, for ``Stimulus/deliver(cpu:from:)``.
     public var delivery = Delivery.notTarget
-    /// leave_mm() ran for an mm that the bookkeeping still names, but which CR3 no longer points to: nothing was to be done.
-    public var staleLeave = false
     public var warnings = Warnings()
     /// ``Scheme/loadedMM(_:)`` and ``Scheme/bookedMM(_:)`` of the stimulus's CPU after it. Kept here so that a caller that wants them each
     /// time does not pass whole schemes around.
@@ -48,13 +37,8 @@ public struct Effects: Sendable {
     /// Forgets everything but the records' contents, which ``recordCount`` hides.
     public mutating func reset() {
         recordCount = 0
-        cr3Load = false
-        redundantLoad = false
-        left = false
-        flushed = false
-        sent = false
+        flags = []
         delivery = .notTarget
-        staleLeave = false
         warnings = []
     }
 
@@ -72,6 +56,59 @@ public struct Effects: Sendable {
         if recordCount > 0 { body(record0) }
         if recordCount > 1 { body(record1) }
         if recordCount > 2 { body(record2) }
+    }
+}
+
+extension Effects {
+    private struct Flags: OptionSet, Sendable {
+        let rawValue: UInt8
+        static let cr3Load = Flags(rawValue: 1)
+        static let redundantLoad = Flags(rawValue: 2)
+        static let left = Flags(rawValue: 4)
+        static let flushed = Flags(rawValue: 8)
+        static let sent = Flags(rawValue: 16)
+        static let staleLeave = Flags(rawValue: 32)
+    }
+
+    @inline(__always) private mutating func set(_ flag: Flags, _ value: Bool) {
+        if value { flags.insert(flag) } else { flags.remove(flag) }
+    }
+
+    /// CR3 was written (with something else, or again with the same).
+    public var cr3Load: Bool {
+        get { flags.contains(.cr3Load) }
+        set { set(.cr3Load, newValue) }
+    }
+    /// CR3 was written with what it held already.
+    public var redundantLoad: Bool {
+        get { flags.contains(.redundantLoad) }
+        set { set(.redundantLoad, newValue) }
+    }
+    /// leave_mm() ran with effect: CR3 is init_mm now.
+    public var left: Bool {
+        get { flags.contains(.left) }
+        set { set(.left, newValue) }
+    }
+    /// Something was invalidated in this CPU's TLB other than by a CR3 load.
+    public var flushed: Bool {
+        get { flags.contains(.flushed) }
+        set { set(.flushed, newValue) }
+    }
+    /// flush_tlb_others() ran; the CPUs it interrupts are in ``Scheme/targetWord(_:_:)``.
+    public var sent: Bool {
+        get { flags.contains(.sent) }
+        set { set(.sent, newValue) }
+    }
+    /// leave_mm() ran for an mm that the bookkeeping still names, but which CR3 no longer points to: nothing was to be done.
+    public var staleLeave: Bool {
+        get { flags.contains(.staleLeave) }
+        set { set(.staleLeave, newValue) }
+    }
+
+    /// The two may hold a divergence. Almost no stimulus does.
+    @inline(__always) public func areNotable(beside new: Effects) -> Bool {
+        (flags.symmetricDifference(new.flags)).contains(.flushed) || !flags.isDisjoint(with: [.redundantLoad, .staleLeave])
+            || warnings.rawValue | new.warnings.rawValue != 0
     }
 }
 

@@ -1,3 +1,5 @@
+import Tables
+
 /// What all schemes share: the current task's mm and active_mm on each CPU, and which CPUs are online. Driven by the trace alone.
 ///
 /// `task->active_mm` needs no table of tasks: for a task with an mm it is that mm, and a task without one has borrowed its predecessor's
@@ -5,13 +7,13 @@
 public struct Machine: Sendable {
     public let cpus: Int
     /// current->mm
-    public internal(set) var mm: [MM]
+    public let mm: Flat<MM>
     /// current->active_mm
-    public internal(set) var activeMM: [MM]
+    public let activeMM: Flat<MM>
     /// Row 0: the CPUs that are online.
     public internal(set) var online: MaskTable
     /// The batched flush that each CPU has under way.
-    public var batch: [Batch]
+    public let batch: Flat<Batch>
 
     /// switch_mm() enters the next mm's mask before it loads CR3 and leaves the previous one's behind that. If set, the second happens
     /// with the CPU's next stimulus or ``Stimulus/settled(cpu:)``, for recordings that are fine enough to tell; if not, at once.
@@ -22,11 +24,11 @@ public struct Machine: Sendable {
 
     public init(cpus: Int) {
         self.cpus = cpus
-        mm = [MM](repeating: .unknown, count: cpus)
-        activeMM = mm
+        mm = Flat(repeating: .unknown, count: cpus)
+        activeMM = Flat(repeating: .unknown, count: cpus)
         online = MaskTable(cpus: cpus, rows: 1)
         for cpu in 0..<cpus { online.insert(cpu, 0) }
-        batch = [Batch](repeating: Batch(cpus: cpus), count: cpus)
+        batch = Flat(repeating: Batch(cpus: cpus), count: cpus)
     }
 
     /// Takes the stimulus over. Schemes see the machine as it was before.

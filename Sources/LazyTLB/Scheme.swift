@@ -1,3 +1,5 @@
+import Tables
+
 /// An executable model of one kernel generation's lazy-TLB handling.
 ///
 /// A scheme is a value with one function from (state, stimulus) to effects. It knows no traces and no time.
@@ -45,16 +47,16 @@ public enum TLBState: UInt8, Sendable {
 struct Shootdowns: Sendable {
     var pending: MaskTable
     var sent: MaskTable
-    var mm: [MM]
-    var pages: [Int64]
-    var xen: [Bool]
+    let mm: Flat<MM>
+    let pages: Flat<Int64>
+    let xen: Flat<Bool>
 
     init(cpus: Int) {
         pending = MaskTable(cpus: cpus, rows: cpus)
         sent = pending
-        mm = [MM](repeating: .none, count: cpus)
-        pages = [Int64](repeating: 0, count: cpus)
-        xen = [Bool](repeating: false, count: cpus)
+        mm = Flat(repeating: .none, count: cpus)
+        pages = Flat(repeating: 0, count: cpus)
+        xen = Flat(repeating: false, count: cpus)
     }
 
     /// Opens a flush of `sender` to the CPUs of `row` in `masks` that are online, but itself. Returns how many those are.

@@ -45,9 +45,9 @@ extension V412 {
     public func targetWord(_ sender: Int, _ index: Int) -> UInt64 { old.shootdowns.sent.word(sender, index) }
     public func pendingWord(_ sender: Int, _ index: Int) -> UInt64 { old.shootdowns.pending.word(sender, index) }
     public func maskWord(_ mm: MM, _ index: Int) -> UInt64 { old.masks.word(Int(mm.index), index) }
-    public func loadedMM(_ cpu: Int) -> MM { old.cr3[cpu] }
-    public func bookedMM(_ cpu: Int) -> MM { old.active[cpu] }
-    public func state(_ cpu: Int) -> TLBState { old.state[cpu] }
+    public func loadedMM(_ cpu: Int) -> MM { old.cpus[cpu].cr3 }
+    public func bookedMM(_ cpu: Int) -> MM { old.cpus[cpu].active }
+    public func state(_ cpu: Int) -> TLBState { old.cpus[cpu].state }
     public func brokenInvariant(_ cpu: Int) -> String? { old.brokenInvariant(cpu) }
 }
 
@@ -60,8 +60,8 @@ extension ActiveMMState {
 
     /// Tells what the CPU has now.
     func end(_ cpu: Int, _ effects: inout Effects) {
-        effects.loaded = cr3[cpu]
-        effects.booked = active[cpu]
+        effects.loaded = cpus[cpu].cr3
+        effects.booked = cpus[cpu].active
     }
 
     /// The transitions in which `v4.12` and `v4.13-parent` do not differ.

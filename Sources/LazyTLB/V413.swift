@@ -1,31 +1,37 @@
+import Tables
+
 /// `v4.13`: the reworked scheme, cpu_tlbstate.loaded_mm (commit 3d28ebceaffa; arch/x86/mm/tlb.c as released in v4.13).
 ///
 /// The bookkeeping names what CR3 points to at all times: there is no third state.
 public struct V413: Scheme {
     public static let id = "v4.13"
 
-    private var states: [TLBState]
-    private var loaded: [MM]
+    /// By CPU.
+    private let cpus: Flat<PerCPU>
     private var masks: MaskTable
     private var shootdowns: Shootdowns
     /// Row per CPU: the mask of the batched flush that it has under way.
     private var batchMasks: MaskTable
-    /// The mm whose mask the CPU is still in after it switched away (``Machine/clearsLate``).
-    private var lingering: [MM]
     public private(set) var counters = Counters()
 
+    private struct PerCPU: Sendable {
+        var state = TLBState.reset
+        /// cpu_tlbstate.loaded_mm
+        var loaded = MM.unknown
+        /// The mm whose mask the CPU is still in after it switched away (``Machine/clearsLate``).
+        var lingering = MM.none
+    }
+
     public init(cpus: Int) {
-        states = [TLBState](repeating: .reset, count: cpus)
-        loaded = [MM](repeating: .unknown, count: cpus)
+        self.cpus = Flat(repeating: PerCPU(), count: cpus)
         masks = MaskTable(cpus: cpus)
         shootdowns = Shootdowns(cpus: cpus)
         batchMasks = MaskTable(cpus: cpus, rows: cpus)
-        lingering = [MM](repeating: .none, count: cpus)
     }
 
-    public func loadedMM(_ cpu: Int) -> MM { loaded[cpu] }
-    public func bookedMM(_ cpu: Int) -> MM { loaded[cpu] }
-    public func state(_ cpu: Int) -> TLBState { states[cpu] }
+    public func loadedMM(_ cpu: Int) -> MM { cpus[cpu].loaded }
+    public func bookedMM(_ cpu: Int) -> MM { cpus[cpu].loaded }
+    public func state(_ cpu: Int) -> TLBState { cpus[cpu].state }
     public func targetWord(_ sender: Int, _ index: Int) -> UInt64 { shootdowns.sent.word(sender, index) }
     public func pendingWord(_ sender: Int, _ index: Int) -> UInt64 { shootdowns.pending.word(sender, index) }
     public func maskWord(_ mm: MM, _ index: Int) -> UInt64 { masks.word(Int(mm.index), index) }
@@ -33,7 +39,7 @@ public struct V413: Scheme {
     public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
         if machine.clearsLate { settle(stimulus.cpu) }
         transition(stimulus, machine, &effects)
-        effects.loaded = loaded[stimulus.cpu]
+        effects.loaded = cpus[stimulus.cpu].loaded
         effects.booked = effects.loaded
     }
 
@@ -46,9 +52,9 @@ public struct V413: Scheme {
         case .exitMM(let cpu), .unuseMM(let cpu): enterLazyTLB(cpu)
         case .idleLeave(let cpu): leaveMM(cpu, machine, &effects)
         case .flushRange(let cpu, let mm, let pages):
-            if loaded[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, pages, machine, &effects) }
+            if cpus[cpu].loaded == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, pages, machine, &effects) }
         case .flushPage(let cpu, let mm):
-            if loaded[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, 1, machine, &effects) }
+            if cpus[cpu].loaded == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, 1, machine, &effects) }
         case .flushOthers(let cpu, let mm, let pages):
             if mm.isKnown { flushOthers(cpu, mm, pages, Int(mm.index), masks, machine, &effects) } else { counters.unknownFlushes += 1 }
         case .batchLocal(let cpu):
@@ -80,14 +86,14 @@ public struct V413: Scheme {
 
     /// enter_lazy_tlb(), arch/x86/include/asm/mmu_context.h.
     private mutating func enterLazyTLB(_ cpu: Int) {
-        if states[cpu] == .ok { states[cpu] = .lazy }
+        if cpus[cpu].state == .ok { cpus[cpu].state = .lazy }
     }
 
     /// switch_mm_irqs_off(), arch/x86/mm/tlb.c: compares with loaded_mm and ignores `prev`. init_mm's mask is kept as well.
     private mutating func switchMM(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
-        guard loaded[cpu] != .unknown, next.isKnown else { return switchUnknown(cpu, next) }
-        states[cpu] = .ok
-        let previous = loaded[cpu]
+        guard cpus[cpu].loaded != .unknown, next.isKnown else { return switchUnknown(cpu, next) }
+        cpus[cpu].state = .ok
+        let previous = cpus[cpu].loaded
         if previous == next {
             if !inMask(cpu, next) {
                 warn(.loadedNotInMask, &effects)
@@ -95,46 +101,46 @@ public struct V413: Scheme {
             }
             return
         }
-        loaded[cpu] = next
+        cpus[cpu].loaded = next
         if inMask(cpu, next) { warn(.nextAlreadyInMask, &effects) }
         masks.insert(cpu, Int(next.index))
         effects.cr3Load = true
         counters.cr3Loads += 1
         effects.emit(.taskSwitch, Stimulus.flushAll)
         if !inMask(cpu, previous) && previous != .initMM { warn(.previousNotInMask, &effects) }
-        if machine.clearsLate { lingering[cpu] = previous } else { masks.remove(cpu, Int(previous.index)) }
+        if machine.clearsLate { cpus[cpu].lingering = previous } else { masks.remove(cpu, Int(previous.index)) }
     }
 
     /// Leaves the mask of the mm that was switched away from.
     private mutating func settle(_ cpu: Int) {
-        if lingering[cpu] != .none { masks.remove(cpu, Int(lingering[cpu].index)) }
-        lingering[cpu] = .none
+        if cpus[cpu].lingering != .none { masks.remove(cpu, Int(cpus[cpu].lingering.index)) }
+        cpus[cpu].lingering = .none
     }
 
     private mutating func switchUnknown(_ cpu: Int, _ next: MM) {
         forget(cpu)
         counters.unknownSwitches += 1
-        states[cpu] = .ok
-        loaded[cpu] = next
+        cpus[cpu].state = .ok
+        cpus[cpu].loaded = next
         if next.isKnown { masks.insert(cpu, Int(next.index)) }
     }
 
     private mutating func forget(_ cpu: Int) {
-        if loaded[cpu].isKnown { masks.remove(cpu, Int(loaded[cpu].index)) }
-        loaded[cpu] = .unknown
+        if cpus[cpu].loaded.isKnown { masks.remove(cpu, Int(cpus[cpu].loaded.index)) }
+        cpus[cpu].loaded = .unknown
     }
 
     private mutating func observe(_ cpu: Int, _ mm: MM, _ lazy: Bool) {
-        guard loaded[cpu] == .unknown else { return }
-        loaded[cpu] = mm
-        states[cpu] = lazy ? .lazy : .ok
+        guard cpus[cpu].loaded == .unknown else { return }
+        cpus[cpu].loaded = mm
+        cpus[cpu].state = lazy ? .lazy : .ok
         if mm.isKnown { masks.insert(cpu, Int(mm.index)) }
     }
 
     /// leave_mm(), arch/x86/mm/tlb.c: a switch_mm() to init_mm, after which the state is OK.
     private mutating func leaveMM(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
-        if loaded[cpu] == .initMM || loaded[cpu] == .unknown { return }
-        if states[cpu] == .ok { return warn(.leaveWhileOK, &effects) }
+        if cpus[cpu].loaded == .initMM || cpus[cpu].loaded == .unknown { return }
+        if cpus[cpu].state == .ok { return warn(.leaveWhileOK, &effects) }
         switchMM(cpu, .initMM, machine, &effects)
         settle(cpu)
         effects.left = true
@@ -143,8 +149,8 @@ public struct V413: Scheme {
 
     /// flush_tlb_func_common() for this CPU itself: a lazy CPU leaves and does nothing else.
     private mutating func flushLocal(_ cpu: Int, _ reason: FlushReason, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
-        guard loaded[cpu] != .unknown else { return }
-        if states[cpu] != .ok { return leaveMM(cpu, machine, &effects) }
+        guard cpus[cpu].loaded != .unknown else { return }
+        if cpus[cpu].state != .ok { return leaveMM(cpu, machine, &effects) }
         effects.flushed = true
         effects.emit(reason, pages)
         counters.localFlushes += 1
@@ -168,17 +174,17 @@ public struct V413: Scheme {
         guard shootdowns.take(cpu, from: sender) else { return }
         let mm = shootdowns.mm[sender]
         if shootdowns.xen[sender] {
-            if loaded[cpu] == mm { leaveMM(cpu, machine, &effects) }
+            if cpus[cpu].loaded == mm { leaveMM(cpu, machine, &effects) }
             effects.delivery = effects.left ? .left : .ignored
             return
         }
-        if mm != .none && mm != loaded[cpu] || loaded[cpu] == .unknown {
+        if mm != .none && mm != cpus[cpu].loaded || cpus[cpu].loaded == .unknown {
             effects.delivery = .ignored
             counters.ipiIgnored += 1
             return
         }
         counters.vmstat.remoteFlushReceived += 1
-        if states[cpu] == .ok {
+        if cpus[cpu].state == .ok {
             effects.flushed = true
             effects.delivery = .flushed
             counters.ipiFlushed += 1
@@ -194,7 +200,7 @@ public struct V413: Scheme {
     private mutating func doFlushAll(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
         counters.vmstat.remoteFlushReceived += 1
         effects.flushed = true
-        if states[cpu] == .lazy { leaveMM(cpu, machine, &effects) }
+        if cpus[cpu].state == .lazy { leaveMM(cpu, machine, &effects) }
     }
 
     /// arch_tlbbatch_flush(): the batch's mask is the union of mm_cpumask() of its mms at unmap time.
@@ -212,21 +218,21 @@ public struct V413: Scheme {
         let borrowed = machine.activeMM[cpu]
         if borrowed == .unknown { forget(cpu) }
         if borrowed.isUser { switchMM(cpu, .initMM, machine, &effects) }
-        if loaded[cpu].isUser { warn(.downWithUserCR3, &effects) }
+        if cpus[cpu].loaded.isUser { warn(.downWithUserCR3, &effects) }
         reset(cpu)
     }
 
     private mutating func reset(_ cpu: Int) {
         settle(cpu)
-        if loaded[cpu].isUser { masks.remove(cpu, Int(loaded[cpu].index)) }
-        states[cpu] = .reset
-        loaded[cpu] = .initMM
+        if cpus[cpu].loaded.isUser { masks.remove(cpu, Int(cpus[cpu].loaded.index)) }
+        cpus[cpu].state = .reset
+        cpus[cpu].loaded = .initMM
     }
 
     /// xen_exit_mmap(), arch/x86/xen/mmu_pv.c: the same function on this CPU and on all others in the mask.
     private mutating func xenExitMmap(_ cpu: Int, _ mm: MM, _ machine: Machine, _ effects: inout Effects) {
         guard mm.isKnown else { return }
-        if loaded[cpu] == mm { leaveMM(cpu, machine, &effects) }
+        if cpus[cpu].loaded == mm { leaveMM(cpu, machine, &effects) }
         guard masks.hasOther(than: cpu, Int(mm.index)) else { return }
         effects.sent = true
         _ = shootdowns.open(cpu, mm, Stimulus.flushAll, row: Int(mm.index), in: masks, online: machine.online, xen: true)
@@ -234,8 +240,8 @@ public struct V413: Scheme {
 
     /// CR3 is always loaded_mm's, so what remains is that the mask agrees with it.
     public func brokenInvariant(_ cpu: Int) -> String? {
-        if loaded[cpu].isUser && !inMask(cpu, loaded[cpu]) { return "the CPU is not in mm_cpumask(loaded_mm)" }
-        if states[cpu] == .lazy && loaded[cpu] == .none { return "lazy without a loaded mm" }
+        if cpus[cpu].loaded.isUser && !inMask(cpu, cpus[cpu].loaded) { return "the CPU is not in mm_cpumask(loaded_mm)" }
+        if cpus[cpu].state == .lazy && cpus[cpu].loaded == .none { return "lazy without a loaded mm" }
         return nil
     }
 }

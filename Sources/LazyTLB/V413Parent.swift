@@ -22,8 +22,8 @@ public struct V413Parent: Scheme {
 
     /// flush_tlb_func_local(): a CPU that is not in state OK leaves and does nothing else.
     private mutating func flushLocal(_ cpu: Int, _ reason: FlushReason, _ pages: Int64, _ effects: inout Effects) {
-        guard old.active[cpu] != .unknown else { return }
-        if old.state[cpu] != .ok { return old.leaveMM(cpu, &effects) }
+        guard old.cpus[cpu].active != .unknown else { return }
+        if old.cpus[cpu].state != .ok { return old.leaveMM(cpu, &effects) }
         old.countLocal(pages, &effects)
         effects.emit(reason, pages)
     }
@@ -34,8 +34,8 @@ extension V413Parent {
     public func targetWord(_ sender: Int, _ index: Int) -> UInt64 { old.shootdowns.sent.word(sender, index) }
     public func pendingWord(_ sender: Int, _ index: Int) -> UInt64 { old.shootdowns.pending.word(sender, index) }
     public func maskWord(_ mm: MM, _ index: Int) -> UInt64 { old.masks.word(Int(mm.index), index) }
-    public func loadedMM(_ cpu: Int) -> MM { old.cr3[cpu] }
-    public func bookedMM(_ cpu: Int) -> MM { old.active[cpu] }
-    public func state(_ cpu: Int) -> TLBState { old.state[cpu] }
+    public func loadedMM(_ cpu: Int) -> MM { old.cpus[cpu].cr3 }
+    public func bookedMM(_ cpu: Int) -> MM { old.cpus[cpu].active }
+    public func state(_ cpu: Int) -> TLBState { old.cpus[cpu].state }
     public func brokenInvariant(_ cpu: Int) -> String? { old.brokenInvariant(cpu) }
 }

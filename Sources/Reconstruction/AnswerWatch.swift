@@ -1,3 +1,5 @@
+import Tables
+
 /// Which CPUs answer a flush of one mm, and which do not, although a task with an mm runs there all the while: those have another mm.
 ///
 /// flush_tlb_others() interrupts every CPU of mm_cpumask(mm), and a CPU on which a task with that mm runs is in it and not lazy: it flushes, with
@@ -8,10 +10,10 @@ struct AnswerWatch {
     /// Counts records.
     private(set) var now: UInt64 = 1
     /// By CPU: when it last changed its task or its mm, and when it last answered a flush.
-    private var changed: [UInt64]
-    private var answered: [UInt64]
+    private let changed: Flat<UInt64>
+    private let answered: Flat<UInt64>
     /// By sender: its flush under way.
-    private var flushes: [Flush]
+    private let flushes: Flat<Flush>
     /// The last moment at which records of some CPU were missing.
     private var lastGap: UInt64 = 0
     private(set) var openFlushes = 0
@@ -27,9 +29,9 @@ struct AnswerWatch {
     }
 
     init(cpus: Int) {
-        changed = [UInt64](repeating: 1, count: cpus)
-        answered = [UInt64](repeating: 0, count: cpus)
-        flushes = [Flush](repeating: Flush(), count: cpus)
+        changed = Flat(repeating: 1, count: cpus)
+        answered = Flat(repeating: 0, count: cpus)
+        flushes = Flat(repeating: Flush(), count: cpus)
     }
 
     mutating func tick(inGap: Bool) {
@@ -47,7 +49,7 @@ struct AnswerWatch {
     mutating func answer(_ cpu: Int, pages: Int64, unique sender: Int?) {
         answered[cpu] = now
         guard openFlushes > 0 else { return }
-        for other in flushes.indices where other != cpu && flushes[other].begun > 0 && flushes[other].pages == pages {
+        for other in 0..<flushes.count where other != cpu && flushes[other].begun > 0 && flushes[other].pages == pages {
             flushes[other].answers += 1
             flushes[other].answerer = cpu
             if sender == other { flushes[other].isCounted = true }

@@ -1,4 +1,5 @@
 import LazyTLB
+import Tables
 import TraceData
 
 /// What a CPU has loaded, as a node whose mm it is: as far as a first pass can know, before nodes have mms.
@@ -37,18 +38,25 @@ struct EvidencePass {
     /// How often a node answered one of two nodes' flushes.
     private(set) var either: [Either: UInt32] = [:]
     private(set) var settlements: GapSettlements
-    private var loaded: [LoadedNode]
-    /// By CPU: its records are missing here and now.
-    private var inGap: [Bool]
-    private var openGaps: Int
-    private var lazy: [Bool]
-    private var sends: [Send]
+    private let loaded: Flat<LoadedNode>
+    private let lazy: Flat<Bool>
+    private let sends: Flat<Send>
+    private let gaps: Flat<Gap>
+    /// CPUs whose records are missing here and now.
+    private var openGaps = 0
     private var vforks: VforkWatch
     private var watch: AnswerWatch
     private var elimination: Elimination
     let usesLifeCycle: Bool
     /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
     private var leavesAtOnce = false
+
+    private enum Gap {
+        case none
+        case open
+        /// There was no record of the CPU yet, and perhaps there will not be any.
+        case unheard
+    }
 
     /// A flush under way of the mm that ``node`` has.
     private struct Send {
@@ -67,12 +75,11 @@ struct EvidencePass {
 
     init(cpus: Int, rules: KernelRules, lifeCycle: Bool) {
         walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
-        loaded = [LoadedNode](repeating: .unknown, count: cpus)
+        loaded = Flat(repeating: .unknown, count: cpus)
+        lazy = Flat(repeating: false, count: cpus)
+        sends = Flat(repeating: Send(), count: cpus)
+        gaps = Flat(repeating: .unheard, count: cpus)
         settlements = GapSettlements(cpus: cpus)
-        inGap = [Bool](repeating: true, count: cpus)
-        openGaps = cpus
-        lazy = [Bool](repeating: false, count: cpus)
-        sends = [Send](repeating: Send(), count: cpus)
         usesLifeCycle = lifeCycle
         vforks = VforkWatch(killable: rules.killableState)
         watch = AnswerWatch(cpus: cpus)
@@ -84,7 +91,7 @@ struct EvidencePass {
         let step = walk.step(source)
         let cpu = step.cpu
         if step.broken { broken(step) }
-        if inGap[cpu], step.kind != .broken { endGap(step, source) }
+        if gaps[cpu] != .none, step.kind != .broken { endGap(step, source) }
         watch.tick(inGap: openGaps > 0)
         if !record.inHardIRQ, step.kind != .flushed || !walk.rules.sendsFirst {
             if watch.openFlushes > 0 { endFlush(cpu) }
@@ -132,10 +139,16 @@ struct EvidencePass {
         watch.drop(cpu)
         vforks.forgetAll()
         if step.wasOffline { settlements.close(cpu) }
-        if step.kind == .broken, !inGap[cpu] { openGaps += 1 }
-        inGap[cpu] = !step.wasOffline
-        if step.kind != .broken, inGap[cpu] { openGaps += 1 }
+        setGap(cpu, step.wasOffline ? .none : .open)
     }
+
+    private mutating func setGap(_ cpu: Int, _ gap: Gap) {
+        openGaps += (gap == .open ? 1 : 0) - (gaps[cpu] == .open ? 1 : 0)
+        gaps[cpu] = gap
+    }
+
+    /// There will be records of the CPU. Those before its first one may be missing.
+    mutating func expect(_ cpu: Int) { setGap(cpu, .open) }
 
     private mutating func beginElimination(_ cpu: Int) {
         endElimination(cpu)
@@ -160,10 +173,10 @@ struct EvidencePass {
     /// The CPU's first record behind a gap. It names the current task, and a task with an mm has that loaded while it runs.
     private mutating func endGap(_ step: Step, _ source: Lookahead) {
         let cpu = step.cpu
-        inGap[cpu] = false
-        openGaps -= 1
+        setGap(cpu, .none)
         elimination.end(cpu)
         vforks.forgetAll()
+        if step.node >= 0 { settlements.note(cpu, current: step.node, walk.tasks[step.node].switches) }
         guard step.node > 0, loaded[cpu] == .unknown else { return }
         let task = walk.tasks[step.node]
         guard task.origin != .kernel, !task.isDead, task.userEvidence > 0 || walk.tasks.isSettled(step.node) else { return }

@@ -1,3 +1,5 @@
+import Tables
+
 /// What each CPU had loaded behind each gap, as far as later records tell: collected by the first pass, used by the second.
 ///
 /// Every change of CR3 leaves a TASK_SWITCH record on its CPU (switch_mm_irqs_off(), leave_mm()). So what a CPU shows before its first such
@@ -12,31 +14,46 @@ struct GapSettlements {
         var node: Int32 = -1
         /// How many switches to the node there were by then: whether it still had its mm hangs on that.
         var switches: UInt32 = 0
+        /// The task that was current behind the gap, and how many switches to it there were by then: whether it has exec'd in the gap may
+        /// show later.
+        var current: Int32 = -1
+        var currentSwitches: UInt32 = 0
         /// If the node has no mm: who is out of the question.
         var witness: Elimination.Witness?
     }
 
     private(set) var gaps: [Settlement]
     /// By CPU: its last gap, as long as CR3 has not changed since; -1 else.
-    private var open: [Int]
+    private let open: Flat<Int>
+    /// By CPU: its last gap.
+    private let last: Flat<Int>
 
     /// Every CPU begins with a gap: what was before the trace.
     init(cpus: Int) {
         gaps = [Settlement](repeating: Settlement(), count: cpus)
-        open = Array(0..<cpus)
+        open = Flat(Array(0..<cpus))
+        last = Flat(Array(0..<cpus))
     }
 
     func isOpen(_ cpu: Int) -> Bool { open[cpu] >= 0 }
 
     mutating func begin(_ cpu: Int) {
         open[cpu] = gaps.count
+        last[cpu] = gaps.count
         gaps.append(Settlement())
+    }
+
+    /// The CPU's gap is over, and `current` runs.
+    mutating func note(_ cpu: Int, current: Int32, _ switches: UInt32) {
+        gaps[last[cpu]].current = current
+        gaps[last[cpu]].currentSwitches = switches
     }
 
     /// `node`'s mm is loaded, and was since the gap. If that is not `sure`, a later record may tell better.
     mutating func settle(_ cpu: Int, _ node: Int32, _ switches: UInt32, sure: Bool) {
         guard open[cpu] >= 0 else { return }
-        gaps[open[cpu]] = Settlement(node: node, switches: switches)
+        gaps[open[cpu]].node = node
+        gaps[open[cpu]].switches = switches
         if sure { open[cpu] = -1 }
     }
 

@@ -171,7 +171,7 @@ extension InferredReconstruction {
             end = next.time
             break
         }
-        for other in sources where other !== source {
+        for other in sources where other.state != source.state {
             var distance = 0
             while let record = other.peek(distance), record.time <= end {
                 distance += 1

@@ -12,6 +12,7 @@ extension InferredReconstruction {
         guard step.node >= 0 else { return }
         var own = mm(of: step.node)
         var loaded = classes.settlements[gap]
+        if classes.execsInGaps[gap] { own = .unknown }
         if own.isUser, isBehindExit(step, source, moment.pid) { own = .unknown }
         if own.isUser {
             // Two answers: the task has given its mm up, or another.

@@ -34,7 +34,7 @@ extension InferredReconstruction {
     /// A CPU that has left an mm longer ago than this, ns, is out of its mask, whatever else remains unexplained.
     static var lingeringLimit: UInt64 { 200_000 }
 
-    func basis(of node: Int32, _ mm: MM) -> Basis {
+    @inline(__always) func basis(of node: Int32, _ mm: MM) -> Basis {
         if mm == .unknown { return .unknown }
         return walk.tasks[node].isDead || walk.tasks[node].isDying ? .lifeCycle : classes.basis[Int(node)]
     }

@@ -1,4 +1,5 @@
 import LazyTLB
+import Tables
 import TraceData
 
 /// The second pass: stimuli from records without mm pointers, with the mms that the first pass found.
@@ -13,9 +14,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
     let rules: KernelRules
     let cpus: Int
     var observed: ObservedCPUs
-    var state: [PerCPU]
+    let state: Flat<PerCPU>
     /// By mm: the CPU that was the last to switch away from it.
-    var lastLeaver: [Int32]
+    let lastLeaver: Flat<Int32>
     /// Row by sender: the CPUs that have answered its flush under way.
     var answers: MaskTable
     /// Gaps so far, those before the CPUs' first records included: the number of the next one in ``TaskClasses/settlements``.
@@ -63,10 +64,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
         self.classes = classes
         evidence = EvidenceSummary(kind: lifeCycle ? .lifeCycle : .flushes)
         walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
-        lastLeaver = [Int32](repeating: -1, count: classes.mms.count)
+        lastLeaver = Flat(repeating: -1, count: classes.mms.count)
         observed = ObservedCPUs(cpus: cpus, start: start)
         answers = MaskTable(cpus: cpus, rows: cpus)
-        state = (0..<cpus).map { PerCPU(gap: $0) }
+        state = Flat(repeating: PerCPU(), count: cpus)
+        for cpu in 0..<cpus { state[cpu].gap = cpu }
         gaps = cpus
         self.sink.willReplay(classes.mms)
         self.sink.clearLate()
@@ -118,7 +120,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     // MARK: tasks
 
-    func mm(of node: Int32) -> MM {
+    @inline(__always) func mm(of node: Int32) -> MM {
         if node < 0 { return .unknown }
         return walk.tasks[node].isDead || walk.tasks[node].isDying ? .none : classes.mm[Int(node)]
     }
@@ -172,7 +174,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
     }
 
     /// No later record shows the task with an mm: it has run exit_mm(), though its sched_process_exit is still to come.
-    func isDying(_ node: Int32) -> Bool { walk.tasks[node].switches > classes.switchesWithMM[Int(node)] }
+    @inline(__always) func isDying(_ node: Int32) -> Bool { walk.tasks[node].switches > classes.switchesWithMM[Int(node)] }
 
     private func isVague(_ mm: MM) -> Bool { mm.isUser && classes.isVague[Int(mm.index)] }
 

@@ -1,173 +1,142 @@
+import Dispatch
 import TraceData
-
-/// A record that waits for its turn, without the bytes that it was read from.
-public struct Held: Sendable {
-    public var time: UInt64 = 0
-    /// As in ``Record/word0`` and ``Record/word1``.
-    public var word0: UInt64 = 0
-    public var word1: UInt64 = 0
-    public var cpu: Int32 = 0
-    public var pid: Int32 = 0
-    public var kind = Record.Kind.other
-    public var flags: UInt8 = 0
-
-    @inlinable public var inHardIRQ: Bool { flags & 0x08 != 0 }
-    @inlinable public var prevPID: Int32 { Int32(truncatingIfNeeded: word0) }
-    @inlinable public var nextPID: Int32 { Int32(truncatingIfNeeded: word0 >> 32) }
-    @inlinable public var reason: Int32 { Int32(truncatingIfNeeded: word0) }
-    @inlinable public var pages: Int64 { Int64(bitPattern: word1) }
-}
-
-/// What the less frequent records carry beside ``Held``, decoded while their bytes were at hand.
-public struct Details {
-    public var probe = ProbeFields()
-    /// The task that the record speaks of, and a second one (parent of a fork, old_pid of an exec).
-    public var pid: Int32 = 0
-    public var otherPID: Int32 = 0
-    public var cloneFlags: UInt64 = 0
-    public var comm = Comm.empty
-    public var text = ""
-}
-
-extension Record.Kind {
-    var isProbe: Bool { rawValue >= Record.Kind.ctxsw.rawValue }
-}
 
 /// The records of one CPU in order, with a view of those that come next on that CPU.
 ///
 /// What a record means often shows only in the ones behind it (whether a switch loaded CR3, whether a flush sent IPIs). Those are
 /// records of the same CPU, so a window of a few records suffices, and CPUs need not wait for each other.
-public final class Lookahead: TimedSource {
+///
+/// A reference without a count, so that passing it around costs nothing: valid as long as its ``Lookaheads``.
+public struct Lookahead: TimedSource {
     /// How far ahead one can see.
-    public static let depth = 64
+    public static let depth = RecordBatch.headroom
 
-    /// nil if the records were given.
-    private let stream: CPUStream?
-    private let formats: EventFormats?
-    private var given: ArraySlice<(held: Held, details: Details)> = []
-    private var ring: [Held]
-    private var details: [Details]
-    private var start = 0
-    private var count = 0
-    private var ended = false
-    private var started = false
-    private var record = Record.none
-    /// Records read so far, of all kinds; gaps do not count.
-    public private(set) var records = 0
+    let state: UnsafeMutablePointer<State>
+
+    struct State {
+        /// nil if the records were given.
+        var reader: BatchReader?
+        var batch: RecordBatch
+        /// The place of the current record, of the end of the batch, and where to ask for the next batch.
+        var head: UnsafeMutablePointer<CompactRecord>
+        var end: UnsafeMutablePointer<CompactRecord>
+        var refillAt: UnsafeMutablePointer<CompactRecord>
+        var started = false
+        var records = 0
+        var switches = 0
+        var firstTime: UInt64?
+        var lastTime: UInt64 = 0
+        /// Where to note what could not be read.
+        var file: TraceFile?
+    }
+
+    /// Records read so far, of all kinds; gaps do not count. Whole batches count when the first of their records comes into view.
+    public var records: Int { state.pointee.records }
     /// sched_switch records read so far.
-    public private(set) var switches = 0
-    public private(set) var firstTime: UInt64?
-    public private(set) var lastTime: UInt64 = 0
-    /// All ones of the recorded kernel's long: a flush of everything.
-    private let everything: UInt64
-    private let wantsProbes: Bool
+    public var switches: Int { state.pointee.switches }
+    public var firstTime: UInt64? { state.pointee.firstTime }
+    public var lastTime: UInt64 { state.pointee.lastTime }
 
-    /// - Parameters:
-    ///   - longSize: bytes of the recorded kernel's long.
-    ///   - probes: hold probe events too.
-    public init(_ stream: CPUStream, formats: EventFormats, longSize: Int, probes: Bool = true) {
-        self.stream = stream
-        self.formats = formats
-        wantsProbes = probes
-        everything = longSize == 4 ? 0xffff_ffff : UInt64.max
-        ring = [Held](repeating: Held(), count: Lookahead.depth)
-        details = [Details](repeating: Details(), count: Lookahead.depth)
-    }
-
-    /// The records of a CPU written down instead of read: what tests feed the passes with.
-    init(_ records: [(held: Held, details: Details)]) {
-        stream = nil
-        formats = nil
-        wantsProbes = false
-        everything = UInt64.max
-        given = records[...]
-        ring = [Held](repeating: Held(), count: Lookahead.depth)
-        details = [Details](repeating: Details(), count: Lookahead.depth)
-    }
-
-    public var headTime: UInt64 { ring[start].time }
-    public var head: Held { ring[start] }
-    public var headDetails: Details { details[start] }
+    @inline(__always) public var headTime: UInt64 { state.pointee.head.pointee.time }
+    @inline(__always) public var head: Held { Held(state.pointee.head) }
+    public var headDetails: Details { state.pointee.batch[head] }
 
     /// The record `distance` places behind the head, nil at the end of the CPU's records or beyond ``depth``.
+    @inline(__always)
     public func peek(_ distance: Int) -> Held? {
-        distance < count ? ring[(start + distance) % Lookahead.depth] : nil
+        let place = state.pointee.head + distance
+        return place < state.pointee.end && distance < Lookahead.depth ? Held(place) : nil
     }
 
-    public func peekDetails(_ distance: Int) -> Details { details[(start + distance) % Lookahead.depth] }
+    /// What belongs to a record that ``peek(_:)`` gives.
+    public func peekDetails(_ distance: Int) -> Details { state.pointee.batch[Held(state.pointee.head + distance)] }
 
+    @inline(__always)
     public func advance() throws(TraceError) -> Bool {
-        if started {
-            start = (start + 1) % Lookahead.depth
-            count -= 1
-        }
-        started = true
-        try fill()
-        return count > 0
+        if _fastPath(state.pointee.started) { state.pointee.head += 1 }
+        if _slowPath(state.pointee.head >= state.pointee.refillAt) { try state.pointee.refill() }
+        return state.pointee.head < state.pointee.end
     }
+}
 
-    private func fill() throws(TraceError) {
-        guard let stream, let formats else { return fillFromGiven() }
-        while count < Lookahead.depth, !ended {
-            guard try stream.next(&record) else {
-                ended = true
+extension Lookahead.State {
+    /// Brings the next batch in front of what is left of this one, until the view is full again or the records end.
+    mutating func refill() throws(TraceError) {
+        started = true
+        while head >= refillAt {
+            // There is more to come, but no error is told before the records in front of it have been taken.
+            if let error = batch.error {
+                if head < end { refillAt = end } else { throw error }
                 return
             }
-            if firstTime == nil { firstTime = record.time }
-            lastTime = record.time
-            if record.kind != .lost { records += 1 }
-            if record.kind == .schedSwitch { switches += 1 }
-            if record.kind == .other || !wantsProbes && record.kind.isProbe { continue }
-            hold(formats)
+            guard let reader, !batch.isLast else { return refillAt = end + 1 }
+            let next = reader.next()
+            head = next.prepend(head, end - head, of: batch)
+            batch = next
+            end = next.end
+            reader.readAhead()
+            records += next.records
+            switches += next.switches
+            firstTime = firstTime ?? next.firstTime
+            lastTime = next.lastTime ?? lastTime
+            for problem in next.problems { file?.note(problem) }
+            refillAt = next.isLast && next.error == nil ? end + 1 : end - (RecordBatch.headroom - 1)
+        }
+    }
+}
+
+/// The records of all CPUs that have any, each with its view ahead: owns what its ``all`` refer to.
+public final class Lookaheads {
+    /// By ascending number of the CPU.
+    public let all: [Lookahead]
+
+    /// Bytes that batches may take, all CPUs together.
+    static let budget = 16 << 20
+
+    /// - Parameters:
+    ///   - probes: hold probe events, too.
+    ///   - jobs: threads that may work: with more than one, CPUs are decoded on the others.
+    public init(_ file: TraceFile, probes: Bool, jobs: Int) {
+        let streams = file.streams()
+        let capacity = min(4096, max(256, Lookaheads.budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, streams.count))))
+        // One is the caller's.
+        let queues = (1..<max(1, min(jobs, streams.count + 1))).map { DispatchQueue(label: "lazytlb.decode.\($0)") }
+        all = streams.enumerated().map { index, stream in
+            let reader = BatchReader(stream, capacity: capacity, probes: probes, queue: queues.isEmpty ? nil : queues[index % queues.count])
+            reader.start()
+            return Lookahead(state: Lookaheads.state(RecordBatch(capacity: 0), reader: reader, file: file))
         }
     }
 
-    private func fillFromGiven() {
-        while count < Lookahead.depth, let next = given.popFirst() {
-            if firstTime == nil { firstTime = next.held.time }
-            lastTime = next.held.time
-            if next.held.kind != .lost { records += 1 }
-            if next.held.kind == .schedSwitch { switches += 1 }
-            let slot = (start + count) % Lookahead.depth
-            ring[slot] = next.held
-            details[slot] = next.details
-            count += 1
-        }
+    /// Records written down instead of read: what tests feed the passes with.
+    init(_ records: [[(held: CompactRecord, details: Details)]]) {
+        all = records.map { Lookahead(state: Lookaheads.state(RecordBatch($0), reader: nil, file: nil)) }
     }
 
-    private func hold(_ formats: EventFormats) {
-        let slot = (start + count) % Lookahead.depth
-        // What happened in a gap is not known from the last record before it on, nor is when in it.
-        let time = record.kind == .lost && record.word1 > 0 ? record.word1 : record.time
-        ring[slot] = Held(
-            time: time, word0: record.word0, word1: record.word1, cpu: record.cpu, pid: record.pid, kind: record.kind,
-            flags: record.flags)
-        count += 1
-        switch record.kind {
-        case .other, .lost: break
-        case .tlbFlush: if record.word1 == everything { ring[slot].word1 = UInt64.max }
-        case .schedSwitch: details[slot].comm = formats.schedSwitchComms(record).next
-        case .newTask:
-            let task = formats.newTask(record)
-            details[slot].pid = task.pid
-            details[slot].otherPID = record.pid
-            details[slot].cloneFlags = task.cloneFlags
-            details[slot].comm = task.comm
-        case .fork:
-            let fork = formats.fork(record)
-            details[slot].pid = fork.childPID
-            details[slot].otherPID = fork.parentPID
-        case .exec:
-            let exec = formats.exec(record)
-            details[slot].pid = exec.pid
-            details[slot].otherPID = exec.oldPID
-        case .exit: details[slot].pid = formats.exit(record).pid
-        case .rename:
-            let rename = formats.rename(record)
-            details[slot].pid = rename.pid ?? record.pid
-            details[slot].comm = rename.newComm
-        case .marker: details[slot].text = formats.marker(record)
-        default: details[slot].probe = formats.probe(record)
+    private static func state(_ batch: RecordBatch, reader: BatchReader?, file: TraceFile?) -> UnsafeMutablePointer<Lookahead.State> {
+        let state = UnsafeMutablePointer<Lookahead.State>.allocate(capacity: 1)
+        state.initialize(
+            to: Lookahead.State(
+                reader: reader, batch: batch, head: batch.start, end: batch.end, refillAt: batch.start, records: batch.records,
+                switches: batch.switches, firstTime: batch.firstTime, lastTime: batch.lastTime ?? 0, file: file))
+        return state
+    }
+
+    /// The times of the first and the last record of any kind that was read so far, ns; 0 if none was.
+    public var firstTime: UInt64 { all.compactMap(\.firstTime).min() ?? 0 }
+    public var lastTime: UInt64 { all.map(\.lastTime).max() ?? 0 }
+
+    /// What ``all`` refers to is valid up to here.
+    @inline(never) public func stayAlive() {}
+
+    deinit {
+        for source in all {
+            source.state.deinitialize(count: 1)
+            source.state.deallocate()
         }
     }
+}
+
+extension Record.Kind {
+    var isProbe: Bool { rawValue >= Record.Kind.ctxsw.rawValue }
 }

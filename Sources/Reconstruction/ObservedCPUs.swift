@@ -1,21 +1,23 @@
 import LazyTLB
+import Tables
 
 /// What each CPU had loaded in the recorded kernel, as its own records show: the observed loaded_mm timeline.
 ///
 /// In the kernels of v4.9 to v4.13 a CPU is in mm_cpumask(mm) exactly while this is the mm.
 public struct ObservedCPUs: Sendable {
-    public private(set) var loaded: [MM]
+    public let loaded: Flat<MM>
     /// Time during which it was unknown, ns, summed over CPUs.
     public private(set) var unknownTime: UInt64 = 0
-    private var unknownSince: [UInt64]
+    private let unknownSince: Flat<UInt64>
 
     /// - Parameter start: the time from which on it is unknown, ns.
     public init(cpus: Int, start: UInt64) {
-        loaded = [MM](repeating: .unknown, count: cpus)
-        unknownSince = [UInt64](repeating: start, count: cpus)
+        loaded = Flat(repeating: .unknown, count: cpus)
+        unknownSince = Flat(repeating: start, count: cpus)
     }
 
     /// Returns whether that is a change.
+    @inline(__always)
     public mutating func load(_ cpu: Int, _ mm: MM, at time: UInt64) -> Bool {
         guard loaded[cpu] != mm else { return false }
         if loaded[cpu] == .unknown { unknownTime += max(time, unknownSince[cpu]) - unknownSince[cpu] }

@@ -81,7 +81,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             evidence.gaps += 1
             evidence.lostEvents += record.word0
             forget(cpu, moment)
-        case .schedSwitch: beginSwitch(cpu, record, source.headDetails, moment)
+        case .schedSwitch: beginSwitch(cpu, record, moment)
         case .tlbFlush: flushRecord(cpu, record, moment)
         case .rename: rename(record, source.headDetails)
         case .marker: sink.marker(source.headDetails.text, at: moment)
@@ -203,11 +203,11 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     // MARK: context switches
 
-    mutating func beginSwitch(_ cpu: Int, _ record: Held, _ details: Details, _ moment: Moment) {
+    mutating func beginSwitch(_ cpu: Int, _ record: Held, _ moment: Moment) {
         finishSwitch(cpu, nil, moment)
         if state[cpu].current >= 0, state[cpu].current != record.prevPID, !state[cpu].down { evidence.brokenChains += 1 }
         state[cpu].current = record.nextPID
-        names[record.nextPID] = details.comm
+        names[record.nextPID] = record.comm
         if state[cpu].down {
             state[cpu].down = false
             apply(.cpuUp(cpu: cpu), moment)

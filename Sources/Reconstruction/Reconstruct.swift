@@ -64,62 +64,45 @@ public struct Reconstruction<Sink: StimulusSink> {
     public let start: UInt64
     public let end: UInt64
 
-    /// - Parameter kernel: the recorded kernel's release where the file does not tell, or tells wrong.
+    /// - Parameters:
+    ///   - kernel: the recorded kernel's release where the file does not tell, or tells wrong.
+    ///   - jobs: threads that may work at the same time. The result does not depend on it.
     /// - Throws: ``TraceError`` where the trace cannot be read (with `keepGoing` such places are left out and listed by the file).
-    public init(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel = .all, kernel: String? = nil) throws(TraceError) {
+    public init(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel = .all, kernel: String? = nil, jobs: Int = 1) throws(TraceError) {
         let cpus = Reconstruction.cpuCount(file)
-        if level == .all, file.hasProbes {
-            let sources = Reconstruction.sources(file, probes: true)
-            var merge = TimeMerge(sources)
-            var probes: ProbeReconstruction<Sink>?
-            while try merge.next() {
-                if probes == nil { probes = ProbeReconstruction(sink: sink, cpus: cpus, longSize: file.longSize, start: Self.start(of: sources)) }
-                probes?.consume(merge.head)
-            }
-            probes?.finish(at: sources.map(\.lastTime).max() ?? 0)
-            self.init(
-                sink: probes?.sink ?? sink, mms: probes?.mms ?? MMTable(), evidence: probes?.evidence ?? EvidenceSummary(kind: .probes),
-                names: probes?.names ?? [:], sources: sources)
-            return
+        let probes = level == .all && file.hasProbes
+        if probes {
+            let ahead = Lookaheads(file, probes: true, jobs: jobs)
+            var merge = TimeMerge(ahead.all)
+            let any = try merge.next()
+            var replay = ProbeReconstruction(sink: sink, cpus: cpus, longSize: file.longSize, start: ahead.firstTime)
+            if any { repeat { replay.consume(merge.head) } while try merge.next() }
+            replay.finish(at: ahead.lastTime)
+            self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, ahead)
+        } else {
+            let rules = KernelRules(release: kernel ?? file.kernelRelease)
+            let pass = try EvidencePass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, jobs: jobs)
+            let ahead = Lookaheads(file, probes: false, jobs: jobs)
+            var merge = TimeMerge(ahead.all)
+            let any = try merge.next()
+            var replay = InferredReconstruction(
+                sink: sink, sources: ahead.all, cpus: cpus, rules: rules, classes: TaskClasses(pass), lifeCycle: pass.usesLifeCycle,
+                start: ahead.firstTime)
+            if any { repeat { replay.consume(merge.head) } while try merge.next() }
+            replay.finish(at: ahead.lastTime)
+            self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, ahead)
         }
-        let rules = KernelRules(release: kernel ?? file.kernelRelease)
-        let lifeCycle = level != .switchesOnly
-        var pass = EvidencePass(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
-        var first = TimeMerge(Reconstruction.sources(file, probes: false))
-        while try first.next() { pass.consume(first.head) }
-        let sources = Reconstruction.sources(file, probes: false)
-        var merge = TimeMerge(sources)
-        var replay: InferredReconstruction<Sink>?
-        while try merge.next() {
-            if replay == nil {
-                replay = InferredReconstruction(
-                    sink: sink, sources: sources, cpus: cpus, rules: rules, classes: TaskClasses(pass), lifeCycle: lifeCycle,
-                    start: Self.start(of: sources))
-            }
-            replay?.consume(merge.head)
-        }
-        replay?.finish(at: sources.map(\.lastTime).max() ?? 0)
-        self.init(
-            sink: replay?.sink ?? sink, mms: replay?.mms ?? MMTable(), evidence: replay?.evidence ?? EvidenceSummary(kind: .flushes),
-            names: replay?.names ?? [:], sources: sources)
     }
 
-    private init(sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], sources: [Lookahead]) {
+    private init(sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], _ ahead: Lookaheads) {
         self.sink = sink
         self.mms = mms
         self.evidence = evidence
         self.names = names
-        records = sources.reduce(0) { $0 + $1.records }
-        switches = sources.reduce(0) { $0 + $1.switches }
-        start = Self.start(of: sources)
-        end = sources.map(\.lastTime).max() ?? 0
-    }
-
-    /// The time of the first record of any kind.
-    private static func start(of sources: [Lookahead]) -> UInt64 { sources.compactMap(\.firstTime).min() ?? 0 }
-
-    private static func sources(_ file: TraceFile, probes: Bool) -> [Lookahead] {
-        file.streams().map { Lookahead($0, formats: file.formats, longSize: file.longSize, probes: probes) }
+        records = ahead.all.reduce(0) { $0 + $1.records }
+        switches = ahead.all.reduce(0) { $0 + $1.switches }
+        start = ahead.firstTime
+        end = ahead.lastTime
     }
 
     /// The time of the first record of any CPU, ns; 0 without records.
@@ -135,5 +118,18 @@ public struct Reconstruction<Sink: StimulusSink> {
     /// CPUs by number: the highest that occurs, and one more.
     public static func cpuCount(_ file: TraceFile) -> Int {
         max(file.cpuCount, (file.cpusWithData.last ?? 0) + 1)
+    }
+}
+
+extension EvidencePass {
+    /// Walks the whole trace.
+    init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, jobs: Int) throws(TraceError) {
+        self.init(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
+        let ahead = Lookaheads(file, probes: false, jobs: jobs)
+        var merge = TimeMerge(ahead.all)
+        guard try merge.next() else { return }
+        for source in ahead.all { if let first = source.peek(0) { expect(Int(first.cpu)) } }
+        repeat { consume(merge.head) } while try merge.next()
+        ahead.stayAlive()
     }
 }

@@ -15,6 +15,8 @@ struct TaskClasses {
     private(set) var contradictions = 0
     /// What each CPU had loaded behind each gap, in the order of the gaps.
     private(set) var settlements: [MM] = []
+    /// By gap: the task that was current behind it had exec'd in it.
+    private(set) var execsInGaps: [Bool] = []
     private let usesLifeCycle: Bool
     private var parent: [Int32]
     private var kinds: [Kind]
@@ -42,11 +44,15 @@ struct TaskClasses {
         if pass.usesLifeCycle { forgetLone(tasks) }
         name(tasks)
         settlements = pass.settlements.gaps.map { settled($0, tasks) }
+        execsInGaps = pass.settlements.gaps.map {
+            $0.current > 0 && tasks[$0.current].execsUnseen && tasks[$0.current].switches == $0.currentSwitches
+        }
     }
 
     /// The mm of a gap's settlement. A task that dies without having shown its mm again may have come in without one.
     private func settled(_ gap: GapSettlements.Settlement, _ tasks: TaskNodes) -> MM {
         if gap.node >= 0, mm[Int(gap.node)].isUser {
+            if tasks[gap.node].execsUnseen, tasks[gap.node].switches == gap.switches { return .unknown }
             return gap.switches <= switchesWithMM[Int(gap.node)] || !tasks[gap.node].isDead ? mm[Int(gap.node)] : .unknown
         }
         guard let witness = gap.witness, gap.node < 0 || mm[Int(gap.node)] == .none else { return .unknown }
@@ -194,10 +200,11 @@ struct TaskClasses {
     private mutating func forgetLone(_ tasks: TaskNodes) {
         var sizes = [UInt32](repeating: 0, count: parent.count)
         for node in parent.indices { sizes[Int(find(Int32(node)))] += 1 }
-        for (node, task) in tasks.nodes.enumerated() where task.origin == .existing && kinds[node] == .user && sizes[Int(find(Int32(node)))] == 1 {
-            let number = Int32(node)
+        for (node, task) in tasks.nodes.enumerated() where kinds[node] == .user && sizes[Int(find(Int32(node)))] == 1 {
             guard task.switches <= Self.fewSwitches else { continue }
-            if execs.contains(number) || task.isDead { decide(node, .open, .unknown) }
+            // (It may have changed its name instead, and be one with what it became.)
+            if task.execsUnseen { decide(node, .open, .unknown) }
+            if task.origin == .existing, execs.contains(Int32(node)) || task.isDead { decide(node, .open, .unknown) }
         }
     }
 

@@ -1,3 +1,4 @@
+import Tables
 import TraceData
 
 /// A task in one exec epoch: as long as it is this node, it has one mm, or none.
@@ -23,6 +24,8 @@ struct TaskNode {
     var comm: Comm
     /// ``Origin/afterLoad``: it was an exec (true), or the end of the mm (false); nil while open.
     var isExec: Bool?
+    /// It has exec'd in a gap, as its new name told later (``TraceWalk/execUnseen(_:pid:_:)``).
+    var execsUnseen = false
     /// CLONE_THREAD: it renames itself, but does not exec (but for what ends its process's other threads).
     var isThread = false
     /// sched_process_exit, or a last switch-out in a dead state, was seen.
@@ -46,7 +49,7 @@ struct TaskNode {
 ///
 /// Both passes over a trace feed it the same records, so that numbers agree.
 struct TaskNodes {
-    private(set) var nodes: [TaskNode] = []
+    private(set) var nodes = FlatList<TaskNode>()
     private var current = PIDMap()
 
     init() {
@@ -57,7 +60,7 @@ struct TaskNodes {
 
     subscript(_ node: Int32) -> TaskNode {
         _read { yield nodes[Int(node)] }
-        _modify { yield &nodes[Int(node)] }
+        nonmutating _modify { yield &nodes[Int(node)] }
     }
 
     /// The node that the pid is now; a new one of unknown birth if it has none.

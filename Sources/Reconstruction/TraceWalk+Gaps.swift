@@ -9,6 +9,7 @@ extension TraceWalk {
         let task = tasks[node]
         guard pid > 0, task.comm != .empty, !task.isThread, task.origin != .kernel, !task.isDead else { return node }
         if task.origin == .afterLoad, task.isExec == nil { return node }
+        tasks[node].execsUnseen = true
         return tasks.add(pid, .existing, parent: -1)
     }
 }

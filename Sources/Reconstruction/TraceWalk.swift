@@ -1,3 +1,4 @@
+import Tables
 import TraceData
 
 /// What one record means for the tasks and CPUs, as far as no mm is concerned yet.
@@ -52,7 +53,7 @@ struct TraceWalk {
     var tasks = TaskNodes()
     let rules: KernelRules
     private let usesLifeCycle: Bool
-    private var cpus: [PerCPU]
+    private let cpus: Flat<PerCPU>
     private(set) var brokenChains = 0
     private(set) var gaps = 0
     private(set) var lostEvents: UInt64 = 0
@@ -69,14 +70,14 @@ struct TraceWalk {
     init(cpus: Int, rules: KernelRules, lifeCycle: Bool) {
         self.rules = rules
         usesLifeCycle = lifeCycle
-        self.cpus = [PerCPU](repeating: PerCPU(), count: cpus)
+        self.cpus = Flat(repeating: PerCPU(), count: cpus)
     }
 
     /// The current task of a CPU as a node, -1 if not known.
     func current(_ cpu: Int) -> Int32 { cpus[cpu].node }
 
     /// Takes the record at the head of `source`.
-    mutating func step(_ source: Lookahead) -> Step {
+    @inline(__always) mutating func step(_ source: Lookahead) -> Step {
         let record = source.head
         let cpu = Int(record.cpu)
         var step = Step(cpu: cpu, node: cpus[cpu].node)
@@ -101,7 +102,7 @@ struct TraceWalk {
 
     // MARK: switches
 
-    private mutating func switched(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+    @inline(__always) private mutating func switched(_ record: Held, _ source: Lookahead, _ step: inout Step) {
         let cpu = step.cpu
         let known = cpus[cpu].pid
         step.kind = .switched
@@ -119,7 +120,7 @@ struct TraceWalk {
         // Two tasks may have the same pid for a while: a dead leader, and the thread that took its pid with exec.
         step.node = known == record.prevPID || renamed ? cpus[cpu].node : tasks.node(record.prevPID)
         step.next = tasks.node(record.nextPID)
-        let comm = source.headDetails.comm
+        let comm = record.comm
         if usesLifeCycle, tasks[step.next].comm != comm { step.next = execUnseen(step.next, pid: record.nextPID, comm) }
         tasks[step.next].switches &+= 1
         if record.nextPID != 0, tasks[step.next].comm != comm {
@@ -128,7 +129,7 @@ struct TraceWalk {
         }
         let following = source.peek(1)
         if let next = following, next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == record.prevPID {
-            step.loads = !isExecOfLeader(source)
+            step.loads = record.word1 & rules.deadStates == 0 || !isExecOfLeader(source)
         }
         step.isCut = following == nil || following?.kind == .lost
         if step.loads { tasks[step.next].switchesWithMM = tasks[step.next].switches }
@@ -142,7 +143,6 @@ struct TraceWalk {
     /// shows its new mm, it is the exec's.
     private func isExecOfLeader(_ source: Lookahead) -> Bool {
         let head = source.head
-        guard head.word1 & rules.deadStates != 0 else { return false }
         var loads = 0
         var hasNewMM = false
         var distance = 1
@@ -178,7 +178,7 @@ struct TraceWalk {
 
     // MARK: tlb_flush
 
-    private mutating func flush(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+    @inline(__always) private mutating func flush(_ record: Held, _ source: Lookahead, _ step: inout Step) {
         let cpu = step.cpu
         step.pages = record.pages
         if cpus[cpu].awaitsLoad, record.reason == 0, !record.inHardIRQ {
@@ -243,9 +243,12 @@ struct TraceWalk {
     }
 
     /// The record names the current task: it should be the one that was switched in.
-    private mutating func follow(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+    @inline(__always) private mutating func follow(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+        if _slowPath(cpus[step.cpu].pid != record.pid) { correct(record, source, &step) }
+    }
+
+    @inline(never) private mutating func correct(_ record: Held, _ source: Lookahead, _ step: inout Step) {
         let cpu = step.cpu
-        guard cpus[cpu].pid != record.pid else { return }
         let known = cpus[cpu].pid
         // An exec by a thread that is not the leader gives it the leader's pid without a switch; its CR3 load has the new pid already.
         let renamed = known > 0 && record.pid > 0 && !record.inHardIRQ && (record.kind == .exec || execFollows(source, pid: record.pid, old: known))

@@ -1,5 +1,6 @@
 import LazyTLB
 import Reconstruction
+import Tables
 
 /// An old scheme beside the reworked one, step by step.
 public struct Comparison: Sendable {
@@ -14,11 +15,11 @@ public struct Comparison: Sendable {
     public private(set) var divergences: [Divergence] = []
     private let limit: Int
     /// By CPU: the mm that the stale active_mm names, ``MM/none`` while it is not stale, and since when it is.
-    private var staleMM: [MM]
-    private var staleSince: [Moment?]
+    private let staleMM: Flat<MM>
+    private let staleSince: Flat<Moment?>
     /// By CPU: since when the two have different mms loaded.
-    private var isParted: [Bool]
-    private var partedSince: [Moment?]
+    private let isParted: Flat<Bool>
+    private let partedSince: Flat<Moment?>
     /// The targets of the flush under way that only one of the two has.
     private var extra: [Int] = []
     private var missing: [Int] = []
@@ -27,17 +28,18 @@ public struct Comparison: Sendable {
         self.old = old
         self.new = new
         self.limit = limit
-        staleMM = [MM](repeating: .none, count: cpus)
-        staleSince = [Moment?](repeating: nil, count: cpus)
-        isParted = [Bool](repeating: false, count: cpus)
-        partedSince = staleSince
+        staleMM = Flat(repeating: .none, count: cpus)
+        staleSince = Flat(repeating: nil, count: cpus)
+        isParted = Flat(repeating: false, count: cpus)
+        partedSince = Flat(repeating: nil, count: cpus)
     }
 
     public func count(_ kind: Divergence.Kind) -> Int { counts[kind.index] }
 
-    mutating func add(_ divergence: Divergence) {
-        counts[divergence.kind.index] += 1
-        if divergences.count < limit { divergences.append(divergence) }
+    /// Counts a divergence. True if there is room to keep it.
+    @inline(__always) private mutating func takes(_ kind: Divergence.Kind) -> Bool {
+        counts[kind.index] += 1
+        return divergences.count < limit
     }
 
     // MARK: IPI targets
@@ -56,12 +58,12 @@ public struct Comparison: Sendable {
     mutating func endTargets(extraMM: MM, missingMM: MM, at moment: Moment) {
         if !extra.isEmpty {
             extraIPITargets += extra.count
-            add(Divergence(kind: .extraIPI, moment: moment, mm: extraMM, targets: extra, scheme: old, since: partedSince[extra[0]]))
+            if takes(.extraIPI) { divergences.append(Divergence(kind: .extraIPI, moment: moment, mm: extraMM, targets: extra, scheme: old, since: partedSince[extra[0]])) }
             extra.removeAll()
         }
         if !missing.isEmpty {
             missingIPITargets += missing.count
-            add(Divergence(kind: .missingIPI, moment: moment, mm: missingMM, targets: missing, scheme: new, since: partedSince[missing[0]]))
+            if takes(.missingIPI) { divergences.append(Divergence(kind: .missingIPI, moment: moment, mm: missingMM, targets: missing, scheme: new, since: partedSince[missing[0]])) }
             missing.removeAll()
         }
     }
@@ -74,7 +76,7 @@ public struct Comparison: Sendable {
         let cpu = moment.cpu
         if old.redundantLoad {
             let since = staleSince[cpu] ?? partedSince[cpu]
-            add(Divergence(kind: .redundantCR3Load, moment: moment, mm: old.loaded, scheme: self.old, since: since))
+            if takes(.redundantCR3Load) { divergences.append(Divergence(kind: .redundantCR3Load, moment: moment, mm: old.loaded, scheme: self.old, since: since)) }
         }
         if !old.warnings.isEmpty { warn(old.warnings, moment, old.booked, self.old) }
         if !new.warnings.isEmpty { warn(new.warnings, moment, new.loaded, self.new) }
@@ -82,7 +84,7 @@ public struct Comparison: Sendable {
 
     private mutating func warn(_ warnings: Warnings, _ moment: Moment, _ mm: MM, _ scheme: String) {
         for (warning, name) in Warnings.all where warnings.contains(warning) {
-            add(Divergence(kind: .warning, moment: moment, mm: mm, scheme: scheme, detail: name))
+            if takes(.warning) { divergences.append(Divergence(kind: .warning, moment: moment, mm: mm, scheme: scheme, detail: name)) }
         }
     }
 
@@ -90,17 +92,17 @@ public struct Comparison: Sendable {
         let cpu = moment.cpu
         if case .deliver(_, let sender) = stimulus {
             if old.staleLeave {
-                add(Divergence(kind: .noopIPI, moment: moment, mm: old.booked, sender: sender, scheme: self.old, since: staleSince[cpu]))
+                if takes(.noopIPI) { divergences.append(Divergence(kind: .noopIPI, moment: moment, mm: old.booked, sender: sender, scheme: self.old, since: staleSince[cpu])) }
             }
             // An IPI that only one of them sent is an extra or a missing one already.
             if old.delivery == .notTarget || new.delivery == .notTarget { return }
         } else if old.staleLeave, stimulus.isLocalFlush {
-            add(Divergence(kind: .noopLocalFlush, moment: moment, mm: old.booked, scheme: self.old, since: staleSince[cpu]))
+            if takes(.noopLocalFlush) { divergences.append(Divergence(kind: .noopLocalFlush, moment: moment, mm: old.booked, scheme: self.old, since: staleSince[cpu])) }
         }
         if old.flushed != new.flushed {
             let scheme = old.flushed ? self.old : self.new
             let mm = old.flushed ? old.loaded : new.loaded
-            add(Divergence(kind: .extraFlush, moment: moment, mm: mm, scheme: scheme, since: partedSince[cpu]))
+            if takes(.extraFlush) { divergences.append(Divergence(kind: .extraFlush, moment: moment, mm: mm, scheme: scheme, since: partedSince[cpu])) }
         }
     }
 
@@ -127,7 +129,7 @@ public struct Comparison: Sendable {
         guard let start = staleSince[cpu] else { return }
         // A damaged trace may run backwards.
         if time > start.time { staleNs &+= time - start.time }
-        add(Divergence(kind: .staleActiveMM, moment: start, end: time, mm: staleMM[cpu], scheme: old))
+        if takes(.staleActiveMM) { divergences.append(Divergence(kind: .staleActiveMM, moment: start, end: time, mm: staleMM[cpu], scheme: old)) }
         staleSince[cpu] = nil
     }
 
@@ -145,13 +147,6 @@ public struct Comparison: Sendable {
     while bits != 0 {
         body(bits.trailingZeroBitCount)
         bits &= bits &- 1
-    }
-}
-
-extension Effects {
-    /// The two may hold a divergence. Almost no stimulus does, and this reads where they lie instead of copying them.
-    @inline(__always) func areNotable(beside new: Effects) -> Bool {
-        flushed != new.flushed || redundantLoad || staleLeave || !warnings.isEmpty || !new.warnings.isEmpty
     }
 }
 

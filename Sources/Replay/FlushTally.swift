@@ -1,11 +1,12 @@
 import LazyTLB
+import Tables
 
 /// How often each tlb_flush record (CPU, reason, pages) was written, or would have been.
 public struct FlushTally: Sendable {
     /// Pages -1 to 62 have a counter of their own; others, and unknown reasons, are rare and lie in the dictionary.
     private static let slots = 64
     private static let reasons = 6
-    private var counts: [Int]
+    private let counts: Flat<Int>
     private var rare: [Key: Int] = [:]
     public private(set) var total = 0
 
@@ -15,16 +16,19 @@ public struct FlushTally: Sendable {
         var pages: Int64
     }
 
-    public init(cpus: Int) { counts = [Int](repeating: 0, count: cpus * Self.reasons * Self.slots) }
+    public init(cpus: Int) { counts = Flat(repeating: 0, count: cpus * Self.reasons * Self.slots) }
 
+    @inline(__always)
     public mutating func add(cpu: Int, reason: Int32, pages: Int64) {
         total += 1
-        if pages >= -1, pages < Int64(Self.slots - 1), reason >= 0, reason < Int32(Self.reasons) {
-            counts[(cpu * Self.reasons + Int(reason)) * Self.slots + Int(pages + 1)] += 1
+        if UInt64(bitPattern: pages &+ 1) < UInt64(Self.slots), UInt32(bitPattern: reason) < UInt32(Self.reasons) {
+            counts[(cpu &* Self.reasons &+ Int(reason)) &* Self.slots &+ Int(pages &+ 1)] &+= 1
         } else {
-            rare[Key(cpu: cpu, reason: reason, pages: pages), default: 0] += 1
+            addRare(Key(cpu: cpu, reason: reason, pages: pages))
         }
     }
+
+    private mutating func addRare(_ key: Key) { rare[key, default: 0] += 1 }
 
     /// The size of the multiset intersection of the two.
     public func matched(_ other: FlushTally) -> Int {

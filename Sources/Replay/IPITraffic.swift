@@ -1,4 +1,5 @@
 import LazyTLB
+import Tables
 
 /// Who interrupts whom: IPI targets by sending process and by pair of CPUs.
 public struct IPITraffic: Sendable {
@@ -29,25 +30,42 @@ public struct IPITraffic: Sendable {
     private let shownScheme: Int
     public let cpus: Int
     /// IPI targets in the primary scheme: row sender, column receiver.
-    public private(set) var matrix: [Int]
-    public private(set) var processes: [Process: Sums] = [:]
+    public var matrix: [Int] { Array(cells) }
+    private let cells: Flat<Int>
+    /// By mm, and by pid for tasks without one.
+    private var byMM = FlatList<Sums>()
+    private var byTask: [Int32: Sums] = [:]
 
     init(cpus: Int, primary: String) {
         self.cpus = cpus
         self.primary = primary
         shownScheme = primary == V412.id ? 0 : primary == V413Parent.id ? 1 : 2
-        matrix = [Int](repeating: 0, count: cpus * cpus)
+        cells = Flat(repeating: 0, count: cpus * cpus)
     }
 
     /// Word `wordIndex` of the CPUs that a flush of `sender` interrupts in each scheme.
     mutating func add(sender: Int, wordIndex: Int, _ words: (UInt64, UInt64, UInt64)) {
         let shown = shownScheme == 0 ? words.0 : shownScheme == 1 ? words.1 : words.2
-        forEachBit(shown) { matrix[sender * cpus + wordIndex * 64 + $0] += 1 }
+        forEachBit(shown) { cells[sender * cpus + wordIndex * 64 + $0] += 1 }
     }
 
     /// How many CPUs a flush interrupts in each scheme.
     mutating func add(_ process: Process, _ targets: (Int, Int, Int)) {
-        if targets == (0, 0, 0) { return }
-        processes[process, default: Sums()].add(targets)
+        if targets.0 | targets.1 | targets.2 == 0 { return }
+        switch process {
+        case .mm(let mm):
+            let row = Int(mm.index)
+            if row >= byMM.count { byMM.extend(with: Sums(), to: row + 1) }
+            byMM[row].add(targets)
+        case .task(let pid): byTask[pid, default: Sums()].add(targets)
+        }
+    }
+
+    /// Those that interrupted any CPU, in no particular order.
+    public var processes: [Process: Sums] {
+        var found: [Process: Sums] = [:]
+        for row in byMM.indices where byMM[row].flushes > 0 { found[.mm(MM(Int32(row)))] = byMM[row] }
+        for (pid, sums) in byTask { found[.task(pid)] = sums }
+        return found
     }
 }

@@ -1,5 +1,6 @@
 import LazyTLB
 import Reconstruction
+import TraceData
 
 /// Runs the schemes side by side on one stream of stimuli, counts, compares, and keeps what the recorded kernel did beside it.
 public struct Replay: StimulusSink, Sendable {
@@ -49,14 +50,18 @@ public struct Replay: StimulusSink, Sendable {
     }
 
     public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
-        step(stimulus, moment)
+        if _slowPath(moment.cpu != stimulus.cpu) {
+            var there = moment
+            there.cpu = stimulus.cpu
+            step(stimulus, there)
+        } else {
+            step(stimulus, moment)
+        }
         if case .deliver(let cpu, let sender) = stimulus { latency.answered(sender, by: cpu, at: moment.time) }
     }
 
-    private mutating func step(_ stimulus: Stimulus, _ source: Moment) {
-        let cpu = stimulus.cpu
-        var moment = source
-        moment.cpu = cpu
+    private mutating func step(_ stimulus: Stimulus, _ moment: Moment) {
+        let cpu = moment.cpu
         lastTime = max(lastTime, moment.time)
         v412.apply(stimulus, cpu: cpu, on: machine)
         v413Parent.apply(stimulus, cpu: cpu, on: machine)

@@ -1,16 +1,18 @@
+import Tables
+
 /// From a SEND_IPI record to the last record of a CPU that answered it, ns.
 public struct ShootdownLatency: Sendable {
     public private(set) var histogram = Histogram()
     /// SEND_IPI records that no record of another CPU answers (its targets had nothing to do).
     public private(set) var unanswered = 0
-    private var sentAt: [UInt64]
-    private var lastAnswer: [UInt64]
-    private var open: [Bool]
+    private let sentAt: Flat<UInt64>
+    private let lastAnswer: Flat<UInt64>
+    private let open: Flat<Bool>
 
     init(cpus: Int) {
-        sentAt = [UInt64](repeating: 0, count: cpus)
-        lastAnswer = sentAt
-        open = [Bool](repeating: false, count: cpus)
+        sentAt = Flat(repeating: 0, count: cpus)
+        lastAnswer = Flat(repeating: 0, count: cpus)
+        open = Flat(repeating: false, count: cpus)
     }
 
     mutating func sent(_ cpu: Int, at time: UInt64) {

@@ -24,31 +24,38 @@ public final class CPUStream {
     /// leaves out what cannot be read, which makes a gap of its own, and lists the problem.
     @inline(__always)
     public func next(_ record: inout Record) throws(TraceError) -> Bool { try state.pointee.next(&record) }
+
+    /// Reads on until the batch is full or the stream ends. What goes wrong is left in the batch.
+    public func fill(_ batch: RecordBatch, probes: Bool) { state.pointee.fill(batch, probes: probes) }
 }
 
 /// Where a stream stands.
 struct StreamState {
-    private let cpu: Int
-    private var pages: SubbufferSource
-    private var walker = SubbufferWalker()
-    private let entries: UnsafePointer<RecordLayout.Entry>
-    private let fields: RecordLayout.HotFields
-    private let hasUsualCommonFields: Bool
-    private let bigEndian: Bool
+    let cpu: Int
+    var pages: SubbufferSource
+    var walker = SubbufferWalker()
+    let entries: UnsafePointer<RecordLayout.Entry>
+    let fields: RecordLayout.HotFields
+    let hasUsualCommonFields: Bool
+    let bigEndian: Bool
     private let conversion: TimeConversion
     private let isPlain: Bool
     /// What is to be added to raw times, if nothing else is to be done with them.
     private let plainOffset: UInt64
-    private let trace: TraceFile
+    let trace: TraceFile
     /// Time of the record that came last.
-    private var lastTime: UInt64 = 0
+    var lastTime: UInt64 = 0
+    /// The same before conversion, where batches are filled.
+    var lastRawTime: UInt64 = 0
     /// A loss that no record has followed yet.
     private var missed = SubbufferWalker.Missed.nothing
-    private var isMissing = false
+    var isMissing = false
     /// The walk stands on a record that has not been given yet: the one after a gap.
-    private var heldBack = false
+    var heldBack = false
     private var atEnd = false
     private var problemCount = 0
+    /// The batch that is being filled: problems are told when its reader gets there, so that they come in one order.
+    var batch: RecordBatch?
 
     /// With ``TraceFile/Options/keepGoing`` a stream ends after this many places that cannot be read.
     static let problemLimit = 20
@@ -135,12 +142,12 @@ struct StreamState {
     }
 
     @inline(__always)
-    private func convert(_ raw: UInt64) -> UInt64 {
+    func convert(_ raw: UInt64) -> UInt64 {
         _fastPath(isPlain) ? raw &+ plainOffset : conversion.convert(raw, cpu: cpu)
     }
 
     /// Steps to the next sub-buffer; false if there is none.
-    private mutating func nextPage() throws(TraceError) -> Bool {
+    mutating func nextPage() throws(TraceError) -> Bool {
         while !atEnd {
             let page: UnsafeRawBufferPointer?
             do {
@@ -169,12 +176,12 @@ struct StreamState {
     }
 
     /// Takes note of a loss before the next record.
-    private mutating func lose(_ loss: SubbufferWalker.Missed) {
+    mutating func lose(_ loss: SubbufferWalker.Missed) {
         missed = missed.followed(by: loss)
         isMissing = missed != .nothing
     }
 
-    private mutating func fillGap(_ record: inout Record, before time: UInt64) {
+    mutating func fillGap(_ record: inout Record, before time: UInt64) {
         var count: UInt64 = 0
         if case .count(let number) = missed { count = number }
         missed = .nothing
@@ -188,13 +195,13 @@ struct StreamState {
     }
 
     /// A gap that no record follows is told at the time of the last record.
-    private mutating func finalGap(_ record: inout Record) -> Bool {
+    mutating func finalGap(_ record: inout Record) -> Bool {
         guard isMissing else { return false }
         fillGap(&record, before: lastTime)
         return true
     }
 
-    private mutating func tooShort(_ id: UInt16?) throws(TraceError) -> Bool {
+    mutating func tooShort(_ id: UInt16?) throws(TraceError) -> Bool {
         var cause = "record of \(walker.dataSize) bytes is shorter than the common fields"
         if let id {
             let name = trace.formats.event(id).map { "\($0.system):\($0.name)" } ?? "event \(id)"
@@ -206,7 +213,7 @@ struct StreamState {
     }
 
     /// Throws the error, or lists it if the file keeps going. Either way a stream with too many of them is at its end.
-    private mutating func report(_ error: TraceError) throws(TraceError) {
+    mutating func report(_ error: TraceError) throws(TraceError) {
         guard trace.options.keepGoing else {
             end()
             missed = .nothing
@@ -214,12 +221,16 @@ struct StreamState {
             throw error
         }
         problemCount += 1
-        trace.note(TraceProblem(error, cpu: cpu))
+        note(TraceProblem(error, cpu: cpu))
         if problemCount >= Self.problemLimit, !atEnd {
             end()
             let cause = "gave up on CPU \(cpu) after \(problemCount) places that cannot be read"
-            trace.note(TraceProblem(TraceError(path: error.path, offset: error.offset, cause: cause), cpu: cpu))
+            note(TraceProblem(TraceError(path: error.path, offset: error.offset, cause: cause), cpu: cpu))
         }
+    }
+
+    private func note(_ problem: TraceProblem) {
+        if let batch { batch.problems.append(problem) } else { trace.note(problem) }
     }
 
     private mutating func end() {

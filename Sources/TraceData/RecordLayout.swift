@@ -23,6 +23,13 @@ final class RecordLayout: @unchecked Sendable {
             (eventID.offset, eventID.size) == (0, 2) && (flags.offset, flags.size) == (2, 1) && (pid.offset, pid.size) == (4, 4)
         }
 
+        /// next_comm is 16 bytes from here on; -1 if the format says otherwise.
+        var nextComm = -1
+        /// The fields of the two events have the sizes that they have in 64-bit kernels.
+        var haveUsualSizes: Bool {
+            prevPID.size == 4 && nextPID.size == 4 && prevState.size == 8 && reason.size == 4 && pages.size == 8 && nextComm >= 0
+        }
+
         /// Bytes that every record must have.
         var commonEnd: Int { max(eventID.end, flags.end, pid.end) }
     }
@@ -48,6 +55,7 @@ final class RecordLayout: @unchecked Sendable {
         entries = .allocate(capacity: EventFormats.eventLimit)
         entries.initialize(repeating: Entry(kind: .other, minimum: commonEnd, detail: 0), count: EventFormats.eventLimit)
         var sched: EventFormats.Event?
+        var nextComm: TypedLayout.TextRef?
         var flush: EventFormats.Event?
         var typed: [TypedLayout] = []
         var probes: [ProbeLayout] = []
@@ -69,7 +77,7 @@ final class RecordLayout: @unchecked Sendable {
                 ends += event.fields.map { $0.offset + $0.size }
                 entry.detail = UInt16(typed.count)
                 typed.append(layout)
-                if event.kind == .schedSwitch { sched = event }
+                if event.kind == .schedSwitch { (sched, nextComm) = (event, layout.second) }
                 if event.kind == .tlbFlush { flush = event }
             }
             entry.minimum = UInt16(clamping: ends.max() ?? 0)
@@ -88,6 +96,7 @@ final class RecordLayout: @unchecked Sendable {
         // An unsigned long, all ones for everything: the extended sign makes that -1 on 32-bit kernels, too.
         hot.pages = hotField(flush, "pages")
         hot.pages.signed = true
+        if let nextComm, nextComm.form == .fixed, nextComm.size == 16 { hot.nextComm = Int(nextComm.offset) }
         self.hot = hot
     }
 

@@ -1,3 +1,5 @@
+import Tables
+
 /// A source of things in the order of its own file, each with a time.
 public protocol TimedSource {
     /// The time of the head. Only valid after ``advance()`` returned true.
@@ -8,22 +10,28 @@ public protocol TimedSource {
 
 /// Merges sources by time: the head with the smallest time comes first, that of the lower index among equals (trace-cmd's rule).
 ///
-/// The sources that wait are in a heap; the one that runs is outside of it and is compared with the top only, since records of one
-/// CPU come in runs (as in LISA's traceevent crate). A source is asked to advance only when the thing after its head is wanted, so
-/// that the head stays valid until the next ``next()``.
+/// A tree of losers (Knuth, The Art of Computer Programming 5.4.1): a step replays the matches between one leaf and the root. A source
+/// is asked to advance only when the thing after its head is wanted, so that the head stays valid until the next ``next()``.
 ///
-/// - Complexity: O(1) for a step that stays with the running source, O(log *n*) for one that changes it.
+/// - Complexity: O(log *n*) for a step.
 public struct TimeMerge<Source: TimedSource> {
-    @usableFromInline var sources: [Source]
-    /// Waiting sources: a binary heap by (time, index).
-    @usableFromInline var heap: [Entry] = []
-    @usableFromInline var running = -1
+    @usableFromInline let sources: Flat<Source>
+    /// The loser of each match, by node: those below `k` are children 2*k* and 2*k*+1; the leaves are the sources, from ``leaves`` on.
+    @usableFromInline let losers: Flat<Entry>
+    /// Number of leaves, a power of two.
+    @usableFromInline let leaves: Int
+    @usableFromInline var winner = Entry.ended
+    /// The winner that an error kept back.
+    @usableFromInline var held: Entry?
     /// Sources that have not given a head yet, the first one last.
     @usableFromInline var pending: [Int]
+    /// The heads of all sources before the first match.
+    @usableFromInline var firsts: [Entry] = []
 
     @usableFromInline
     struct Entry {
         @usableFromInline var time: UInt64
+        /// `Int.max` for a source at its end, which loses to all others.
         @usableFromInline var index: Int
 
         @inlinable
@@ -32,6 +40,8 @@ public struct TimeMerge<Source: TimedSource> {
             self.index = index
         }
 
+        @inlinable static var ended: Entry { Entry(time: UInt64.max, index: Int.max) }
+
         @inlinable @inline(__always)
         static func < (a: Entry, b: Entry) -> Bool { a.time < b.time || (a.time == b.time && a.index < b.index) }
     }
@@ -39,83 +49,81 @@ public struct TimeMerge<Source: TimedSource> {
     /// Takes sources that have not been advanced yet, the one that wins ties first.
     @inlinable
     public init(_ sources: [Source]) {
-        self.sources = sources
+        self.sources = Flat(sources)
+        var leaves = 1
+        while leaves < sources.count { leaves *= 2 }
+        self.leaves = leaves
+        losers = Flat(repeating: .ended, count: leaves)
         pending = Array(sources.indices.reversed())
-        heap.reserveCapacity(sources.count)
+        firsts = [Entry](repeating: .ended, count: leaves)
     }
 
     /// Index of the source whose head came last. Only valid after ``next()`` returned true.
     @inlinable
-    public var current: Int { running }
+    public var current: Int { winner.index }
 
     /// The source whose head came last. Only valid after ``next()`` returned true.
     @inlinable
     public var head: Source {
-        @inline(__always) _read { yield sources[running] }
-        @inline(__always) _modify { yield &sources[running] }
+        @inline(__always) _read { yield sources[winner.index] }
+        @inline(__always) _modify { yield &sources[winner.index] }
     }
 
     /// Steps to the next head in the order of time; false when all sources are at their end.
     ///
     /// After an error the source that failed counts as ended: asking again goes on with the others.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func next() throws(TraceError) -> Bool {
-        if _fastPath(running >= 0) {
-            let index = running
-            running = -1
-            if try sources[index].advance() {
-                let entry = Entry(time: sources[index].headTime, index: index)
-                if heap.isEmpty || entry < heap[0] {
-                    running = index
-                    return true
-                }
-                let top = heap[0]
-                siftDown(entry, from: 0)
-                running = top.index
-                return true
+        if _slowPath(winner.index == Int.max) { return try begin() }
+        let index = winner.index
+        var challenger = Entry.ended
+        var failure: TraceError?
+        do {
+            if try sources[index].advance() { challenger = Entry(time: sources[index].headTime, index: index) }
+        } catch {
+            failure = error
+        }
+        var node = (leaves + index) >> 1
+        while node > 0 {
+            let loser = losers[node]
+            if loser < challenger {
+                losers[node] = challenger
+                challenger = loser
             }
+            node >>= 1
         }
+        if let failure {
+            // What won meanwhile is for the next call.
+            (winner, held) = (.ended, challenger)
+            throw failure
+        }
+        winner = challenger
+        return winner.index != Int.max
+    }
+
+    /// What to do without a winner: after an error, or for the first matches, when all sources have given their first heads.
+    @inlinable
+    mutating func begin() throws(TraceError) -> Bool {
+        if let held {
+            self.held = nil
+            winner = held
+            return winner.index != Int.max
+        }
+        guard !firsts.isEmpty else { return false }
         while let index = pending.popLast() {
-            if try sources[index].advance() { push(Entry(time: sources[index].headTime, index: index)) }
+            if try sources[index].advance() { firsts[index] = Entry(time: sources[index].headTime, index: index) }
         }
-        guard let top = pop() else { return false }
-        running = top.index
-        return true
-    }
-
-    @inlinable
-    mutating func push(_ entry: Entry) {
-        heap.append(entry)
-        var child = heap.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard entry < heap[parent] else { break }
-            heap[child] = heap[parent]
-            child = parent
+        var winners = firsts
+        firsts = []
+        while winners.count > 1 {
+            let half = winners.count / 2
+            for match in 0..<half {
+                let (a, b) = (winners[2 * match], winners[2 * match + 1])
+                (winners[match], losers[half + match]) = a < b ? (a, b) : (b, a)
+            }
+            winners.removeLast(winners.count - half)
         }
-        heap[child] = entry
-    }
-
-    @inlinable
-    mutating func pop() -> Entry? {
-        guard let top = heap.first else { return nil }
-        let last = heap.removeLast()
-        if !heap.isEmpty { siftDown(last, from: 0) }
-        return top
-    }
-
-    /// Puts `entry` at the place `hole` or below it.
-    @inlinable
-    mutating func siftDown(_ entry: Entry, from hole: Int) {
-        var hole = hole
-        while true {
-            var child = 2 * hole + 1
-            guard child < heap.count else { break }
-            if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }
-            guard heap[child] < entry else { break }
-            heap[hole] = heap[child]
-            hole = child
-        }
-        heap[hole] = entry
+        winner = winners[0]
+        return winner.index != Int.max
     }
 }

@@ -109,7 +109,10 @@ public final class TraceFile: Sendable {
     /// What could not be read so far; always empty without ``Options/keepGoing``.
     public var problems: [TraceProblem] { knownProblems.withLock { $0 } }
 
-    func note(_ problem: TraceProblem) { knownProblems.withLock { $0.append(problem) } }
+    /// Lists a problem, once however often the place is read.
+    public func note(_ problem: TraceProblem) {
+        knownProblems.withLock { if !$0.contains(problem) { $0.append(problem) } }
+    }
 
     /// Of sched_switch and tlb_flush, those that the file does not even declare.
     public var missingEvents: [String] {

@@ -15,7 +15,7 @@ struct Script {
     static let thread: UInt64 = 0x1_0000
 
     private let rules: KernelRules
-    private var records: [[(held: Held, details: Details)]]
+    private var records: [[(held: CompactRecord, details: Details)]]
     private var names: [Int32: Comm] = [2: "kthreadd"]
     /// The current task of each CPU, as the records tell it.
     private var current: [Int32]
@@ -90,7 +90,7 @@ struct Script {
         _ cpu: Int, _ pid: Int32, _ kind: Record.Kind, _ word0: UInt64, _ word1: UInt64, _ details: Details = Details(), flags: UInt8 = 0
     ) {
         time += 1000
-        var held = Held()
+        var held = CompactRecord()
         (held.time, held.word0, held.word1, held.cpu, held.pid, held.kind, held.flags) = (time, word0, word1, Int32(cpu), pid, kind, flags)
         records[cpu].append((held, details))
     }
@@ -99,22 +99,21 @@ struct Script {
     func infer(_ level: EvidenceLevel = .noProbes) -> Inference {
         let lifeCycle = level != .switchesOnly
         var pass = EvidencePass(cpus: records.count, rules: rules, lifeCycle: lifeCycle)
-        feed(sources()) { pass.consume($0) }
-        let sources = sources()
+        feed(Lookaheads(records)) { pass.consume($0) }
+        let sources = Lookaheads(records)
         var replay = InferredReconstruction(
-            sink: Notes(cpus: records.count), sources: sources, cpus: records.count, rules: rules, classes: TaskClasses(pass), lifeCycle: lifeCycle,
+            sink: Notes(cpus: records.count), sources: sources.all, cpus: records.count, rules: rules, classes: TaskClasses(pass), lifeCycle: lifeCycle,
             start: 1000)
         feed(sources) { replay.consume($0) }
         replay.finish(at: time)
         return Inference(notes: replay.sink, mms: replay.mms, evidence: replay.evidence, contradictions: replay.contradictions)
     }
 
-    private func sources() -> [Lookahead] { records.map { Lookahead($0) } }
-
-    private func feed(_ sources: [Lookahead], _ body: (Lookahead) -> Void) {
-        var merge = TimeMerge(sources)
+    private func feed(_ sources: Lookaheads, _ body: (Lookahead) -> Void) {
+        var merge = TimeMerge(sources.all)
         // Nothing that is written down can fail to be read.
         while (try? merge.next()) == true { body(merge.head) }
+        withExtendedLifetime(sources) {}
     }
 }
 

@@ -1,0 +1,121 @@
+/// A table of fixed length for hot loops: an element is found by its address alone, without a look at whether somebody shares the table.
+///
+/// Unlike an array it is a reference: copies of it are the same table. What holds one is meant to have a single owner.
+public struct Flat<Element> {
+    public let base: UnsafeMutablePointer<Element>
+    public let count: Int
+    private let owner: FlatOwner<Element>
+
+    public init(repeating element: Element, count: Int) {
+        self.count = count
+        base = .allocate(capacity: count)
+        base.initialize(repeating: element, count: count)
+        owner = FlatOwner(base, count)
+    }
+
+    public init(_ elements: [Element]) {
+        count = elements.count
+        base = .allocate(capacity: count)
+        for (index, element) in elements.enumerated() { (base + index).initialize(to: element) }
+        owner = FlatOwner(base, count)
+    }
+
+    /// - Precondition: `index` is one of ``indices``.
+    @inlinable
+    public subscript(index: Int) -> Element {
+        @inline(__always) _read {
+            precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+            yield base[index]
+        }
+        @inline(__always) nonmutating _modify {
+            precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+            yield &base[index]
+        }
+    }
+
+    public var indices: Range<Int> { 0..<count }
+}
+
+extension Flat: @unchecked Sendable where Element: Sendable {}
+
+extension Flat: Sequence {
+    public func makeIterator() -> UnsafeMutableBufferPointer<Element>.Iterator {
+        UnsafeMutableBufferPointer(start: base, count: count).makeIterator()
+    }
+}
+
+/// A table like ``Flat`` that grows at its end. Addresses are valid until it does.
+public struct FlatList<Element> {
+    public private(set) var base: UnsafeMutablePointer<Element>
+    public private(set) var count = 0
+    private let owner: FlatOwner<Element>
+
+    public init() {
+        base = .allocate(capacity: 0)
+        owner = FlatOwner(base, 0)
+    }
+
+    /// - Precondition: `index` is one of ``indices``.
+    @inlinable
+    public subscript(index: Int) -> Element {
+        @inline(__always) _read {
+            precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+            yield base[index]
+        }
+        @inline(__always) nonmutating _modify {
+            precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+            yield &base[index]
+        }
+    }
+
+    public var indices: Range<Int> { 0..<count }
+
+    /// - Complexity: O(1), amortised.
+    public mutating func append(_ element: Element) {
+        if count == owner.capacity { base = owner.grow(to: Swift.max(16, count * 2)) }
+        (base + count).initialize(to: element)
+        count += 1
+        owner.count = count
+    }
+
+    /// Appends copies of an element until there are `count`.
+    public mutating func extend(with element: Element, to count: Int) {
+        guard count > self.count else { return }
+        if count > owner.capacity { base = owner.grow(to: Swift.max(count, owner.capacity * 2)) }
+        (base + self.count).initialize(repeating: element, count: count - self.count)
+        self.count = count
+        owner.count = count
+    }
+}
+
+extension FlatList: @unchecked Sendable where Element: Sendable {}
+
+extension FlatList: Sequence {
+    public func makeIterator() -> UnsafeMutableBufferPointer<Element>.Iterator {
+        UnsafeMutableBufferPointer(start: base, count: count).makeIterator()
+    }
+}
+
+/// Frees a table's memory with the last of its references.
+private final class FlatOwner<Element> {
+    var base: UnsafeMutablePointer<Element>
+    var count: Int
+    var capacity: Int
+
+    init(_ base: UnsafeMutablePointer<Element>, _ count: Int) {
+        (self.base, self.count, capacity) = (base, count, count)
+    }
+
+    func grow(to capacity: Int) -> UnsafeMutablePointer<Element> {
+        let new = UnsafeMutablePointer<Element>.allocate(capacity: capacity)
+        new.moveInitialize(from: base, count: count)
+        base.deallocate()
+        (base, self.capacity) = (new, capacity)
+        return new
+    }
+
+    deinit {
+        base.deinitialize(count: count)
+        base.deallocate()
+    }
+}

@@ -1,0 +1,58 @@
+import Dispatch
+
+/// Gives one CPU's records batch by batch; with a queue, the next batch is decoded (and unpacked) there while this one is used.
+///
+/// What it gives is the same with and without a queue: batches end at the same records.
+///
+/// - Complexity: memory for one batch, two with a queue.
+public final class BatchReader {
+    private let stream: CPUStream
+    private let probes: Bool
+    private let queue: DispatchQueue?
+    private let ready = DispatchSemaphore(value: 0)
+    private var current: RecordBatch
+    private var coming: RecordBatch
+    /// ``coming`` is being filled.
+    private var isFilling = false
+
+    /// - Parameters:
+    ///   - capacity: records in a batch.
+    ///   - probes: take probe events, too.
+    ///   - queue: a serial queue; readers may share it.
+    public init(_ stream: CPUStream, capacity: Int, probes: Bool, queue: DispatchQueue?) {
+        self.stream = stream
+        self.probes = probes
+        self.queue = queue
+        current = RecordBatch(capacity: capacity)
+        coming = RecordBatch(capacity: capacity)
+    }
+
+    deinit { if isFilling { ready.wait() } }
+
+    /// Begins to read ahead, if there is a queue.
+    public func start() { if queue != nil, !isFilling { fill() } }
+
+    /// The next batch, which is valid until the next but one call. Not to be called behind the last one.
+    public func next() -> RecordBatch {
+        if !isFilling { fill() }
+        if queue != nil { ready.wait() }
+        isFilling = false
+        (current, coming) = (coming, current)
+        return current
+    }
+
+    /// Reads ahead into the batch before the current one, whose records are no longer needed.
+    public func readAhead() { if queue != nil, !current.isLast { fill() } }
+
+    private func fill() {
+        guard let queue else { return stream.fill(coming, probes: probes) }
+        isFilling = true
+        // A stream, and the batch that it fills, are one thread's at a time: the reader waits for `ready` before it touches either.
+        nonisolated(unsafe) let stream = stream
+        let batch = coming
+        queue.async { [ready, probes] in
+            stream.fill(batch, probes: probes)
+            ready.signal()
+        }
+    }
+}

@@ -1,0 +1,77 @@
+/// A record without the bytes that it was read from, as a ``RecordBatch`` keeps it.
+public struct CompactRecord: Sendable {
+    public var time: UInt64 = 0
+    /// As in ``Record/word0`` and ``Record/word1``.
+    public var word0: UInt64 = 0
+    public var word1: UInt64 = 0
+    /// sched_switch: next_comm.
+    public var comm = Comm.empty
+    public var cpu: Int32 = 0
+    public var pid: Int32 = 0
+    /// Where the record's ``Details`` are in its batch; 0 if it has none.
+    var detail: UInt32 = 0
+    public var kind = Record.Kind.other
+    public var flags: UInt8 = 0
+
+    public init() {}
+}
+
+/// A record that waits for its turn in its batch: valid as long as that is.
+///
+/// A reference, so that nothing is copied of which only a field or two are wanted.
+public struct Held {
+    public let place: UnsafePointer<CompactRecord>
+
+    @inlinable @inline(__always) public init(_ place: UnsafePointer<CompactRecord>) { self.place = place }
+
+    /// ns of the trace's clock.
+    @inlinable public var time: UInt64 { @inline(__always) get { place.pointee.time } }
+    @inlinable public var word0: UInt64 { @inline(__always) get { place.pointee.word0 } }
+    @inlinable public var word1: UInt64 { @inline(__always) get { place.pointee.word1 } }
+    @inlinable public var comm: Comm { @inline(__always) get { place.pointee.comm } }
+    @inlinable public var cpu: Int32 { @inline(__always) get { place.pointee.cpu } }
+    @inlinable public var pid: Int32 { @inline(__always) get { place.pointee.pid } }
+    @inlinable public var kind: Record.Kind { @inline(__always) get { place.pointee.kind } }
+    @inlinable public var flags: UInt8 { @inline(__always) get { place.pointee.flags } }
+
+    @inlinable public var inHardIRQ: Bool { @inline(__always) get { flags & 0x08 != 0 } }
+    @inlinable public var prevPID: Int32 { @inline(__always) get { Int32(truncatingIfNeeded: word0) } }
+    @inlinable public var nextPID: Int32 { @inline(__always) get { Int32(truncatingIfNeeded: word0 >> 32) } }
+    @inlinable public var reason: Int32 { @inline(__always) get { Int32(truncatingIfNeeded: word0) } }
+    @inlinable public var pages: Int64 { @inline(__always) get { Int64(bitPattern: word1) } }
+}
+
+/// What the less frequent records carry beside their ``CompactRecord``, decoded while their bytes were at hand.
+public struct Details: Sendable {
+    public var probe = ProbeFields()
+    /// The task that the record speaks of, and a second one (parent of a fork, old_pid of an exec).
+    public var pid: Int32 = 0
+    public var otherPID: Int32 = 0
+    public var cloneFlags: UInt64 = 0
+    public var comm = Comm.empty
+    public var text = ""
+
+    public init() {}
+
+    /// Decodes a record of any kind but sched_switch, tlb_flush and gaps.
+    init(_ record: Record, _ formats: EventFormats) {
+        switch record.kind {
+        case .other, .lost, .schedSwitch, .tlbFlush: break
+        case .newTask:
+            let task = formats.newTask(record)
+            (pid, otherPID, cloneFlags, comm) = (task.pid, record.pid, task.cloneFlags, task.comm)
+        case .fork:
+            let fork = formats.fork(record)
+            (pid, otherPID) = (fork.childPID, fork.parentPID)
+        case .exec:
+            let exec = formats.exec(record)
+            (pid, otherPID) = (exec.pid, exec.oldPID)
+        case .exit: pid = formats.exit(record).pid
+        case .rename:
+            let rename = formats.rename(record)
+            (pid, comm) = (rename.pid ?? record.pid, rename.newComm)
+        case .marker: text = formats.marker(record)
+        default: probe = formats.probe(record)
+        }
+    }
+}

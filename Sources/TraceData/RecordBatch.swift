@@ -1,0 +1,86 @@
+/// A run of one CPU's records in compact form: those that the replay uses, in the order of the file.
+///
+/// Filled by a ``CPUStream``, on any thread, and then read by another. Before the records is room for some that the reader still
+/// has from the batch before, so that it can look ahead across the border.
+public final class RecordBatch: @unchecked Sendable {
+    /// How many records of the batch before may be put in front of this one's.
+    public static let headroom = 64
+
+    /// Where records begin that the stream put here, and where there is no more room.
+    public let start: UnsafeMutablePointer<CompactRecord>
+    public let limit: UnsafeMutablePointer<CompactRecord>
+    private let memory: UnsafeMutablePointer<CompactRecord>
+
+    /// Where the records end.
+    public internal(set) var end: UnsafeMutablePointer<CompactRecord>
+    /// By ``CompactRecord/detail``; the one at 0 is empty.
+    private var details: [Details] = [Details()]
+    /// Records read from the file for this batch, those of no interest included.
+    public internal(set) var records = 0
+    /// sched_switch records among them.
+    public internal(set) var switches = 0
+    /// ns; nil if nothing was read.
+    public internal(set) var firstTime: UInt64?
+    public internal(set) var lastTime: UInt64?
+    /// The stream is at its end.
+    public internal(set) var isLast = false
+    /// What stopped the stream behind the last record.
+    public internal(set) var error: TraceError?
+    /// What a file that keeps going could not read.
+    public internal(set) var problems: [TraceProblem] = []
+
+    public init(capacity: Int) {
+        // A gap and the record behind it are written together.
+        let capacity = max(2, capacity)
+        memory = .allocate(capacity: Self.headroom + capacity)
+        memory.initialize(repeating: CompactRecord(), count: Self.headroom + capacity)
+        start = memory + Self.headroom
+        limit = start + capacity
+        end = start
+    }
+
+    /// Records that are written down instead of read.
+    public convenience init(_ records: [(held: CompactRecord, details: Details)]) {
+        self.init(capacity: records.count)
+        for (index, record) in records.enumerated() {
+            var held = record.held
+            if held.kind == .schedSwitch { held.comm = record.details.comm } else { held.detail = add(record.details) }
+            start[index] = held
+            firstTime = firstTime ?? held.time
+            lastTime = held.time
+            if held.kind != .lost { self.records += 1 }
+            if held.kind == .schedSwitch { switches += 1 }
+        }
+        end = start + records.count
+        isLast = true
+    }
+
+    deinit { memory.deallocate() }
+
+    /// What belongs to one of the batch's records.
+    public subscript(_ held: Held) -> Details { details[Int(held.place.pointee.detail)] }
+
+    func reset() {
+        end = start
+        details.removeLast(details.count - 1)
+        (records, switches) = (0, 0)
+        (firstTime, lastTime, error) = (nil, nil, nil)
+        problems.removeAll()
+    }
+
+    /// Keeps what belongs to a record; returns its place.
+    func add(_ details: Details) -> UInt32 {
+        self.details.append(details)
+        return UInt32(self.details.count - 1)
+    }
+
+    /// Puts the last records of the batch before, at most ``headroom``, in front of this one's. Returns where they begin.
+    public func prepend(_ first: UnsafeMutablePointer<CompactRecord>, _ count: Int, of before: RecordBatch) -> UnsafeMutablePointer<CompactRecord> {
+        let target = start - count
+        for index in 0..<count {
+            target[index] = first[index]
+            if first[index].detail != 0 { target[index].detail = add(before.details[Int(first[index].detail)]) }
+        }
+        return target
+    }
+}
