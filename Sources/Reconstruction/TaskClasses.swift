@@ -22,6 +22,8 @@ struct TaskClasses {
     private var kinds: [Kind]
     /// Nodes that an exec ended.
     private var execs: Set<Int32> = []
+    /// Nodes that ended with their mm.
+    private var ends: Set<Int32> = []
 
     private enum Kind: UInt8 { case user, kernel, open }
 
@@ -36,7 +38,9 @@ struct TaskClasses {
         kinds = [Kind](repeating: .open, count: count)
         basis = [Basis](repeating: .unknown, count: count)
         mm = [MM](repeating: .unknown, count: count)
-        for task in tasks.nodes where task.origin == .afterLoad && task.isExec == true { execs.insert(task.parent) }
+        for task in tasks.nodes where task.origin == .afterLoad {
+            if task.isExec == true { execs.insert(task.parent) } else { ends.insert(task.parent) }
+        }
         decideKinds(tasks, pass)
         joinByLifeCycle(tasks)
         joinByRelations(pass)
@@ -53,7 +57,8 @@ struct TaskClasses {
     private func settled(_ gap: GapSettlements.Settlement, _ tasks: TaskNodes) -> MM {
         if gap.node >= 0, mm[Int(gap.node)].isUser {
             if tasks[gap.node].execsUnseen, tasks[gap.node].switches == gap.switches { return .unknown }
-            return gap.switches <= switchesWithMM[Int(gap.node)] || !tasks[gap.node].isDead ? mm[Int(gap.node)] : .unknown
+            let goesOn = !tasks[gap.node].isDead && tasks[gap.node].switches > gap.switches
+            return gap.switches <= switchesWithMM[Int(gap.node)] || goesOn ? mm[Int(gap.node)] : .unknown
         }
         guard let witness = gap.witness, gap.node < 0 || mm[Int(gap.node)] == .none else { return .unknown }
         let cleared = Set(witness.cleared.map { mm[Int($0)] })
@@ -204,11 +209,14 @@ struct TaskClasses {
             guard task.switches <= Self.fewSwitches else { continue }
             // (It may have changed its name instead, and be one with what it became.)
             if task.execsUnseen { decide(node, .open, .unknown) }
-            if task.origin == .existing, execs.contains(Int32(node)) || task.isDead { decide(node, .open, .unknown) }
+            // The last user of an mm had it alone, most likely, or was there before its threads were.
+            let isOver = execs.contains(Int32(node)) || ends.contains(Int32(node)) && task.isOlder && task.switches <= Self.hardlyAny || task.isDead
+            if task.origin == .existing, isOver, !task.hasExecd { decide(node, .open, .unknown) }
         }
     }
 
     private static let fewSwitches = 8
+    private static let hardlyAny = 4
 
     /// The task execs or dies as this node, and is no kernel thread by name: it came in silently since it shares an mm.
     private func ends(_ node: Int32, _ tasks: TaskNodes) -> Bool {

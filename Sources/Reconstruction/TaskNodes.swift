@@ -26,6 +26,11 @@ struct TaskNode {
     var isExec: Bool?
     /// It has exec'd in a gap, as its new name told later (``TraceWalk/execUnseen(_:pid:_:)``).
     var execsUnseen = false
+    /// It is what a task became by such an exec: its mm is new.
+    var hasExecd = false
+    /// When it was first seen, a task with a higher pid had been: it is older than that one, as long as pids do not wrap around
+    /// (alloc_pid() hands them out in order).
+    var isOlder = false
     /// CLONE_THREAD: it renames itself, but does not exec (but for what ends its process's other threads).
     var isThread = false
     /// sched_process_exit, or a last switch-out in a dead state, was seen.
@@ -51,6 +56,8 @@ struct TaskNode {
 struct TaskNodes {
     private(set) var nodes = FlatList<TaskNode>()
     private var current = PIDMap()
+    /// The highest pid so far.
+    private var highest: Int32 = 0
 
     init() {
         // Every CPU's idle task has pid 0.
@@ -78,6 +85,7 @@ struct TaskNodes {
         let comm = parent >= 0 ? nodes[Int(parent)].comm : Comm.empty
         nodes.append(TaskNode(pid: pid, origin: origin, parent: parent, comm: comm))
         let number = Int32(nodes.count - 1)
+        if pid > highest { highest = pid } else { nodes[nodes.count - 1].isOlder = true }
         current[pid] = number
         return number
     }

@@ -10,7 +10,9 @@ extension TraceWalk {
         guard pid > 0, task.comm != .empty, !task.isThread, task.origin != .kernel, !task.isDead else { return node }
         if task.origin == .afterLoad, task.isExec == nil { return node }
         tasks[node].execsUnseen = true
-        return tasks.add(pid, .existing, parent: -1)
+        let new = tasks.add(pid, .existing, parent: -1)
+        tasks[new].hasExecd = true
+        return new
     }
 }
 
