@@ -34,25 +34,25 @@ struct ActiveMMState: Sendable {
     }
 
     /// Leaves the mask of the mm that was switched away from.
-    mutating func settle(_ cpu: Int) {
+    @inline(__always) mutating func settle(_ cpu: Int) {
         let mm = cpus[cpu].lingering
         guard mm != .none else { return }
         cpus[cpu].lingering = .none
         masks.remove(cpu, Int(mm.index))
     }
 
-    mutating func leaveMask(_ cpu: Int, _ mm: MM) {
+    @inline(__always) mutating func leaveMask(_ cpu: Int, _ mm: MM) {
         if clearsLate { cpus[cpu].lingering = mm } else { masks.remove(cpu, Int(mm.index)) }
     }
 
-    func inMask(_ cpu: Int, _ mm: MM) -> Bool { mm.isKnown && masks.contains(cpu, Int(mm.index)) }
+    @inline(__always) func inMask(_ cpu: Int, _ mm: MM) -> Bool { mm.isKnown && masks.contains(cpu, Int(mm.index)) }
 
-    mutating func warn(_ warning: Warnings, _ effects: inout Effects) {
+    @inline(never) mutating func warn(_ warning: Warnings, _ effects: inout Effects) {
         effects.warnings.insert(warning)
         counters.warnings[warning.rawValue.trailingZeroBitCount] += 1
     }
 
-    mutating func loadCR3(_ cpu: Int, _ mm: MM, _ effects: inout Effects) {
+    @inline(__always) mutating func loadCR3(_ cpu: Int, _ mm: MM, _ effects: inout Effects) {
         effects.cr3Load = true
         if cpus[cpu].cr3 == mm { effects.redundantLoad = true }
         cpus[cpu].cr3 = mm
@@ -76,7 +76,7 @@ struct ActiveMMState: Sendable {
     }
 
     /// switch_mm_irqs_off(prev, next), arch/x86/mm/tlb.c. `prev` is the outgoing task's active_mm.
-    mutating func switchMM(_ cpu: Int, from prev: MM, to next: MM, _ effects: inout Effects) {
+    @inline(__always) mutating func switchMM(_ cpu: Int, from prev: MM, to next: MM, _ effects: inout Effects) {
         guard prev != .unknown, next.isKnown else { return switchUnknown(cpu, to: next) }
         cpus[cpu].state = .ok
         if prev != next {
@@ -94,7 +94,7 @@ struct ActiveMMState: Sendable {
     }
 
     /// A switch from or to an mm that is not known: whether CR3 was loaded is not known either.
-    mutating func switchUnknown(_ cpu: Int, to next: MM) {
+    @inline(never) mutating func switchUnknown(_ cpu: Int, to next: MM) {
         forget(cpu)
         counters.unknownSwitches += 1
         cpus[cpu].state = .ok
@@ -120,11 +120,11 @@ struct ActiveMMState: Sendable {
         if mask, mm.isUser { masks.insert(cpu, Int(mm.index)) }
     }
 
-    mutating func enterLazyTLB(_ cpu: Int) {
+    @inline(__always) mutating func enterLazyTLB(_ cpu: Int) {
         if cpus[cpu].state == .ok { cpus[cpu].state = .lazy }
     }
 
-    mutating func contextSwitch(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
+    @inline(__always) mutating func contextSwitch(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
         counters.contextSwitches += 1
         if next == .none { return enterLazyTLB(cpu) }
         switchMM(cpu, from: machine.activeMM[cpu], to: next, &effects)
@@ -208,7 +208,7 @@ struct ActiveMMState: Sendable {
         }
     }
 
-    mutating func countLocal(_ pages: Int64, _ effects: inout Effects) {
+    @inline(__always) mutating func countLocal(_ pages: Int64, _ effects: inout Effects) {
         effects.flushed = true
         counters.localFlushes += 1
         if pages == Stimulus.flushAll { counters.vmstat.localFlushAll += 1 } else { counters.vmstat.localFlushOne &+= Int(pages) }

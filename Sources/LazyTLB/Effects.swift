@@ -18,12 +18,12 @@ public enum FlushReason: UInt8, Sendable, CaseIterable {
 /// What one scheme did with one stimulus. Reused from stimulus to stimulus: ``reset()``.
 public struct Effects: Sendable {
     /// The records it would have written on the stimulus's CPU, in order; at most three.
-    public private(set) var record0 = FlushRecord(reason: .taskSwitch, pages: 0)
-    public private(set) var record1 = FlushRecord(reason: .taskSwitch, pages: 0)
-    public private(set) var record2 = FlushRecord(reason: .taskSwitch, pages: 0)
-    public private(set) var recordCount: UInt8 = 0
+    public internal(set) var record0 = FlushRecord(reason: .taskSwitch, pages: 0)
+    public internal(set) var record1 = FlushRecord(reason: .taskSwitch, pages: 0)
+    public internal(set) var record2 = FlushRecord(reason: .taskSwitch, pages: 0)
+    public internal(set) var recordCount: UInt8 = 0
     /// What happened, a bit each, so that one store forgets it all and one comparison finds what is notable.
-    private var flags = Flags()
+    @usableFromInline var flags = Flags()
     /// What an IPI found, for ``Stimulus/deliver(cpu:from:)``.
     public var delivery = Delivery.notTarget
     public var warnings = Warnings()
@@ -35,20 +35,24 @@ public struct Effects: Sendable {
     public init() {}
 
     /// Forgets everything but the records' contents, which ``recordCount`` hides.
-    public mutating func reset() {
+    @inline(__always) public mutating func reset() {
         recordCount = 0
         flags = []
         delivery = .notTarget
         warnings = []
     }
 
-    @usableFromInline mutating func emit(_ reason: FlushReason, _ pages: Int64) {
-        let record = FlushRecord(reason: reason, pages: pages)
-        switch recordCount {
-        case 0: record0 = record
-        case 1: record1 = record
-        default: record2 = record
+    @inline(__always) mutating func emit(_ reason: FlushReason, _ pages: Int64) {
+        if _fastPath(recordCount == 0) {
+            record0 = FlushRecord(reason: reason, pages: pages)
+            recordCount = 1
+        } else {
+            emitMore(FlushRecord(reason: reason, pages: pages))
         }
+    }
+
+    @inline(never) private mutating func emitMore(_ record: FlushRecord) {
+        if recordCount == 1 { record1 = record } else { record2 = record }
         recordCount += 1
     }
 
@@ -60,55 +64,58 @@ public struct Effects: Sendable {
 }
 
 extension Effects {
-    private struct Flags: OptionSet, Sendable {
-        let rawValue: UInt8
-        static let cr3Load = Flags(rawValue: 1)
-        static let redundantLoad = Flags(rawValue: 2)
-        static let left = Flags(rawValue: 4)
-        static let flushed = Flags(rawValue: 8)
-        static let sent = Flags(rawValue: 16)
-        static let staleLeave = Flags(rawValue: 32)
+    @usableFromInline struct Flags: OptionSet, Sendable {
+        @usableFromInline let rawValue: UInt8
+        @inlinable init(rawValue: UInt8) { self.rawValue = rawValue }
+        @inlinable static var cr3Load: Flags { Flags(rawValue: 1) }
+        @inlinable static var redundantLoad: Flags { Flags(rawValue: 2) }
+        @inlinable static var left: Flags { Flags(rawValue: 4) }
+        @inlinable static var flushed: Flags { Flags(rawValue: 8) }
+        @inlinable static var sent: Flags { Flags(rawValue: 16) }
+        @inlinable static var staleLeave: Flags { Flags(rawValue: 32) }
     }
 
-    @inline(__always) private mutating func set(_ flag: Flags, _ value: Bool) {
+    @inlinable @inline(__always) mutating func set(_ flag: Flags, _ value: Bool) {
         if value { flags.insert(flag) } else { flags.remove(flag) }
     }
 
     /// CR3 was written (with something else, or again with the same).
     public var cr3Load: Bool {
-        get { flags.contains(.cr3Load) }
-        set { set(.cr3Load, newValue) }
+        @inlinable get { flags.contains(.cr3Load) }
+        @inlinable set { set(.cr3Load, newValue) }
     }
     /// CR3 was written with what it held already.
     public var redundantLoad: Bool {
-        get { flags.contains(.redundantLoad) }
-        set { set(.redundantLoad, newValue) }
+        @inlinable get { flags.contains(.redundantLoad) }
+        @inlinable set { set(.redundantLoad, newValue) }
     }
     /// leave_mm() ran with effect: CR3 is init_mm now.
     public var left: Bool {
-        get { flags.contains(.left) }
-        set { set(.left, newValue) }
+        @inlinable get { flags.contains(.left) }
+        @inlinable set { set(.left, newValue) }
     }
     /// Something was invalidated in this CPU's TLB other than by a CR3 load.
     public var flushed: Bool {
-        get { flags.contains(.flushed) }
-        set { set(.flushed, newValue) }
+        @inlinable get { flags.contains(.flushed) }
+        @inlinable set { set(.flushed, newValue) }
     }
     /// flush_tlb_others() ran; the CPUs it interrupts are in ``Scheme/targetWord(_:_:)``.
     public var sent: Bool {
-        get { flags.contains(.sent) }
-        set { set(.sent, newValue) }
+        @inlinable get { flags.contains(.sent) }
+        @inlinable set { set(.sent, newValue) }
     }
     /// leave_mm() ran for an mm that the bookkeeping still names, but which CR3 no longer points to: nothing was to be done.
     public var staleLeave: Bool {
-        get { flags.contains(.staleLeave) }
-        set { set(.staleLeave, newValue) }
+        @inlinable get { flags.contains(.staleLeave) }
+        @inlinable set { set(.staleLeave, newValue) }
     }
 
     /// The two may hold a divergence. Almost no stimulus does.
-    @inline(__always) public func areNotable(beside new: Effects) -> Bool {
-        (flags.symmetricDifference(new.flags)).contains(.flushed) || !flags.isDisjoint(with: [.redundantLoad, .staleLeave])
-            || warnings.rawValue | new.warnings.rawValue != 0
+    @inlinable @inline(__always) public static func areNotable(_ old: UnsafePointer<Effects>, beside new: UnsafePointer<Effects>) -> Bool {
+        // Not by value: what was just written field by field is slow to load as a whole.
+        let parted = (old.pointee.flags.rawValue ^ new.pointee.flags.rawValue) & Flags.flushed.rawValue
+        let alone = old.pointee.flags.rawValue & (Flags.redundantLoad.rawValue | Flags.staleLeave.rawValue)
+        return parted | alone | old.pointee.warnings.rawValue | new.pointee.warnings.rawValue != 0
     }
 }
 

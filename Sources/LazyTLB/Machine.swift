@@ -4,7 +4,9 @@ import Tables
 ///
 /// `task->active_mm` needs no table of tasks: for a task with an mm it is that mm, and a task without one has borrowed its predecessor's
 /// since it was switched in (context_switch(), kernel/sched/core.c).
-public struct Machine: Sendable {
+///
+/// One of it serves all schemes, so it is a reference. It belongs to one thread at a time.
+public final class Machine: @unchecked Sendable {
     public let cpus: Int
     /// current->mm
     public let mm: Flat<MM>
@@ -32,7 +34,7 @@ public struct Machine: Sendable {
     }
 
     /// Takes the stimulus over. Schemes see the machine as it was before.
-    @inlinable public mutating func apply(_ stimulus: Stimulus) {
+    public func apply(_ stimulus: Stimulus) {
         switch stimulus {
         case .contextSwitch(let cpu, let mm), .exec(let cpu, let mm), .useMM(let cpu, let mm): set(cpu, mm)
         case .exitMM(let cpu), .unuseMM(let cpu): set(cpu, .none)
@@ -45,31 +47,31 @@ public struct Machine: Sendable {
         }
     }
 
-    @usableFromInline mutating func set(_ cpu: Int, _ next: MM) {
+    private func set(_ cpu: Int, _ next: MM) {
         mm[cpu] = next
         if next != .none { activeMM[cpu] = next }
     }
 
-    @usableFromInline mutating func setOffline(_ cpu: Int) { online.remove(cpu, 0) }
+    private func setOffline(_ cpu: Int) { online.remove(cpu, 0) }
 
-    @usableFromInline mutating func setDown(_ cpu: Int) {
+    private func setDown(_ cpu: Int) {
         mm[cpu] = .none
         activeMM[cpu] = .initMM
         online.remove(cpu, 0)
     }
 
-    @usableFromInline mutating func setUp(_ cpu: Int) {
+    private func setUp(_ cpu: Int) {
         mm[cpu] = .none
         activeMM[cpu] = .initMM
         online.insert(cpu, 0)
     }
 
-    @usableFromInline mutating func forget(_ cpu: Int) {
+    private func forget(_ cpu: Int) {
         mm[cpu] = .unknown
         activeMM[cpu] = .unknown
     }
 
-    @usableFromInline mutating func observe(_ cpu: Int, _ loaded: MM, _ lazy: Bool) {
+    private func observe(_ cpu: Int, _ loaded: MM, _ lazy: Bool) {
         if activeMM[cpu] == .unknown { activeMM[cpu] = loaded }
         if mm[cpu] == .unknown { mm[cpu] = lazy || loaded == .initMM ? .none : loaded }
     }

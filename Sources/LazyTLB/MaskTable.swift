@@ -1,40 +1,43 @@
+import Tables
+
 /// mm_cpumask() of every mm: one row of bits per mm, in one flat array.
 ///
-/// A row has as many words as the CPUs need (one up to 64 CPUs). Rows come into being, empty, when first written to.
+/// A row has as many words as the CPUs need (one up to 64 CPUs). Rows come into being, empty, when first written to. A reference, as
+/// the list that it is made of: copies are the same table.
 public struct MaskTable: Sendable {
     /// Words per row.
     public let stride: Int
-    @usableFromInline var words: [UInt64]
+    @usableFromInline var words = FlatList<UInt64>()
 
     public init(cpus: Int, rows: Int = 64) {
         stride = max(1, (cpus + 63) / 64)
-        words = [UInt64](repeating: 0, count: stride * rows)
+        words.extend(with: 0, to: stride * rows)
     }
 
     /// - Complexity: O(1), amortised growth aside.
-    @inlinable public mutating func insert(_ cpu: Int, _ row: Int) {
+    @inlinable @inline(__always) public mutating func insert(_ cpu: Int, _ row: Int) {
         let at = row &* stride &+ (cpu >> 6)
         if at >= words.count { grow(at) }
         words[at] |= 1 &<< UInt64(cpu & 63)
     }
 
-    @inlinable public mutating func remove(_ cpu: Int, _ row: Int) {
+    @inlinable @inline(__always) public mutating func remove(_ cpu: Int, _ row: Int) {
         let at = row &* stride &+ (cpu >> 6)
         if at < words.count { words[at] &= ~(1 &<< UInt64(cpu & 63)) }
     }
 
-    @inlinable public func contains(_ cpu: Int, _ row: Int) -> Bool {
+    @inlinable @inline(__always) public func contains(_ cpu: Int, _ row: Int) -> Bool {
         let at = row &* stride &+ (cpu >> 6)
         return at < words.count && words[at] & (1 &<< UInt64(cpu & 63)) != 0
     }
 
     /// Word `index` of a row; zero beyond what was ever written.
-    @inlinable public func word(_ row: Int, _ index: Int) -> UInt64 {
+    @inlinable @inline(__always) public func word(_ row: Int, _ index: Int) -> UInt64 {
         let at = row &* stride &+ index
         return at < words.count ? words[at] : 0
     }
 
-    @inlinable public mutating func setWord(_ row: Int, _ index: Int, _ value: UInt64) {
+    @inlinable @inline(__always) public mutating func setWord(_ row: Int, _ index: Int, _ value: UInt64) {
         let at = row &* stride &+ index
         if at >= words.count {
             if value == 0 { return }
@@ -66,8 +69,8 @@ public struct MaskTable: Sendable {
         return total
     }
 
-    @usableFromInline mutating func grow(_ at: Int) {
+    @inline(never) @usableFromInline mutating func grow(_ at: Int) {
         let rows = max(at / stride + 1, words.count / stride * 2)
-        words.append(contentsOf: repeatElement(0, count: rows * stride - words.count))
+        words.extend(with: 0, to: rows * stride)
     }
 }

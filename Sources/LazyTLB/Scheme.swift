@@ -53,7 +53,7 @@ struct Shootdowns: Sendable {
 
     init(cpus: Int) {
         pending = MaskTable(cpus: cpus, rows: cpus)
-        sent = pending
+        sent = MaskTable(cpus: cpus, rows: cpus)
         mm = Flat(repeating: .none, count: cpus)
         pages = Flat(repeating: 0, count: cpus)
         xen = Flat(repeating: false, count: cpus)

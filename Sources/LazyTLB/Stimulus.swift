@@ -48,13 +48,15 @@ public enum Stimulus: Sendable {
     case observe(cpu: Int, mm: MM, lazy: Bool, mask: Bool)
 
     /// The CPU on which it happens.
-    public var cpu: Int {
-        switch self {
-        case .contextSwitch(let cpu, _), .exec(let cpu, _), .exitMM(let cpu), .useMM(let cpu, _), .unuseMM(let cpu), .idleLeave(let cpu),
-            .flushRange(let cpu, _, _), .flushPage(let cpu, _), .flushOthers(let cpu, _, _), .batchLocal(let cpu), .batchOthers(let cpu),
-            .deliver(let cpu, _), .flushAll(let cpu, _), .doFlushAll(let cpu), .xenExitMmap(let cpu, _), .cpuDown(let cpu), .cpuUp(let cpu),
-            .offline(let cpu), .settled(let cpu), .forget(let cpu), .observe(let cpu, _, _, _):
-            return cpu
+    @inlinable public var cpu: Int {
+        @inline(__always) get {
+            switch self {
+            case .contextSwitch(let cpu, _), .exec(let cpu, _), .exitMM(let cpu), .useMM(let cpu, _), .unuseMM(let cpu), .idleLeave(let cpu),
+                .flushRange(let cpu, _, _), .flushPage(let cpu, _), .flushOthers(let cpu, _, _), .batchLocal(let cpu), .batchOthers(let cpu),
+                .deliver(let cpu, _), .flushAll(let cpu, _), .doFlushAll(let cpu), .xenExitMmap(let cpu, _), .cpuDown(let cpu), .cpuUp(let cpu),
+                .offline(let cpu), .settled(let cpu), .forget(let cpu), .observe(let cpu, _, _, _):
+                return cpu
+            }
         }
     }
 

@@ -11,6 +11,7 @@ public struct V412: Scheme {
         case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, machine, &effects)
         case .flushPage(let cpu, let mm): flushPage(cpu, mm, machine, &effects)
         case .batchLocal(let cpu): batchLocal(cpu, machine, &effects)
+        case .contextSwitch(let cpu, let mm): old.contextSwitch(cpu, mm, machine, &effects)
         default: old.applyCommon(stimulus, machine, &effects)
         }
         old.end(stimulus.cpu, &effects)
@@ -53,13 +54,13 @@ extension V412 {
 
 extension ActiveMMState {
     /// Takes note that masks are cleared late, and settles what the CPU's previous switch left open.
-    mutating func begin(_ stimulus: Stimulus) {
+    @inline(__always) mutating func begin(_ stimulus: Stimulus) {
         clearsLate = true
         settle(stimulus.cpu)
     }
 
     /// Tells what the CPU has now.
-    func end(_ cpu: Int, _ effects: inout Effects) {
+    @inline(__always) func end(_ cpu: Int, _ effects: inout Effects) {
         effects.loaded = cpus[cpu].cr3
         effects.booked = cpus[cpu].active
     }
@@ -67,7 +68,6 @@ extension ActiveMMState {
     /// The transitions in which `v4.12` and `v4.13-parent` do not differ.
     mutating func applyCommon(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
         switch stimulus {
-        case .contextSwitch(let cpu, let mm): contextSwitch(cpu, mm, machine, &effects)
         case .exec(let cpu, let mm), .useMM(let cpu, let mm): switchMM(cpu, from: machine.activeMM[cpu], to: mm, &effects)
         case .exitMM(let cpu), .unuseMM(let cpu): enterLazyTLB(cpu)
         case .idleLeave(let cpu): leaveMM(cpu, &effects)
@@ -86,7 +86,7 @@ extension ActiveMMState {
             counters.vmstat.localFlushOne &+= 1
         case .forget(let cpu): forget(cpu)
         case .observe(let cpu, let mm, let lazy, let mask): observe(cpu, mm, lazy: lazy, mask: mask)
-        case .flushRange, .flushPage, .batchLocal: preconditionFailure("a transition of the scheme itself")
+        case .contextSwitch, .flushRange, .flushPage, .batchLocal: preconditionFailure("a transition of the scheme itself")
         }
     }
 }

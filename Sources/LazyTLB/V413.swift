@@ -43,7 +43,7 @@ public struct V413: Scheme {
         effects.booked = effects.loaded
     }
 
-    private mutating func transition(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
+    @inline(__always) private mutating func transition(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
         switch stimulus {
         case .contextSwitch(let cpu, let mm):
             counters.contextSwitches += 1
@@ -77,20 +77,20 @@ public struct V413: Scheme {
         }
     }
 
-    private mutating func warn(_ warning: Warnings, _ effects: inout Effects) {
+    @inline(never) private mutating func warn(_ warning: Warnings, _ effects: inout Effects) {
         effects.warnings.insert(warning)
         counters.warnings[warning.rawValue.trailingZeroBitCount] += 1
     }
 
-    private func inMask(_ cpu: Int, _ mm: MM) -> Bool { mm.isKnown && masks.contains(cpu, Int(mm.index)) }
+    @inline(__always) private func inMask(_ cpu: Int, _ mm: MM) -> Bool { mm.isKnown && masks.contains(cpu, Int(mm.index)) }
 
     /// enter_lazy_tlb(), arch/x86/include/asm/mmu_context.h.
-    private mutating func enterLazyTLB(_ cpu: Int) {
+    @inline(__always) private mutating func enterLazyTLB(_ cpu: Int) {
         if cpus[cpu].state == .ok { cpus[cpu].state = .lazy }
     }
 
     /// switch_mm_irqs_off(), arch/x86/mm/tlb.c: compares with loaded_mm and ignores `prev`. init_mm's mask is kept as well.
-    private mutating func switchMM(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
+    @inline(__always) private mutating func switchMM(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
         guard cpus[cpu].loaded != .unknown, next.isKnown else { return switchUnknown(cpu, next) }
         cpus[cpu].state = .ok
         let previous = cpus[cpu].loaded
@@ -112,12 +112,12 @@ public struct V413: Scheme {
     }
 
     /// Leaves the mask of the mm that was switched away from.
-    private mutating func settle(_ cpu: Int) {
+    @inline(__always) private mutating func settle(_ cpu: Int) {
         if cpus[cpu].lingering != .none { masks.remove(cpu, Int(cpus[cpu].lingering.index)) }
         cpus[cpu].lingering = .none
     }
 
-    private mutating func switchUnknown(_ cpu: Int, _ next: MM) {
+    @inline(never) private mutating func switchUnknown(_ cpu: Int, _ next: MM) {
         forget(cpu)
         counters.unknownSwitches += 1
         cpus[cpu].state = .ok

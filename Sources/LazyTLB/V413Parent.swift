@@ -15,6 +15,7 @@ public struct V413Parent: Scheme {
         case .batchLocal(let cpu):
             old.prepareBatch(cpu, machine)
             if old.batchMasks.contains(cpu, cpu) { flushLocal(cpu, .localShootdown, Stimulus.flushAll, &effects) }
+        case .contextSwitch(let cpu, let mm): old.contextSwitch(cpu, mm, machine, &effects)
         default: old.applyCommon(stimulus, machine, &effects)
         }
         old.end(stimulus.cpu, &effects)

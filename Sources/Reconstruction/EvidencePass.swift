@@ -125,7 +125,7 @@ struct EvidencePass {
             watch.answer(cpu, pages: step.pages, unique: answered(step, pages: step.pages))
         case .broken:
             sends[cpu].open = false
-        case .nothing, .switchLoaded, .batch, .lifeCycle: break
+        case .nothing, .switchLoaded, .batch, .lifeCycle, .marker: break
         }
     }
 
@@ -187,13 +187,13 @@ struct EvidencePass {
 
     /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well. A task that was born
     /// in a gap may share it, too.
-    private func settled(_ a: Int32, _ b: Int32) -> Bool {
+    @inline(__always) private func settled(_ a: Int32, _ b: Int32) -> Bool {
         guard usesLifeCycle else { return false }
         let (first, second) = (walk.tasks.isSettled(a), walk.tasks.isSettled(b))
         return first && second || (first || second) && walk.gaps == 0
     }
 
-    private mutating func switched(_ step: Step) {
+    @inline(__always) private mutating func switched(_ step: Step) {
         let cpu = step.cpu
         let next = step.next
         if step.isCut, !step.loads {
@@ -393,11 +393,11 @@ struct EvidencePass {
 
 extension TaskNodes {
     /// The life cycle tells whose mm the node has: it was born in the trace or has exec'd in it.
-    func isSettled(_ node: Int32) -> Bool {
-        switch self[node].origin {
-        case .kernel, .forked: return true
-        case .shared: return isSettled(self[node].parent)
-        case .afterLoad: return self[node].isExec == true
+    @inline(__always) func isSettled(_ node: Int32) -> Bool {
+        let founder = self[node].founder
+        switch self[founder].origin {
+        case .kernel, .forked, .shared: return true
+        case .afterLoad: return self[founder].isExec == true
         case .existing: return false
         }
     }

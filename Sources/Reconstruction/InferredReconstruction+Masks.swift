@@ -22,9 +22,9 @@ extension InferredReconstruction {
     /// `sender` flushes `mm`. If it sends IPIs, another CPU is in the mask: one that has the mm loaded, or is about to, or has just left.
     mutating func settle(_ mm: MM, sender: Int, sends: Bool, _ moment: Moment) {
         guard mm.isUser else { return }
-        let isExplained = !sends || (0..<cpus).contains { $0 != sender && state[$0].pending == nil && observed.loaded[$0] == mm }
+        let isExplained = !sends || (0..<cpus).contains { $0 != sender && !state[$0].isPending && observed.loaded[$0] == mm }
         if isExplained { return settle(mm, moment) }
-        for cpu in 0..<cpus where cpu != sender && state[cpu].pending != nil && state[cpu].mm == mm {
+        for cpu in 0..<cpus where cpu != sender && state[cpu].isPending && state[cpu].mm == mm {
             return finishSwitch(cpu, moment.time)
         }
         let last = Int(lastLeaver[Int(mm.index)])

@@ -41,11 +41,15 @@ struct InferredReconstruction<Sink: StimulusSink> {
         var sentMM = MM.none
         var sentPages: Int64 = 0
         var isDown = false
-        /// A switch whose TASK_SWITCH record is still to come.
-        var pending: Moment?
-        /// ``pending`` loads CR3.
+        /// A switch whose TASK_SWITCH record is still to come: since when, to whom, and what the task's mm is known from.
+        var isPending = false
+        var basis = Basis.unknown
+        var nextNode: Int32 = -1
+        var prevPID: Int32 = -1
+        var begun: UInt64 = 0
+        /// The switch under way loads CR3.
         var loads = false
-        /// The mm that ``pending`` leaves.
+        /// The mm that the switch under way leaves.
         var leaves = MM.none
         /// The mm that the CPU's last switch left, until its next record, and when it was left.
         var lingering = MM.none
@@ -74,29 +78,41 @@ struct InferredReconstruction<Sink: StimulusSink> {
         self.sink.clearLate()
     }
 
-    mutating func consume(_ source: Lookahead) {
+    @inline(__always) mutating func consume(_ source: Lookahead) {
         let record = source.head
         let step = walk.step(source)
         let cpu = step.cpu
-        let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)
-        if state[cpu].sending, !record.inHardIRQ, !(record.kind == .tlbFlush && record.reason == 4) { complete(cpu, moment) }
-        if step.broken { broken(step, moment) }
-        if state[cpu].gap >= 0, step.kind != .broken { endGap(step, source, moment) }
+        if _slowPath(state[cpu].sending), !record.inHardIRQ, !(record.kind == .tlbFlush && record.reason == 4) {
+            complete(cpu, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
+        }
+        if _slowPath(step.broken) { broken(step, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)) }
+        if _slowPath(state[cpu].gap >= 0), step.kind != .broken {
+            endGap(step, source, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
+        }
         switch step.kind {
-        case .switched: switched(step, source, moment)
+        case .switchLoaded: finishSwitch(cpu, record.time)
+        case .switched: switched(step, source)
+        case .flushed: flushed(step, source, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
+        case .nothing, .broken: break
+        default: consumeRare(step, source)
+        }
+        if record.kind == .tlbFlush { sink.recorded(record) }
+    }
+
+    private mutating func consumeRare(_ step: Step, _ source: Lookahead) {
+        let record = source.head
+        let moment = Moment(time: record.time, cpu: step.cpu, pid: record.pid, cause: record.kind)
+        switch step.kind {
         case .reloaded: reloaded(step, source, moment)
         case .left: left(step, source, moment)
         case .leftInIRQ: leftInIRQ(step, moment)
-        case .flushed: flushed(step, source, moment)
         case .batch: batch(step, source, moment)
         case .sent: sent(step, source, moment)
         case .answered: answered(step, moment)
         case .lifeCycle: lifeCycle(step, record, moment)
-        case .switchLoaded: finishSwitch(cpu, record.time)
-        case .nothing, .broken: break
+        case .marker: sink.marker(source.headDetails.text, at: moment)
+        case .nothing, .broken, .switched, .switchLoaded, .flushed: break
         }
-        if record.kind == .tlbFlush { sink.recorded(record) }
-        if record.kind == .marker { sink.marker(source.headDetails.text, at: moment) }
     }
 
     mutating func finish(at end: UInt64) {
@@ -107,14 +123,14 @@ struct InferredReconstruction<Sink: StimulusSink> {
         evidence.lostEvents = walk.lostEvents
     }
 
-    mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {
+    @inline(__always) mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {
         // The CPU's next stimulus has settled its last switch.
         state[stimulus.cpu].lingering = .none
         sink.apply(stimulus, at: moment)
     }
 
     /// Notes what the recorded kernel has loaded.
-    mutating func load(_ cpu: Int, _ mm: MM, _ time: UInt64) {
+    @inline(__always) mutating func load(_ cpu: Int, _ mm: MM, _ time: UInt64) {
         if observed.load(cpu, mm, at: time) { sink.loaded(mm, cpu: cpu, at: time) }
     }
 
@@ -135,42 +151,50 @@ struct InferredReconstruction<Sink: StimulusSink> {
         load(cpu, .unknown, moment.time)
     }
 
-    mutating func switched(_ step: Step, _ source: Lookahead, _ moment: Moment) {
+    @inline(__always) mutating func switched(_ step: Step, _ source: Lookahead) {
         let cpu = step.cpu
-        if state[cpu].isDown {
-            state[cpu].isDown = false
-            apply(.cpuUp(cpu: cpu), moment)
-            load(cpu, .initMM, moment.time)
-        }
+        let record = source.head
+        let time = record.time
+        if _slowPath(state[cpu].isDown) { up(cpu, Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch)) }
         var next = mm(of: step.next)
-        if next.isUser, !step.loads, !step.isCut, observed.loaded[cpu].isKnown, observed.loaded[cpu] != next, isDying(step.next) {
-            if !isVague(next), !isVague(observed.loaded[cpu]) {
+        let loaded = observed.loaded[cpu]
+        if _slowPath(next.isUser && !step.loads && !step.isCut && loaded.isKnown && loaded != next), isDying(step.next) {
+            if !isVague(next), !isVague(loaded) {
                 walk.tasks[step.next].isDying = true
                 next = .none
             } else {
                 next = .unknown
             }
         }
-        var moment = moment
-        moment.begun = moment.time
-        moment.nextPID = source.head.nextPID
-        moment.nextComm = step.next == 0 ? .empty : walk.tasks[step.next].comm
-        moment.basis = basis(of: step.next, next)
-        count(moment.basis)
-        state[cpu].mm = next
-        state[cpu].leftMM = .none
-        state[cpu].remote = .none
-        state[cpu].pending = moment
-        state[cpu].loads = step.loads
-        state[cpu].leaves = step.loads && observed.loaded[cpu] != next ? observed.loaded[cpu] : .none
+        let basis = basis(of: step.next, next)
+        count(basis)
+        let place = state.base + cpu
+        place.pointee.mm = next
+        place.pointee.leftMM = .none
+        place.pointee.remote = .none
+        place.pointee.isPending = true
+        place.pointee.basis = basis
+        place.pointee.nextNode = step.next
+        place.pointee.prevPID = record.pid
+        place.pointee.begun = time
+        place.pointee.loads = step.loads
+        place.pointee.leaves = step.loads && loaded != next ? loaded : .none
         if !step.loads {
-            finishSwitch(cpu, moment.time)
-            if next.isUser, observed.loaded[cpu] != next {
-                if observed.loaded[cpu] != .unknown { contradictions += 1 }
-                load(cpu, next, moment.time)
+            finishSwitch(cpu, time)
+            if next.isUser, loaded != next {
+                if loaded != .unknown { contradictions += 1 }
+                load(cpu, next, time)
             }
         }
-        if step.next > 0, walk.tasks[step.next].comm.isStopper { goOffline(cpu, source, moment) }
+        if step.next > 0, walk.tasks[step.next].comm.isStopper {
+            goOffline(cpu, source, Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch))
+        }
+    }
+
+    private mutating func up(_ cpu: Int, _ moment: Moment) {
+        state[cpu].isDown = false
+        apply(.cpuUp(cpu: cpu), moment)
+        load(cpu, .initMM, moment.time)
     }
 
     /// No later record shows the task with an mm: it has run exit_mm(), though its sched_process_exit is still to come.
@@ -180,16 +204,22 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     /// switch_mm() is done: with its TASK_SWITCH record, if there is one.
     mutating func finishSwitch(_ cpu: Int, _ time: UInt64) {
-        guard var moment = state[cpu].pending else { return }
-        state[cpu].pending = nil
-        moment.time = time
-        let left = state[cpu].leaves
-        apply(.contextSwitch(cpu: cpu, mm: state[cpu].mm), moment)
+        let place = state.base + cpu
+        guard place.pointee.isPending else { return }
+        place.pointee.isPending = false
+        let next = place.pointee.nextNode
+        var moment = Moment(time: time, cpu: cpu, pid: place.pointee.prevPID, cause: .schedSwitch)
+        moment.begun = place.pointee.begun
+        moment.nextPID = walk.tasks[next].pid
+        moment.nextComm = next == 0 ? .empty : walk.tasks[next].comm
+        moment.basis = place.pointee.basis
+        let left = place.pointee.leaves
+        apply(.contextSwitch(cpu: cpu, mm: place.pointee.mm), moment)
         if left.isUser { linger(cpu, left, moment) }
-        guard state[cpu].loads else { return }
-        state[cpu].loads = false
-        let next = state[cpu].mm
-        load(cpu, next != .none ? next : rules.mayLeaveAtOnce ? .initMM : .unknown, time)
+        guard place.pointee.loads else { return }
+        place.pointee.loads = false
+        let mm = place.pointee.mm
+        load(cpu, mm != .none ? mm : rules.mayLeaveAtOnce ? .initMM : .unknown, time)
     }
 
     // MARK: CR3 loads outside of switches

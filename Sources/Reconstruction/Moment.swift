@@ -28,13 +28,12 @@ public enum Basis: UInt8, Sendable {
 public struct Moment: Sendable {
     /// ns of the trace's clock.
     public var time: UInt64
-    public var cpu: Int
+    private var cpu32: Int32
+    private var recordCPU32: Int32
     /// The task that was current; -1 if no record tells.
     public var pid: Int32
     /// The record that the stimulus was read from.
     public var cause: Record.Kind
-    /// The CPU that wrote this record: another one where a sender that goes on tells that its IPIs were handled.
-    public var recordCPU: Int
     /// Of a context switch: the task that comes in.
     public var nextPID: Int32 = -1
     public var nextComm = Comm.empty
@@ -43,12 +42,23 @@ public struct Moment: Sendable {
     /// Of a context switch: what the incoming task's mm is known from.
     public var basis = Basis.exact
 
-    public init(time: UInt64, cpu: Int, pid: Int32, cause: Record.Kind) {
+    @inline(__always) public init(time: UInt64, cpu: Int, pid: Int32, cause: Record.Kind) {
         self.time = time
-        self.cpu = cpu
-        recordCPU = cpu
+        cpu32 = Int32(truncatingIfNeeded: cpu)
+        recordCPU32 = Int32(truncatingIfNeeded: cpu)
         self.pid = pid
         self.cause = cause
+    }
+
+    public var cpu: Int {
+        @inline(__always) get { Int(cpu32) }
+        set { cpu32 = Int32(truncatingIfNeeded: newValue) }
+    }
+
+    /// The CPU that wrote the record: another one where a sender that goes on tells that its IPIs were handled.
+    public var recordCPU: Int {
+        get { Int(recordCPU32) }
+        set { recordCPU32 = Int32(truncatingIfNeeded: newValue) }
     }
 }
 

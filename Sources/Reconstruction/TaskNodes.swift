@@ -21,6 +21,8 @@ struct TaskNode {
     var origin: Origin
     /// The node that it was forked from, or was before; -1 if none.
     var parent: Int32
+    /// The node that a line of CLONE_VM births goes back to; itself if it was not born so.
+    var founder: Int32 = 0
     var comm: Comm
     /// ``Origin/afterLoad``: it was an exec (true), or the end of the mm (false); nil while open.
     var isExec: Bool?
@@ -66,12 +68,12 @@ struct TaskNodes {
     }
 
     subscript(_ node: Int32) -> TaskNode {
-        _read { yield nodes[Int(node)] }
-        nonmutating _modify { yield &nodes[Int(node)] }
+        @inline(__always) _read { yield nodes[Int(node)] }
+        @inline(__always) nonmutating _modify { yield &nodes[Int(node)] }
     }
 
     /// The node that the pid is now; a new one of unknown birth if it has none.
-    mutating func node(_ pid: Int32) -> Int32 {
+    @inline(__always) mutating func node(_ pid: Int32) -> Int32 {
         let known = current[pid]
         return known >= 0 ? known : add(pid, pid == 2 ? .kernel : .existing, parent: -1)
     }
@@ -83,9 +85,10 @@ struct TaskNodes {
 
     mutating func add(_ pid: Int32, _ origin: TaskNode.Origin, parent: Int32) -> Int32 {
         let comm = parent >= 0 ? nodes[Int(parent)].comm : Comm.empty
-        nodes.append(TaskNode(pid: pid, origin: origin, parent: parent, comm: comm))
-        let number = Int32(nodes.count - 1)
-        if pid > highest { highest = pid } else { nodes[nodes.count - 1].isOlder = true }
+        let number = Int32(nodes.count)
+        let founder = origin == .shared && parent >= 0 ? nodes[Int(parent)].founder : number
+        nodes.append(TaskNode(pid: pid, origin: origin, parent: parent, founder: founder, comm: comm))
+        if pid > highest { highest = pid } else { nodes[Int(number)].isOlder = true }
         current[pid] = number
         return number
     }
@@ -96,12 +99,7 @@ struct TaskNodes {
         current[pid] = node
     }
 
-    /// The node that a line of CLONE_VM births goes back to.
-    func founder(_ node: Int32) -> Int32 {
-        var node = node
-        while nodes[Int(node)].origin == .shared { node = nodes[Int(node)].parent }
-        return node
-    }
+    func founder(_ node: Int32) -> Int32 { nodes[Int(node)].founder }
 
     /// The pid is free again: who bears it next is another task.
     mutating func retire(_ pid: Int32) {

@@ -26,6 +26,8 @@ struct Step {
         case answered
         /// The current task was renamed, made a task, exec'd or exited.
         case lifeCycle
+        /// A trace_marker line.
+        case marker
         /// Records are missing before this one: what the CPU does, and has loaded, is not known.
         case broken
     }
@@ -95,6 +97,7 @@ struct TraceWalk {
                 follow(record, source, &step)
                 lifeCycle(record, source.headDetails, &step)
             }
+        case .marker: step.kind = .marker
         default: break
         }
         return step

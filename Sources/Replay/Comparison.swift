@@ -14,24 +14,25 @@ public struct Comparison: Sendable {
     /// The first `limit` divergences.
     public private(set) var divergences: [Divergence] = []
     private let limit: Int
-    /// By CPU: the mm that the stale active_mm names, ``MM/none`` while it is not stale, and since when it is.
-    private let staleMM: Flat<MM>
-    private let staleSince: Flat<Moment?>
-    /// By CPU: since when the two have different mms loaded.
-    private let isParted: Flat<Bool>
-    private let partedSince: Flat<Moment?>
+    private let cpus: Flat<PerCPU>
     /// The targets of the flush under way that only one of the two has.
     private var extra: [Int] = []
     private var missing: [Int] = []
+
+    private struct PerCPU: Sendable {
+        /// The mm that the stale active_mm names, ``MM/none`` while it is not stale, and since when it is.
+        var staleMM = MM.none
+        /// The two have different mms loaded, and since when they have.
+        var isParted = false
+        var staleSince: Moment?
+        var partedSince: Moment?
+    }
 
     init(old: String, new: String, cpus: Int, limit: Int) {
         self.old = old
         self.new = new
         self.limit = limit
-        staleMM = Flat(repeating: .none, count: cpus)
-        staleSince = Flat(repeating: nil, count: cpus)
-        isParted = Flat(repeating: false, count: cpus)
-        partedSince = Flat(repeating: nil, count: cpus)
+        self.cpus = Flat(repeating: PerCPU(), count: cpus)
     }
 
     public func count(_ kind: Divergence.Kind) -> Int { counts[kind.index] }
@@ -51,6 +52,8 @@ public struct Comparison: Sendable {
         forEachBit(new & ~old) { missing.append(index * 64 + $0) }
     }
 
+    var haveSameTargets: Bool { extra.isEmpty && missing.isEmpty }
+
     /// The first CPU that only the old scheme interrupts, or only the new one.
     var firstExtra: Int? { extra.first }
     var firstMissing: Int? { missing.first }
@@ -58,12 +61,12 @@ public struct Comparison: Sendable {
     mutating func endTargets(extraMM: MM, missingMM: MM, at moment: Moment) {
         if !extra.isEmpty {
             extraIPITargets += extra.count
-            if takes(.extraIPI) { divergences.append(Divergence(kind: .extraIPI, moment: moment, mm: extraMM, targets: extra, scheme: old, since: partedSince[extra[0]])) }
+            if takes(.extraIPI) { divergences.append(Divergence(kind: .extraIPI, moment: moment, mm: extraMM, targets: extra, scheme: old, since: cpus[extra[0]].partedSince)) }
             extra.removeAll()
         }
         if !missing.isEmpty {
             missingIPITargets += missing.count
-            if takes(.missingIPI) { divergences.append(Divergence(kind: .missingIPI, moment: moment, mm: missingMM, targets: missing, scheme: new, since: partedSince[missing[0]])) }
+            if takes(.missingIPI) { divergences.append(Divergence(kind: .missingIPI, moment: moment, mm: missingMM, targets: missing, scheme: new, since: cpus[missing[0]].partedSince)) }
             missing.removeAll()
         }
     }
@@ -75,7 +78,7 @@ public struct Comparison: Sendable {
         compareFlush(stimulus, moment, old, new)
         let cpu = moment.cpu
         if old.redundantLoad {
-            let since = staleSince[cpu] ?? partedSince[cpu]
+            let since = cpus[cpu].staleSince ?? cpus[cpu].partedSince
             if takes(.redundantCR3Load) { divergences.append(Divergence(kind: .redundantCR3Load, moment: moment, mm: old.loaded, scheme: self.old, since: since)) }
         }
         if !old.warnings.isEmpty { warn(old.warnings, moment, old.booked, self.old) }
@@ -92,52 +95,53 @@ public struct Comparison: Sendable {
         let cpu = moment.cpu
         if case .deliver(_, let sender) = stimulus {
             if old.staleLeave {
-                if takes(.noopIPI) { divergences.append(Divergence(kind: .noopIPI, moment: moment, mm: old.booked, sender: sender, scheme: self.old, since: staleSince[cpu])) }
+                if takes(.noopIPI) { divergences.append(Divergence(kind: .noopIPI, moment: moment, mm: old.booked, sender: sender, scheme: self.old, since: cpus[cpu].staleSince)) }
             }
             // An IPI that only one of them sent is an extra or a missing one already.
             if old.delivery == .notTarget || new.delivery == .notTarget { return }
         } else if old.staleLeave, stimulus.isLocalFlush {
-            if takes(.noopLocalFlush) { divergences.append(Divergence(kind: .noopLocalFlush, moment: moment, mm: old.booked, scheme: self.old, since: staleSince[cpu])) }
+            if takes(.noopLocalFlush) { divergences.append(Divergence(kind: .noopLocalFlush, moment: moment, mm: old.booked, scheme: self.old, since: cpus[cpu].staleSince)) }
         }
         if old.flushed != new.flushed {
             let scheme = old.flushed ? self.old : self.new
             let mm = old.flushed ? old.loaded : new.loaded
-            if takes(.extraFlush) { divergences.append(Divergence(kind: .extraFlush, moment: moment, mm: mm, scheme: scheme, since: partedSince[cpu])) }
+            if takes(.extraFlush) { divergences.append(Divergence(kind: .extraFlush, moment: moment, mm: mm, scheme: scheme, since: cpus[cpu].partedSince)) }
         }
     }
 
     /// Begins and ends intervals on CPU `moment.cpu`, after ``note(_:_:old:new:)``: what the old scheme has booked and loaded there, and
     /// whether the new one has the same loaded.
-    @inline(__always) mutating func track(_ moment: Moment, booked: MM, loaded: MM, parted: Bool) {
+    @inline(__always) mutating func track(_ moment: Moment, booked: MM, loaded: MM, new: MM) {
         let stale = booked.isUser && loaded == .initMM ? booked : .none
-        if stale != staleMM[moment.cpu] { setStale(stale, moment) }
-        if parted != isParted[moment.cpu] { setParted(parted, moment) }
+        let parted = loaded != new
+        if _slowPath(stale != cpus[moment.cpu].staleMM) { setStale(stale, moment) }
+        if _slowPath(parted != cpus[moment.cpu].isParted) { setParted(parted, moment) }
     }
 
     private mutating func setStale(_ mm: MM, _ moment: Moment) {
         endStale(moment.cpu, at: moment.time)
-        staleMM[moment.cpu] = mm
-        if mm != .none { staleSince[moment.cpu] = moment }
+        cpus[moment.cpu].staleMM = mm
+        if mm != .none { cpus[moment.cpu].staleSince = moment }
     }
 
     private mutating func setParted(_ parted: Bool, _ moment: Moment) {
-        isParted[moment.cpu] = parted
-        partedSince[moment.cpu] = parted ? moment : nil
+        cpus[moment.cpu].isParted = parted
+        cpus[moment.cpu].partedSince = parted ? moment : nil
     }
 
     private mutating func endStale(_ cpu: Int, at time: UInt64) {
-        guard let start = staleSince[cpu] else { return }
+        guard let start = cpus[cpu].staleSince else { return }
         // A damaged trace may run backwards.
         if time > start.time { staleNs &+= time - start.time }
-        if takes(.staleActiveMM) { divergences.append(Divergence(kind: .staleActiveMM, moment: start, end: time, mm: staleMM[cpu], scheme: old)) }
-        staleSince[cpu] = nil
+        if takes(.staleActiveMM) { divergences.append(Divergence(kind: .staleActiveMM, moment: start, end: time, mm: cpus[cpu].staleMM, scheme: old)) }
+        cpus[cpu].staleSince = nil
     }
 
     /// The end of the trace ends every interval.
     mutating func finish(at time: UInt64) {
-        for cpu in staleSince.indices {
+        for cpu in cpus.indices {
             endStale(cpu, at: time)
-            staleMM[cpu] = .none
+            cpus[cpu].staleMM = .none
         }
     }
 }

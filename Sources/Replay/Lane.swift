@@ -1,10 +1,11 @@
 import LazyTLB
+import Tables
 
 /// One scheme on its way through the history, and the records that it would have written.
 public struct Lane<Model: Scheme>: Sendable {
     public internal(set) var scheme: Model
-    /// What it did with the latest stimulus.
-    private(set) var effects = Effects()
+    /// What it did with the latest stimulus: one element, so that it is read where it lies.
+    private let latest = Flat(repeating: Effects(), count: 1)
     /// The tlb_flush records that it predicts.
     public internal(set) var predicted: FlushTally
     /// mm_cpumask() values that it predicted right, of those that probes read.
@@ -15,18 +16,28 @@ public struct Lane<Model: Scheme>: Sendable {
         predicted = FlushTally(cpus: cpus)
     }
 
-    mutating func apply(_ stimulus: Stimulus, cpu: Int, on machine: Machine) {
-        effects.reset()
-        scheme.apply(stimulus, on: machine, &effects)
-        guard effects.recordCount > 0 else { return }
+    var effects: UnsafeMutablePointer<Effects> { @inline(__always) get { latest.base } }
+
+    @inline(__always) mutating func apply(_ stimulus: Stimulus, cpu: Int, on machine: Machine) {
+        latest.base.pointee.reset()
+        scheme.apply(stimulus, on: machine, &latest.base.pointee)
+        if latest.base.pointee.recordCount > 0 { tally(stimulus, cpu) }
+    }
+
+    private mutating func tally(_ stimulus: Stimulus, _ cpu: Int) {
         // Tracepoints are silent on a CPU that is marked offline: idle_task_exit()'s CR3 load leaves no record.
         if case .cpuDown = stimulus { return }
-        effects.forEachRecord { predicted.add(cpu: cpu, reason: Int32($0.reason.rawValue), pages: $0.pages) }
+        let effects = latest.base
+        predicted.add(cpu: cpu, reason: Int32(effects.pointee.record0.reason.rawValue), pages: effects.pointee.record0.pages)
+        if effects.pointee.recordCount < 2 { return }
+        predicted.add(cpu: cpu, reason: Int32(effects.pointee.record1.reason.rawValue), pages: effects.pointee.record1.pages)
+        if effects.pointee.recordCount < 3 { return }
+        predicted.add(cpu: cpu, reason: Int32(effects.pointee.record2.reason.rawValue), pages: effects.pointee.record2.pages)
     }
 
     /// Word `index` of the CPUs that the latest stimulus made it interrupt.
     func targets(_ sender: Int, _ index: Int) -> UInt64 {
-        effects.sent ? scheme.targetWord(sender, index) : 0
+        latest.base.pointee.sent ? scheme.targetWord(sender, index) : 0
     }
 
     mutating func checkMask(_ mm: MM, _ word: UInt64) {

@@ -6,11 +6,14 @@ import TraceData
 public struct Replay: StimulusSink, Sendable {
     public let cpus: Int
     let stride: Int
-    public internal(set) var machine: Machine
+    public let machine: Machine
     public internal(set) var v412: Lane<V412>
     public internal(set) var v413Parent: Lane<V413Parent>
     public internal(set) var v413: Lane<V413>
-    public internal(set) var comparisons: [Comparison]
+    /// `v4.12` and `v4.13-parent` beside `v4.13`.
+    private var besideV412: Comparison
+    private var besideParent: Comparison
+    public var comparisons: [Comparison] { [besideV412, besideParent] }
     /// The tlb_flush records of the recorded kernel.
     public private(set) var recorded: FlushTally
     /// mm_cpumask() values that probes read.
@@ -43,7 +46,8 @@ public struct Replay: StimulusSink, Sendable {
         v412 = Lane(cpus: cpus)
         v413Parent = Lane(cpus: cpus)
         v413 = Lane(cpus: cpus)
-        comparisons = [V412.id, V413Parent.id].map { Comparison(old: $0, new: V413.id, cpus: cpus, limit: divergenceLimit) }
+        besideV412 = Comparison(old: V412.id, new: V413.id, cpus: cpus, limit: divergenceLimit)
+        besideParent = Comparison(old: V413Parent.id, new: V413.id, cpus: cpus, limit: divergenceLimit)
         recorded = FlushTally(cpus: cpus)
         traffic = IPITraffic(cpus: cpus, primary: primary)
         latency = ShootdownLatency(cpus: cpus)
@@ -66,15 +70,13 @@ public struct Replay: StimulusSink, Sendable {
         v412.apply(stimulus, cpu: cpu, on: machine)
         v413Parent.apply(stimulus, cpu: cpu, on: machine)
         v413.apply(stimulus, cpu: cpu, on: machine)
-        if v412.effects.sent || v413Parent.effects.sent || v413.effects.sent { compareTargets(stimulus, moment) }
-        if v412.effects.areNotable(beside: v413.effects) { comparisons[0].note(stimulus, moment, old: v412.effects, new: v413.effects) }
-        if v413Parent.effects.areNotable(beside: v413.effects) {
-            comparisons[1].note(stimulus, moment, old: v413Parent.effects, new: v413.effects)
-        }
-        let loaded = v413.effects.loaded
-        let (mm412, mmParent) = (v412.effects.loaded, v413Parent.effects.loaded)
-        comparisons[0].track(moment, booked: v412.effects.booked, loaded: mm412, parted: mm412 != loaded)
-        comparisons[1].track(moment, booked: v413Parent.effects.booked, loaded: mmParent, parted: mmParent != loaded)
+        let (first, second, new) = (v412.effects, v413Parent.effects, v413.effects)
+        if first.pointee.sent || second.pointee.sent || new.pointee.sent { compareTargets(stimulus, moment) }
+        if _slowPath(Effects.areNotable(first, beside: new)) { besideV412.note(stimulus, moment, old: first.pointee, new: new.pointee) }
+        if _slowPath(Effects.areNotable(second, beside: new)) { besideParent.note(stimulus, moment, old: second.pointee, new: new.pointee) }
+        let loaded = new.pointee.loaded
+        besideV412.track(moment, booked: first.pointee.booked, loaded: first.pointee.loaded, new: loaded)
+        besideParent.track(moment, booked: second.pointee.booked, loaded: second.pointee.loaded, new: loaded)
         machine.apply(stimulus)
         assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
     }
@@ -89,8 +91,8 @@ public struct Replay: StimulusSink, Sendable {
         var sums = (0, 0, 0)
         for index in 0..<stride {
             let words = (v412.targets(cpu, index), v413Parent.targets(cpu, index), v413.targets(cpu, index))
-            comparisons[0].targets(index, old: words.0, new: words.2)
-            comparisons[1].targets(index, old: words.1, new: words.2)
+            besideV412.targets(index, old: words.0, new: words.2)
+            besideParent.targets(index, old: words.1, new: words.2)
             traffic.add(sender: cpu, wordIndex: index, words)
             sums.0 += words.0.nonzeroBitCount
             sums.1 += words.1.nonzeroBitCount
@@ -98,16 +100,16 @@ public struct Replay: StimulusSink, Sendable {
         }
         let mm = machine.mm[cpu]
         traffic.add(mm.isUser ? .mm(mm) : .task(moment.pid), sums)
-        endTargets(0, stimulus.mm, oldMM: comparisons[0].firstExtra.map { v412.scheme.bookedMM($0) }, moment)
-        endTargets(1, stimulus.mm, oldMM: comparisons[1].firstExtra.map { v413Parent.scheme.bookedMM($0) }, moment)
+        if !besideV412.haveSameTargets { endTargets(&besideV412, stimulus.mm, moment) { v412.scheme.bookedMM($0) } }
+        if !besideParent.haveSameTargets { endTargets(&besideParent, stimulus.mm, moment) { v413Parent.scheme.bookedMM($0) } }
     }
 
     /// A batch has no mm of its own: then it is the one for which the CPU is in the batch's mask.
-    private mutating func endTargets(_ index: Int, _ mm: MM, oldMM: MM?, _ moment: Moment) {
-        let newMM = comparisons[index].firstMissing.map { v413.scheme.bookedMM($0) }
-        if oldMM == nil, newMM == nil { return }
+    private func endTargets(_ comparison: inout Comparison, _ mm: MM, _ moment: Moment, _ booked: (Int) -> MM) {
         let isBatch = mm == .none
-        comparisons[index].endTargets(extraMM: isBatch ? oldMM ?? mm : mm, missingMM: isBatch ? newMM ?? mm : mm, at: moment)
+        let extra = isBatch ? comparison.firstExtra.map(booked) ?? mm : mm
+        let missing = isBatch ? comparison.firstMissing.map { v413.scheme.bookedMM($0) } ?? mm : mm
+        comparison.endTargets(extraMM: extra, missingMM: missing, at: moment)
     }
 
     public mutating func clearLate() { machine.clearsLate = true }
@@ -160,6 +162,7 @@ public struct Replay: StimulusSink, Sendable {
     /// The trace ends: flushes that are still under way reach their targets, intervals end.
     public mutating func finish() {
         for cpu in 0..<cpus { complete(cpu: cpu, at: Moment(time: lastTime, cpu: cpu, pid: 0, cause: .other)) }
-        for index in comparisons.indices { comparisons[index].finish(at: lastTime) }
+        besideV412.finish(at: lastTime)
+        besideParent.finish(at: lastTime)
     }
 }

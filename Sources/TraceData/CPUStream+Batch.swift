@@ -28,6 +28,8 @@ extension StreamState {
         var out = batch.end
         var (records, switches) = (0, 0)
         while out < limit {
+            if isUsual, isPlain, !isMissing, batch.firstTime != nil { takeUsual(&walker, &out, limit, &records, &switches) }
+            if out >= limit { break }
             let more: Bool
             do {
                 more = try walker.advance()
@@ -110,6 +112,64 @@ extension StreamState {
         self.walker = walker
         leave(batch, out, records, switches)
         return true
+    }
+
+    /// Takes records as long as they are sched_switch, tlb_flush, or of no interest, with fields where 64-bit kernels have them. This is
+    /// where nearly all records of a trace are read; what is different in any way is left to the caller.
+    @inline(__always)
+    private mutating func takeUsual(
+        _ walker: inout SubbufferWalker, _ out: inout UnsafeMutablePointer<CompactRecord>, _ limit: UnsafeMutablePointer<CompactRecord>,
+        _ records: inout Int, _ switches: inout Int
+    ) {
+        let (entries, base, end, offset, cpu) = (self.entries, walker.base, walker.end, plainOffset, Int32(truncatingIfNeeded: self.cpu))
+        let (switchID, switchSize, flushID, flushSize) = (fields.switchID, fields.switchSize, fields.flushID, fields.flushSize)
+        let (prevPID, nextPID, prevState) = (Int(fields.prevPID.offset), Int(fields.nextPID.offset), Int(fields.prevState.offset))
+        let (nextComm, reason, pages) = (fields.nextComm, Int(fields.reason.offset), Int(fields.pages.offset))
+        let before = walker.next
+        var (next, time, taken) = (walker.next, walker.time, 0)
+        while out < limit, next + 12 <= end {
+            let word = base.loadUnaligned(fromByteOffset: next, as: UInt32.self)
+            let size = Int(word & 31) * 4
+            // A record of 8 to 112 bytes of data, all of them there.
+            guard UInt(bitPattern: size &- 8) <= 104, size <= end - next - 4 else { break }
+            let data = base + (next + 4)
+            // Type, flags, preempt_count and pid: struct trace_entry.
+            let common = data.loadUnaligned(as: UInt64.self)
+            let id = UInt32(truncatingIfNeeded: common & 0xffff)
+            if id == flushID {
+                guard size >= flushSize else { break }
+                out.pointee.word0 = UInt64(data.loadUnaligned(fromByteOffset: reason, as: UInt32.self))
+                out.pointee.word1 = data.loadUnaligned(fromByteOffset: pages, as: UInt64.self)
+                out.pointee.kind = .tlbFlush
+            } else if id == switchID {
+                guard size >= switchSize else { break }
+                let prev = data.loadUnaligned(fromByteOffset: prevPID, as: UInt32.self)
+                out.pointee.word0 = UInt64(prev) | UInt64(data.loadUnaligned(fromByteOffset: nextPID, as: UInt32.self)) << 32
+                out.pointee.word1 = data.loadUnaligned(fromByteOffset: prevState, as: UInt64.self)
+                out.pointee.comm = Comm(sixteen: data + nextComm)
+                out.pointee.kind = .schedSwitch
+                switches &+= 1
+            } else {
+                guard entries[Int(id)].kind == .other, size >= Int(entries[Int(id)].minimum) else { break }
+                time &+= UInt64(word >> 5)
+                next += 4 + size
+                taken &+= 1
+                continue
+            }
+            time &+= UInt64(word >> 5)
+            next += 4 + size
+            taken &+= 1
+            out.pointee.time = time &+ offset
+            out.pointee.cpu = cpu
+            out.pointee.pid = Int32(truncatingIfNeeded: common >> 32)
+            out.pointee.flags = UInt8(truncatingIfNeeded: common >> 16)
+            out.pointee.detail = 0
+            out += 1
+        }
+        guard next != before else { return }
+        (walker.next, walker.time) = (next, time)
+        lastRawTime = time
+        records += taken
     }
 
     /// Writes back what a run of records was counted in.

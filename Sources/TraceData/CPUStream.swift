@@ -39,9 +39,9 @@ struct StreamState {
     let hasUsualCommonFields: Bool
     let bigEndian: Bool
     private let conversion: TimeConversion
-    private let isPlain: Bool
+    let isPlain: Bool
     /// What is to be added to raw times, if nothing else is to be done with them.
-    private let plainOffset: UInt64
+    let plainOffset: UInt64
     let trace: TraceFile
     /// Time of the record that came last.
     var lastTime: UInt64 = 0

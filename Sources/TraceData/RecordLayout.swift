@@ -30,6 +30,12 @@ final class RecordLayout: @unchecked Sendable {
             prevPID.size == 4 && nextPID.size == 4 && prevState.size == 8 && reason.size == 4 && pages.size == 8 && nextComm >= 0
         }
 
+        /// Ids of the two events, and the bytes that their records must have; no id if the file does not declare them.
+        var switchID: UInt32 = .max
+        var switchSize = 0
+        var flushID: UInt32 = .max
+        var flushSize = 0
+
         /// Bytes that every record must have.
         var commonEnd: Int { max(eventID.end, flags.end, pid.end) }
     }
@@ -77,8 +83,8 @@ final class RecordLayout: @unchecked Sendable {
                 ends += event.fields.map { $0.offset + $0.size }
                 entry.detail = UInt16(typed.count)
                 typed.append(layout)
-                if event.kind == .schedSwitch { (sched, nextComm) = (event, layout.second) }
                 if event.kind == .tlbFlush { flush = event }
+                if event.kind == .schedSwitch { (sched, nextComm) = (event, layout.second) }
             }
             entry.minimum = UInt16(clamping: ends.max() ?? 0)
             entries[event.id] = entry
@@ -96,6 +102,8 @@ final class RecordLayout: @unchecked Sendable {
         // An unsigned long, all ones for everything: the extended sign makes that -1 on 32-bit kernels, too.
         hot.pages = hotField(flush, "pages")
         hot.pages.signed = true
+        if let sched { (hot.switchID, hot.switchSize) = (UInt32(sched.id), Int(entries[sched.id].minimum)) }
+        if let flush { (hot.flushID, hot.flushSize) = (UInt32(flush.id), Int(entries[flush.id].minimum)) }
         if let nextComm, nextComm.form == .fixed, nextComm.size == 16 { hot.nextComm = Int(nextComm.offset) }
         self.hot = hot
     }

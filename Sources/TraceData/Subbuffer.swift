@@ -58,12 +58,13 @@ struct SubbufferWalker {
         }
     }
 
-    private let base: UnsafeRawPointer
-    private let end: Int
-    private var next: Int
+    let base: UnsafeRawPointer
+    /// Where records end, and where the next one begins, in bytes from `base`.
+    let end: Int
+    var next: Int
     private let bigEndian: Bool
     /// Raw time of the current record; before the first, of the sub-buffer.
-    private(set) var time: UInt64
+    var time: UInt64
     /// Where the current record's data begins in the sub-buffer.
     private(set) var dataOffset = 0
     /// Bytes of the current record's data, rounded up to 4.

@@ -43,7 +43,10 @@ public struct TimeMerge<Source: TimedSource> {
         @inlinable static var ended: Entry { Entry(time: UInt64.max, index: Int.max) }
 
         @inlinable @inline(__always)
-        static func < (a: Entry, b: Entry) -> Bool { a.time < b.time || (a.time == b.time && a.index < b.index) }
+        static func < (a: Entry, b: Entry) -> Bool {
+            let (earlier, same, lower) = (a.time < b.time ? 1 : 0, a.time == b.time ? 1 : 0, a.index < b.index ? 1 : 0)
+            return earlier | same & lower != 0
+        }
     }
 
     /// Takes sources that have not been advanced yet, the one that wins ties first.
@@ -76,29 +79,32 @@ public struct TimeMerge<Source: TimedSource> {
     public mutating func next() throws(TraceError) -> Bool {
         if _slowPath(winner.index == Int.max) { return try begin() }
         let index = winner.index
-        var challenger = Entry.ended
-        var failure: TraceError?
-        do {
-            if try sources[index].advance() { challenger = Entry(time: sources[index].headTime, index: index) }
-        } catch {
-            failure = error
+        let source = sources.base + index
+        let more: Bool
+        do { more = try source.pointee.advance() } catch {
+            // What wins now is for the next call.
+            (winner, held) = (.ended, play(.ended, at: index))
+            throw error
         }
+        winner = play(more ? Entry(time: source.pointee.headTime, index: index) : .ended, at: index)
+        return winner.index != Int.max
+    }
+
+    /// Replays the matches of a source that has a new head. Returns who wins the last of them.
+    @inlinable @inline(__always)
+    func play(_ entry: Entry, at index: Int) -> Entry {
+        var challenger = entry
         var node = (leaves + index) >> 1
         while node > 0 {
-            let loser = losers[node]
-            if loser < challenger {
-                losers[node] = challenger
-                challenger = loser
-            }
+            let place = losers.base + node
+            let loser = place.pointee
+            // Who wins is as good as random: no branch.
+            let lost = loser < challenger
+            place.pointee = Entry(time: lost ? challenger.time : loser.time, index: lost ? challenger.index : loser.index)
+            challenger = Entry(time: lost ? loser.time : challenger.time, index: lost ? loser.index : challenger.index)
             node >>= 1
         }
-        if let failure {
-            // What won meanwhile is for the next call.
-            (winner, held) = (.ended, challenger)
-            throw failure
-        }
-        winner = challenger
-        return winner.index != Int.max
+        return challenger
     }
 
     /// What to do without a winner: after an error, or for the first matches, when all sources have given their first heads.
