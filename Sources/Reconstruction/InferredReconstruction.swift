@@ -166,6 +166,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
                 next = .unknown
             }
         }
+        if _slowPath(next.isUser && !step.loads && loaded == .unknown), mayBeDying(step.next) { next = .unknown }
         let basis = basis(of: step.next, next)
         count(basis)
         let place = state.base + cpu
@@ -199,6 +200,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     /// No later record shows the task with an mm: it has run exit_mm(), though its sched_process_exit is still to come.
     @inline(__always) func isDying(_ node: Int32) -> Bool { walk.tasks[node].switches > classes.switchesWithMM[Int(node)] }
+
+    /// The same where it is not known what is loaded: the task has shown an mm before, but none from here on.
+    private func mayBeDying(_ node: Int32) -> Bool { walk.gaps > 0 && classes.switchesWithMM[Int(node)] > 0 && isDying(node) }
 
     private func isVague(_ mm: MM) -> Bool { mm.isUser && classes.isVague[Int(mm.index)] }
 

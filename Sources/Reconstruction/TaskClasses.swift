@@ -57,7 +57,8 @@ struct TaskClasses {
     private func settled(_ gap: GapSettlements.Settlement, _ tasks: TaskNodes) -> MM {
         if gap.node >= 0, mm[Int(gap.node)].isUser {
             if tasks[gap.node].execsUnseen, tasks[gap.node].switches == gap.switches { return .unknown }
-            let goesOn = !tasks[gap.node].isDead && tasks[gap.node].switches > gap.switches
+            // Of a task that has shown an mm before, but never since, it is not known when it gave that up.
+            let goesOn = !tasks[gap.node].isDead && tasks[gap.node].switches > gap.switches && switchesWithMM[Int(gap.node)] == 0
             return gap.switches <= switchesWithMM[Int(gap.node)] || goesOn ? mm[Int(gap.node)] : .unknown
         }
         guard let witness = gap.witness, gap.node < 0 || mm[Int(gap.node)] == .none else { return .unknown }
