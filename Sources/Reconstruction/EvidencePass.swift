@@ -44,7 +44,7 @@ struct EvidencePass {
     private let gaps: Flat<Gap>
     /// CPUs whose records are missing here and now.
     private var openGaps = 0
-    private var vforks: VforkWatch
+    var vforks: VforkWatch
     private var watch: AnswerWatch
     private var elimination: Elimination
     let usesLifeCycle: Bool
@@ -60,9 +60,12 @@ struct EvidencePass {
 
     /// A flush under way of the mm that ``node`` has.
     private struct Send {
+        /// Its SEND_IPI was seen, and nothing behind it yet.
+        var underWay = false
+        /// The sender's own half came behind the SEND_IPI.
+        var hasLocalHalf = false
+        /// The same, and it is known whose mm it is of.
         var open = false
-        /// The SEND_IPI record was seen, whosesoever mm it is of.
-        var isSent = false
         var node: Int32 = -1
         var pages: Int64 = 0
         /// The local half was seen: the next SEND_IPI belongs to it.
@@ -90,25 +93,23 @@ struct EvidencePass {
         let record = source.head
         let step = walk.step(source)
         let cpu = step.cpu
-        if step.broken { broken(step) }
-        if gaps[cpu] != .none, step.kind != .broken { endGap(step, source) }
+        if _slowPath(step.broken) { broken(step) }
+        if _slowPath(gaps[cpu] != .none), step.kind != .broken { endGap(step, source) }
         watch.tick(inGap: openGaps > 0)
-        if !record.inHardIRQ, step.kind != .flushed || !walk.rules.sendsFirst {
-            if watch.openFlushes > 0 { endFlush(cpu) }
-            if step.kind != .sent { sends[cpu] = Send() }
-        }
+        if !record.inHardIRQ { endSend(cpu, record, step.kind) }
         switch step.kind {
         case .switched:
             watch.change(cpu)
             switched(step)
-            if watchesVfork { watchVfork(step, prevState: record.word1) }
+            if watchesVfork { watchVfork(step, prevState: record.word1, at: record.time) }
         case .reloaded:
-            if watchesVfork { confirmVfork(step.node) }
+            if walk.tasks[step.node].isVforkChild { endVfork(step.node, load: step.next) }
+            if step.leader >= 0 { addStrong(step.node, step.leader, 4) }
             settlements.close(cpu)
             watch.change(cpu)
             loaded[cpu] = .of(step.next)
             // What follows is the end of the mm that the task had.
-            sends[cpu] = Send(node: step.node, pages: -1, paired: true)
+            if !walk.rules.sendsFirst, walk.tasks[step.next].origin != .usesMM { sends[cpu] = Send(node: step.node, pages: -1, paired: true) }
         case .left:
             settlements.close(cpu)
             loaded[cpu] = .initMM
@@ -123,6 +124,7 @@ struct EvidencePass {
         case .answered:
             if !elimination.isIdle { clear(step) }
             watch.answer(cpu, pages: step.pages, unique: answered(step, pages: step.pages))
+        case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
         case .broken:
             sends[cpu].open = false
         case .nothing, .switchLoaded, .batch, .lifeCycle, .marker: break
@@ -188,7 +190,7 @@ struct EvidencePass {
     /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well. A task that was born
     /// in a gap may share it, too.
     @inline(__always) private func settled(_ a: Int32, _ b: Int32) -> Bool {
-        guard usesLifeCycle else { return false }
+        guard usesLifeCycle, walk.tasks[a].origin != .usesMM, walk.tasks[b].origin != .usesMM else { return false }
         let (first, second) = (walk.tasks.isSettled(a), walk.tasks.isSettled(b))
         return first && second || (first || second) && walk.gaps == 0
     }
@@ -205,6 +207,7 @@ struct EvidencePass {
         if step.loads { settlements.close(cpu) }
         if walk.rules.mayLeaveAtOnce, step.loads, next == 0 { leavesAtOnce = true }
         if leavesAtOnce { return switchedAtOnce(step) }
+        if walk.tasks[step.node].isDead { died(step.node) }
         let wasLazy = lazy[cpu]
         lazy[cpu] = walk.tasks[next].origin == .kernel || walk.tasks[next].isDead || walk.tasks[next].userEvidence == 0
         guard walk.tasks[next].origin != .kernel, !walk.tasks[next].isDead else {
@@ -217,26 +220,39 @@ struct EvidencePass {
                 relations[Self.key(next, other), default: Relation()].different += 1
             }
             loaded[cpu] = .of(next)
-        } else {
+        } else if walk.tasks[next].origin != .usesMM {
             if settlements.isOpen(cpu) { settleSilently(cpu, next) }
             switch loaded[cpu] {
             case .unknown: if walk.tasks.isSettled(next) || walk.tasks[next].userEvidence > 0 { loaded[cpu] = .of(next) }
             case .initMM: silentOnInit[next, default: 0] += 1
             case .of(let other):
-                if other != next, !settled(next, other) {
-                    relations[Self.key(next, other), default: Relation()].silent += 1
-                    walk.tasks[next].silentOn = other
-                    walk.tasks[next].silentSwitch = walk.tasks[next].switches
-                }
+                if other != next, !settled(next, other) { cameSilently(next, on: other) }
             }
         }
+    }
+
+    private mutating func cameSilently(_ node: Int32, on other: Int32) {
+        relations[Self.key(node, other), default: Relation()].silent += 1
+        walk.tasks[node].silentOn = other
+        walk.tasks[node].silentAt = walk.tasks[node].switches
+    }
+
+    /// The task is dead. If it came in silently for the last time and showed no mm since, it may have run exit_mm() before. That is a
+    /// candidate only for a thread of the other's process, which began with that one's name.
+    private mutating func died(_ node: Int32) {
+        let task = walk.tasks[node]
+        guard task.silentOn >= 0, task.silentAt == task.switches, task.switchesWithMM < task.switches, task.userEvidence > 0 else { return }
+        let other = walk.tasks[task.silentOn]
+        if task.firstComm == other.firstComm || task.firstComm == other.comm { return }
+        walk.tasks[node].silentOn = -1
+        relations[Self.key(node, task.silentOn)]?.silent -= 1
     }
 
     /// Takes back what a task that died soon after seemed to show: when it came in silently for the last time, it had given its mm up.
     /// (Of tasks whose births are told this does not matter: their relations are not kept.)
     private mutating func forgetLastSwitches() {
         guard usesLifeCycle else { return }
-        for (number, node) in walk.tasks.nodes.enumerated() where node.isDead && node.silentOn >= 0 && node.silentSwitch > node.switchesWithMM {
+        for (number, node) in walk.tasks.nodes.enumerated() where node.isDead && node.silentOn >= 0 && node.silentAt > node.switchesWithMM {
             let key = Self.key(Int32(number), node.silentOn)
             if let relation = relations[key], relation.silent > 0 { relations[key]!.silent -= 1 }
         }
@@ -288,17 +304,8 @@ struct EvidencePass {
     /// Births are not told, or may be lost.
     private var watchesVfork: Bool { !usesLifeCycle || walk.gaps > 0 }
 
-    private mutating func watchVfork(_ step: Step, prevState: UInt64) {
-        let tasks = walk.tasks
-        if tasks[step.node].isDead { vforks.forget(step.node) }
-        vforks.switchedOut(step.node, comm: tasks[step.node].comm, prevState: prevState)
-        vforks.switchedIn(step.next, comm: tasks[step.next].comm, isNew: tasks[step.next].switches == 1 && tasks[step.next].origin == .existing)
-    }
-
-    private mutating func confirmVfork(_ child: Int32) {
-        guard let parent = vforks.end(child) else { return }
-        walk.tasks[child].userEvidence += 1
-        relations[Self.key(child, parent), default: Relation()].strong += 2
+    mutating func addStrong(_ a: Int32, _ b: Int32, _ weight: UInt32) {
+        relations[Self.key(a, b), default: Relation()].strong += weight
     }
 
     private mutating func flushed(_ step: Step) {
@@ -322,17 +329,52 @@ struct EvidencePass {
         let cpu = step.cpu
         let before = sends[cpu]
         var send = Send(open: before.paired && before.pages == step.pages, node: before.node, pages: step.pages, weight: 4)
-        if walk.rules.sendsFirst, let next = source.peek(1) {
-            send.awaitsLocal = next.kind == .tlbFlush && next.reason == 3 && next.pid == source.head.pid && next.pages == step.pages
-            send.open = false
+        if walk.rules.sendsFirst, let next = ownNext(source) {
+            let isOwn = next.kind == .tlbFlush && next.pid == source.head.pid
+            // Where births are told only the rest hangs on this, so it is better to be sure (``flushed(_:)``).
+            send.awaitsLocal = usesLifeCycle && isOwn && next.reason == 3 && next.pages == step.pages
+            // The last user of an mm is lazy when it tears it down.
+            send.open = isOwn && next.reason == 3 && !usesLifeCycle || isOwn && next.reason == 0 && step.pages == -1 && walk.tasks[step.node].origin != .kernel
             send.node = step.node
         } else if !send.open, walk.rules.flushesPageSilently, step.pages == 1, walk.tasks[step.node].origin != .kernel {
             // flush_tlb_page(): mostly of the task's own mm.
             send = Send(open: true, node: step.node, pages: 1, weight: 1)
         }
-        send.isSent = true
+        send.underWay = true
         sends[cpu] = send
         if (send.open || send.awaitsLocal) && send.weight > 1 && send.node >= 0 { watch.begin(cpu, pages: step.pages) }
+    }
+
+    /// The sender waits: with its next record the flush is over, unless that is the sender's own half of it.
+    private mutating func endSend(_ cpu: Int, _ record: Held, _ kind: Step.Kind) {
+        if walk.rules.sendsFirst, record.kind == .tlbFlush, kind != .switchLoaded, kind != .sent, sends[cpu].underWay, !sends[cpu].hasLocalHalf {
+            sends[cpu].hasLocalHalf = true
+        } else {
+            if watch.openFlushes > 0 { endFlush(cpu) }
+            if kind != .sent { sends[cpu] = Send() }
+        }
+    }
+
+    /// The next record of this CPU outside of interrupts.
+    private func ownNext(_ source: Lookahead) -> Held? {
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            if !next.inHardIRQ { return next }
+        }
+        return nil
+    }
+
+    /// A CPU that answers the one flush under way with REMOTE_WRONG_CPU has another mm loaded.
+    private mutating func answeredWrong(_ step: Step) {
+        guard openGaps == 0, case .of(let other) = loaded[step.cpu] else { return }
+        var sender: Send?
+        for cpu in sends.indices where cpu != step.cpu && sends[cpu].underWay {
+            if sender != nil { return }
+            sender = sends[cpu]
+        }
+        guard let sender, sender.open, sender.node != other, !settled(sender.node, other) else { return }
+        relations[Self.key(sender.node, other), default: Relation()].different += sender.weight
     }
 
     /// The sender goes on: whoever has its mm loaded, and runs a task with an mm, has answered.
@@ -359,7 +401,7 @@ struct EvidencePass {
     /// A CPU answers one of two flushes or more. If there are two, of two mms, those may be told apart in the end.
     private mutating func noteEither(_ step: Step, _ first: Int, _ second: Int) {
         guard usesLifeCycle, sends[first].open, sends[second].open, sends[first].weight > 1, sends[second].weight > 1 else { return }
-        for cpu in sends.indices where cpu > second && cpu != step.cpu && sends[cpu].isSent && sends[cpu].pages == sends[first].pages { return }
+        for cpu in sends.indices where cpu > second && cpu != step.cpu && sends[cpu].underWay && sends[cpu].pages == sends[first].pages { return }
         let node = walk.current(step.cpu)
         let (a, b) = (min(sends[first].node, sends[second].node), max(sends[first].node, sends[second].node))
         guard hasMM(node), a != node, b != node, !settled(a, node) || !settled(b, node) else { return }
@@ -373,7 +415,7 @@ struct EvidencePass {
         guard openGaps == 0, loaded[step.cpu] != .initMM else { return nil }
         var sender: Send?
         var unique: Int?
-        for cpu in sends.indices where cpu != step.cpu && sends[cpu].isSent && (pages == nil || sends[cpu].pages == pages) {
+        for cpu in sends.indices where cpu != step.cpu && sends[cpu].underWay && (pages == nil || sends[cpu].pages == pages) {
             if let first = unique {
                 noteEither(step, first, cpu)
                 return nil
@@ -398,7 +440,7 @@ extension TaskNodes {
         switch self[founder].origin {
         case .kernel, .forked, .shared: return true
         case .afterLoad: return self[founder].isExec == true
-        case .existing: return false
+        case .existing, .usesMM: return false
         }
     }
 }

@@ -21,6 +21,7 @@ extension InferredReconstruction {
             return
         }
         evidence.flushes += 1
+        if walk.tasks[step.node].origin == .usesMM, !state[cpu].mm.isUser { useMM(cpu, classes.mm[Int(step.node)], moment) }
         let mm = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
         if !mm.isKnown { evidence.unknownFlushes += 1 }
         if observed.loaded[cpu] == .unknown, mm.isUser { load(cpu, mm, moment.time) }
@@ -51,9 +52,16 @@ extension InferredReconstruction {
     }
 
     mutating func beginBatch(_ cpu: Int, _ mask: MaskTable, _ moment: Moment) {
-        let batch = observed.batch(mask: mask)
+        let batch = observed.batch(mask: mask, spared: rules.sparesLazy ? lazyCPUs() : nil)
         for mm in batch.mms { settle(mm, moment) }
         sink.setBatch(batch, cpu: cpu)
+    }
+
+    /// The CPUs whose current task has no mm, or an unknown one.
+    func lazyCPUs() -> MaskTable {
+        var lazy = MaskTable(cpus: cpus, rows: 1)
+        for cpu in 0..<cpus where !state[cpu].mm.isUser { lazy.insert(cpu, 0) }
+        return lazy
     }
 
     mutating func sent(_ step: Step, _ source: Lookahead, _ moment: Moment) {
@@ -68,12 +76,14 @@ extension InferredReconstruction {
         state[cpu].remote = .none
         state[cpu].sending = true
         state[cpu].sentPages = pages
-        for index in 0..<answers.stride { answers.setWord(cpu, index, 0) }
         if state[cpu].isBatch {
             state[cpu].sentMM = .none
+            expectAnswers(cpu, moment.time)
             apply(.batchOthers(cpu: cpu), moment)
         } else {
+            if state[cpu].sentMM.isUser { finishSwitches(to: state[cpu].sentMM, cpu, source.head) }
             settle(state[cpu].sentMM, sender: cpu, sends: true, moment)
+            expectAnswers(cpu, moment.time)
             apply(.flushOthers(cpu: cpu, mm: state[cpu].sentMM, pages: pages), moment)
         }
     }
@@ -82,12 +92,16 @@ extension InferredReconstruction {
     mutating func attribute(_ step: Step, _ source: Lookahead, _ moment: Moment) {
         let cpu = step.cpu
         evidence.flushes += 1
-        if rules.sendsFirst, localFollows(step, source, moment) { return }
+        if rules.sendsFirst, localFollows(step, source, moment) {
+            if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
+            return
+        }
         let own = state[cpu].mm
         var mask = MaskTable(cpus: cpus, rows: 1)
         addAnswers(to: &mask, cpu, source, from: source.head)
         let answers = answeringMMs(mask)
-        let only = onlyMM(answers, mask, cpu)
+        let only = onlyMM(answers, mask, cpu, source.head)
+        let previous = state[cpu].sentMM
         state[cpu].sentMM = .unknown
         if step.pages == Stimulus.flushAll {
             if state[cpu].leftMM.isUser, answers.isEmpty || answers == [state[cpu].leftMM] {
@@ -98,16 +112,24 @@ extension InferredReconstruction {
                 beginBatch(cpu, mask, moment)
                 apply(.batchLocal(cpu: cpu), moment)
             }
-        } else if rules.flushesPageSilently, step.pages == 1, own.isUser, answers.isEmpty || answers.contains(own) {
+        } else if mayBeSilent(step), own.isUser, answers.isEmpty || answers.contains(own) && (only == nil || only == own) {
             state[cpu].sentMM = own
-            apply(.flushPage(cpu: cpu, mm: own), moment)
+            apply(rules.flushesPageSilently ? .flushPage(cpu: cpu, mm: own) : .flushRange(cpu: cpu, mm: own, pages: step.pages), moment)
         } else if let only {
             // Its local half left no record: the mm is not loaded here. A scheme whose bookkeeping still names it may act on it.
             state[cpu].sentMM = only
             apply(step.pages == 1 ? .flushPage(cpu: cpu, mm: only) : .flushRange(cpu: cpu, mm: only, pages: step.pages), moment)
         }
+        if !state[cpu].isBatch, state[cpu].sentMM == .unknown, answers.isEmpty, wasJustLeft(previous, moment) {
+            // The task goes on with the mm's pages, and the last CPU that had it loaded leaves it meanwhile.
+            state[cpu].sentMM = previous
+            apply(.flushRange(cpu: cpu, mm: previous, pages: step.pages), moment)
+        }
         if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
     }
+
+    /// A flush of the sender's own mm may leave no record of its local half.
+    func mayBeSilent(_ step: Step) -> Bool { rules.flushesPageSilently && step.pages == 1 || rules.skipsDoneFlushes }
 
     /// The mms that the CPUs of `mask` have loaded.
     func answeringMMs(_ mask: MaskTable) -> [MM] {
@@ -117,15 +139,6 @@ extension InferredReconstruction {
             if mm.isUser, !found.contains(mm) { found.append(mm) }
         }
         return found
-    }
-
-    /// The one of `candidates` that was flushed: of several, the only one whose CPUs, the sender's aside, have all answered.
-    func onlyMM(_ candidates: [MM], _ mask: MaskTable, _ sender: Int) -> MM? {
-        if candidates.count < 2 { return candidates.first }
-        let whole = candidates.filter { mm in
-            !(0..<cpus).contains { $0 != sender && observed.loaded[$0] == mm && !mask.contains($0, 0) }
-        }
-        return whole.count == 1 ? whole[0] : nil
     }
 
     /// v5.13 and later: the sender's own half comes behind its SEND_IPI.
@@ -148,7 +161,45 @@ extension InferredReconstruction {
             state[cpu].localDone = true
             return true
         }
+        if local.reason == 0, step.pages == Stimulus.flushAll, moment.pid > 0 {
+            // The last user of the mm tears it down, and is lazy by now.
+            state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
+            if state[cpu].mm != .none { exited(cpu, moment) }
+            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: step.pages), moment)
+            state[cpu].localDone = true
+            return true
+        }
         return false
+    }
+
+    /// The sender's own half of a flush whose SEND_IPI came before it.
+    func isLocalHalf(_ record: Held) -> Bool {
+        rules.sendsFirst && record.kind == .tlbFlush && (record.reason == 5 || record.reason != 4 && state[Int(record.cpu)].localDone)
+    }
+
+    /// The recorded kernel spares lazy CPUs, and a CPU whose TLB is up to date answers without a record: no record will tell when the older
+    /// schemes' IPIs are handled. About now.
+    mutating func deliverToSpared(_ sender: Int, _ moment: Moment) {
+        guard rules.sparesLazy else { return }
+        for cpu in 0..<cpus where cpu != sender && observed.loaded[cpu].isUser && !answers.contains(cpu, sender) {
+            guard state[sender].isBatch || observed.loaded[cpu] == state[sender].sentMM else { continue }
+            if state[cpu].mm.isUser, willAnswer(cpu, pages: state[sender].sentPages) { continue }
+            var handled = Moment(time: moment.time, cpu: cpu, pid: -1, cause: moment.cause)
+            handled.recordCPU = sender
+            apply(.deliver(cpu: cpu, from: sender), handled)
+        }
+    }
+
+    /// REMOTE_WRONG_CPU: the flush of another mm than is loaded here is answered.
+    mutating func answeredWrong(_ step: Step) {
+        let cpu = step.cpu
+        var found: Int?
+        for sender in 0..<cpus where sender != cpu && state[sender].sending && !state[sender].isBatch && !answers.contains(cpu, sender) {
+            if state[sender].sentMM.isUser, state[sender].sentMM == observed.loaded[cpu] { continue }
+            if found != nil { return }
+            found = sender
+        }
+        if let found { answers.insert(cpu, found) }
     }
 
     /// The next record of this CPU outside of interrupts.
@@ -165,9 +216,12 @@ extension InferredReconstruction {
     func addAnswers(to mask: inout MaskTable, _ cpu: Int, _ source: Lookahead, from send: Held) {
         var end = UInt64.max
         var distance = 1
+        var halves = rules.sendsFirst ? 1 : 0
         while let next = source.peek(distance) {
             distance += 1
             if next.inHardIRQ || next.time <= send.time { continue }
+            halves -= 1
+            if halves >= 0, next.kind == .tlbFlush, next.reason != 4 { continue }
             end = next.time
             break
         }
@@ -181,21 +235,40 @@ extension InferredReconstruction {
         }
     }
 
-    /// The CPU whose flush this one answers: one of the mm that is loaded here, or a batch, which it has not answered yet.
+    /// The CPU whose flush this one answers, which it has not answered yet: one of the mm that is loaded here, else a batch. Of several the
+    /// first that found it loaded here; a sender's flush may be long over, with nothing of its own recorded since.
     mutating func takeSender(to cpu: Int, pages: Int64?) -> Int? {
         let loaded = observed.loaded[cpu]
         var found: Int?
+        var best = 0
         for sender in 0..<cpus where sender != cpu && state[sender].sending && !answers.contains(cpu, sender) {
             if let pages, state[sender].sentPages != pages { continue }
-            if state[sender].isBatch {
-                found = found ?? sender
-            } else if state[sender].sentMM == loaded || loaded == .unknown {
-                found = sender
-                break
-            }
+            let isOfLoaded = !state[sender].isBatch && (state[sender].sentMM == loaded || loaded == .unknown)
+            guard isOfLoaded || state[sender].isBatch else { continue }
+            let rank = !isOfLoaded ? 1 : awaited.contains(cpu, sender) ? 3 : 2
+            if rank > best || rank == best && rank == 3 && state[sender].sentAt < state[found!].sentAt { (found, best) = (sender, rank) }
         }
         if let found { answers.insert(cpu, found) }
         return found
+    }
+
+    /// The CPU leaves the mm that is loaded. The IPIs of further flushes of it that are under way find nothing to do, and leave no record.
+    mutating func deliverRest(_ cpu: Int, _ moment: Moment) {
+        for sender in 0..<cpus where awaited.contains(cpu, sender) && state[sender].sending && !answers.contains(cpu, sender) {
+            answers.insert(cpu, sender)
+            if moment.time &- state[sender].sentAt <= Self.lingeringLimit { apply(.deliver(cpu: cpu, from: sender), moment) }
+        }
+    }
+
+    /// Notes who is to answer the flush that `sender` begins.
+    mutating func expectAnswers(_ sender: Int, _ time: UInt64) {
+        state[sender].sentAt = time
+        for index in 0..<answers.stride {
+            answers.setWord(sender, index, 0)
+            awaited.setWord(sender, index, 0)
+        }
+        guard state[sender].sentMM.isUser else { return }
+        for cpu in 0..<cpus where cpu != sender && observed.loaded[cpu] == state[sender].sentMM { awaited.insert(cpu, sender) }
     }
 
     mutating func answered(_ step: Step, _ moment: Moment) {

@@ -25,8 +25,8 @@ extension InferredReconstruction {
         var moment = moment
         moment.pid = walk.tasks[step.node].pid
         moment.nextPID = moment.pid
-        moment.nextComm = step.node == 0 ? .empty : walk.tasks[step.node].comm
         moment.basis = basis(of: step.node, own)
+        sink.willSwitch(to: step.node == 0 ? .empty : walk.tasks[step.node].comm, cpu: cpu)
         // With init_mm loaded it is not known which active_mm the old bookkeeping names: not lazy, then.
         apply(.observe(cpu: cpu, mm: loaded, lazy: own == .none && loaded != .initMM, mask: true), moment)
         load(cpu, loaded, moment.time)

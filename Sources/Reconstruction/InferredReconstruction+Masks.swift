@@ -22,13 +22,21 @@ extension InferredReconstruction {
     /// `sender` flushes `mm`. If it sends IPIs, another CPU is in the mask: one that has the mm loaded, or is about to, or has just left.
     mutating func settle(_ mm: MM, sender: Int, sends: Bool, _ moment: Moment) {
         guard mm.isUser else { return }
-        let isExplained = !sends || (0..<cpus).contains { $0 != sender && !state[$0].isPending && observed.loaded[$0] == mm }
+        // With clearsMaskLate CPUs in the mask may have left the mm long ago.
+        let isExplained = !sends || rules.clearsMaskLate || (0..<cpus).contains { $0 != sender && !state[$0].isPending && observed.loaded[$0] == mm }
         if isExplained { return settle(mm, moment) }
         for cpu in 0..<cpus where cpu != sender && state[cpu].isPending && state[cpu].mm == mm {
             return finishSwitch(cpu, moment.time)
         }
         let last = Int(lastLeaver[Int(mm.index)])
         if last >= 0, moment.time &- state[last].leftAt > Self.lingeringLimit { settle(mm, moment) }
+    }
+
+    /// A CPU has left the user mm so recently that it may still be in its mask.
+    func wasJustLeft(_ mm: MM, _ moment: Moment) -> Bool {
+        guard mm.isUser else { return false }
+        let last = Int(lastLeaver[Int(mm.index)])
+        return last >= 0 && state[last].lingering == mm && moment.time &- state[last].leftAt <= Self.lingeringLimit
     }
 
     /// A CPU that has left an mm longer ago than this, ns, is out of its mask, whatever else remains unexplained.
@@ -75,6 +83,7 @@ extension InferredReconstruction {
     mutating func exited(_ cpu: Int, _ moment: Moment) {
         guard state[cpu].mm.isKnown || state[cpu].mm == .unknown else { return }
         state[cpu].mm = .none
-        apply(.exitMM(cpu: cpu), moment)
+        let node = walk.current(cpu)
+        apply(node >= 0 && walk.tasks[node].origin == .usesMM ? .unuseMM(cpu: cpu) : .exitMM(cpu: cpu), moment)
     }
 }

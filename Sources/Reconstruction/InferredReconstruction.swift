@@ -21,6 +21,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     var answers: MaskTable
     /// Gaps so far, those before the CPUs' first records included: the number of the next one in ``TaskClasses/settlements``.
     var gaps: Int
+    /// Row by sender: the CPUs that had its flush's mm loaded when it began.
+    var awaited: MaskTable
     /// All CPUs' records that are to come, by source, and the source of each CPU (-1 if it has none).
     let sources: [Lookahead]
     var contradictions = 0
@@ -40,6 +42,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         var isBatch = false
         var sentMM = MM.none
         var sentPages: Int64 = 0
+        var sentAt: UInt64 = 0
         var isDown = false
         /// A switch whose TASK_SWITCH record is still to come: since when, to whom, and what the task's mm is known from.
         var isPending = false
@@ -71,6 +74,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         lastLeaver = Flat(repeating: -1, count: classes.mms.count)
         observed = ObservedCPUs(cpus: cpus, start: start)
         answers = MaskTable(cpus: cpus, rows: cpus)
+        awaited = MaskTable(cpus: cpus, rows: cpus)
         state = Flat(repeating: PerCPU(), count: cpus)
         for cpu in 0..<cpus { state[cpu].gap = cpu }
         gaps = cpus
@@ -82,8 +86,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let record = source.head
         let step = walk.step(source)
         let cpu = step.cpu
-        if _slowPath(state[cpu].sending), !record.inHardIRQ, !(record.kind == .tlbFlush && record.reason == 4) {
-            complete(cpu, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
+        if _slowPath(state[cpu].sending), !record.inHardIRQ {
+            let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)
+            if isLocalHalf(record) { deliverToSpared(cpu, moment) } else { complete(cpu, moment) }
         }
         if _slowPath(step.broken) { broken(step, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)) }
         if _slowPath(state[cpu].gap >= 0), step.kind != .broken {
@@ -109,6 +114,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         case .batch: batch(step, source, moment)
         case .sent: sent(step, source, moment)
         case .answered: answered(step, moment)
+        case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
         case .lifeCycle: lifeCycle(step, record, moment)
         case .marker: sink.marker(source.headDetails.text, at: moment)
         case .nothing, .broken, .switched, .switchLoaded, .flushed: break
@@ -121,6 +127,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         evidence.brokenChains = walk.brokenChains
         evidence.gaps = walk.gaps
         evidence.lostEvents = walk.lostEvents
+        evidence.contradictions = classes.contradictions + contradictions
     }
 
     @inline(__always) mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {
@@ -156,6 +163,10 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let record = source.head
         let time = record.time
         if _slowPath(state[cpu].isDown) { up(cpu, Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch)) }
+        // A dead task has run exit_mm(), whether or not a record says when.
+        if step.node > 0, state[cpu].mm.isUser, _slowPath(walk.tasks[step.node].isDead) {
+            exited(cpu, Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch))
+        }
         var next = mm(of: step.next)
         let loaded = observed.loaded[cpu]
         if _slowPath(next.isUser && !step.loads && !step.isCut && loaded.isKnown && loaded != next), isDying(step.next) {
@@ -167,11 +178,13 @@ struct InferredReconstruction<Sink: StimulusSink> {
             }
         }
         if _slowPath(next.isUser && !step.loads && loaded == .unknown), mayBeDying(step.next) { next = .unknown }
+        if _slowPath(walk.tasks[step.next].origin == .usesMM), next.isUser, !step.loads { next = mmStillUsed(cpu, next) }
         let basis = basis(of: step.next, next)
         count(basis)
         let place = state.base + cpu
         place.pointee.mm = next
         place.pointee.leftMM = .none
+        place.pointee.sentMM = .none
         place.pointee.remote = .none
         place.pointee.isPending = true
         place.pointee.basis = basis
@@ -180,7 +193,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         place.pointee.begun = time
         place.pointee.loads = step.loads
         place.pointee.leaves = step.loads && loaded != next ? loaded : .none
-        if !step.loads {
+        if !step.loads || rules.reloadsStale && loaded == next {
             finishSwitch(cpu, time)
             if next.isUser, loaded != next {
                 if loaded != .unknown { contradictions += 1 }
@@ -215,9 +228,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
         var moment = Moment(time: time, cpu: cpu, pid: place.pointee.prevPID, cause: .schedSwitch)
         moment.begun = place.pointee.begun
         moment.nextPID = walk.tasks[next].pid
-        moment.nextComm = next == 0 ? .empty : walk.tasks[next].comm
         moment.basis = place.pointee.basis
         let left = place.pointee.leaves
+        sink.willSwitch(to: next == 0 ? .empty : walk.tasks[next].comm, cpu: cpu)
         apply(.contextSwitch(cpu: cpu, mm: place.pointee.mm), moment)
         if left.isUser { linger(cpu, left, moment) }
         guard place.pointee.loads else { return }
@@ -232,6 +245,12 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let cpu = step.cpu
         let old = mm(of: step.node)
         let new = classes.mm[Int(step.next)]
+        if walk.tasks[step.next].origin == .usesMM { return useMM(cpu, new, moment) }
+        if state[cpu].localDone {
+            // Its flush has begun with the SEND_IPI.
+            state[cpu].localDone = false
+            return load(cpu, .initMM, moment.time)
+        }
         if new == .none { return endOfMM(cpu, old.isUser ? old : observed.loaded[cpu], source, moment) }
         let left = observed.loaded[cpu]
         apply(.exec(cpu: cpu, mm: new), moment)
@@ -251,7 +270,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
     mutating func ownFlush(_ cpu: Int, _ mm: MM, _ source: Lookahead, _ moment: Moment) {
         evidence.flushes += 1
         if !mm.isKnown { evidence.unknownFlushes += 1 }
-        let send = nextSend(source)
+        let send = rules.sendsFirst ? nil : nextSend(source)
         let pages = send?.pages ?? Stimulus.flushAll
         apply(.flushRange(cpu: cpu, mm: mm, pages: pages), moment)
         load(cpu, .initMM, moment.time)
@@ -263,11 +282,18 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     mutating func left(_ step: Step, _ source: Lookahead, _ moment: Moment) {
         let cpu = step.cpu
+        if state[cpu].localDone {
+            // Its flush has begun with the SEND_IPI.
+            state[cpu].localDone = false
+            return load(cpu, .initMM, moment.time)
+        }
         if moment.pid == 0 {
             apply(.idleLeave(cpu: cpu), moment)
             return load(cpu, .initMM, moment.time)
         }
-        if rules.batchLeavesLazy, let send = nextSend(source), send.pages == Stimulus.flushAll {
+        // sched_force_init_mm(): a CPU on its way down. In the older schemes idle_task_exit() does that, unrecorded.
+        if rules.clearsMaskLate, step.node >= 0, walk.tasks[step.node].comm.isHotplug { return load(cpu, .initMM, moment.time) }
+        if rules.batchLeavesLazy, !rules.sendsFirst, let send = nextSend(source), send.pages == Stimulus.flushAll {
             return reclaimed(cpu, send, source, moment)
         }
         ownFlush(cpu, observed.loaded[cpu], source, moment)
@@ -298,6 +324,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         } else {
             apply(.doFlushAll(cpu: cpu), moment)
         }
+        deliverRest(cpu, moment)
         load(cpu, .initMM, moment.time)
     }
 }

@@ -7,16 +7,18 @@ public struct KernelRules: Sendable {
     public var reloadsStale = false
     /// A switch to a kernel thread loads init_mm at once (v4.14 to v4.19 with PCID). Whether the CPU has PCID shows in the records.
     public var mayLeaveAtOnce = false
-    /// The sender runs the remote handler on itself as well: a REMOTE_SHOOTDOWN in task context says nothing (v4.20 to v5.12).
-    public var answersItself = false
-    /// SEND_IPI comes before the sender's own LOCAL_MM_SHOOTDOWN (v5.13 and later), not behind it.
+    /// SEND_IPI comes before the sender's own half (v5.13 and later), not behind it: LOCAL_MM_SHOOTDOWN, LOCAL_SHOOTDOWN, or the
+    /// TASK_SWITCH of a lazy sender.
     public var sendsFirst = false
-    /// A lazy CPU is interrupted only if page tables are freed (v4.20 and later).
+    /// A lazy CPU is interrupted only if page tables are freed (v4.20 and later): that it does not answer says nothing.
     public var sparesLazy = false
-    /// REMOTE_WRONG_CPU records, and stale bits in mm_cpumask (v6.14 and later).
+    /// A CPU stays in mm_cpumask() of the mms that it switched away from, and answers their flushes with REMOTE_WRONG_CPU (v6.14 and
+    /// later): a SEND_IPI says nothing of who has the mm loaded.
     public var clearsMaskLate = false
     /// sched_process_exit comes before exit_mm() (v6.16 and later), not behind it.
     public var exitsBeforeMM = false
+    /// A CPU that another flush has brought up to date leaves no record, not even the sender (v6.0 and later).
+    public var skipsDoneFlushes = false
     /// flush_tlb_page() invalidates its own CPU without a record (up to v4.12).
     public var flushesPageSilently = false
     /// A batched flush makes a lazy CPU leave (TASK_SWITCH) instead of flushing (LOCAL_SHOOTDOWN): ce4a4e565f52, so v4.13 and later.
@@ -35,8 +37,8 @@ public struct KernelRules: Sendable {
         mayLeaveAtOnce = version >= KernelVersion(4, 14) && version < KernelVersion(4, 20)
         reloadsStale = version >= KernelVersion(4, 20)
         sparesLazy = reloadsStale
-        answersItself = reloadsStale && version < KernelVersion(5, 13)
         sendsFirst = version >= KernelVersion(5, 13)
+        skipsDoneFlushes = version >= KernelVersion(6, 0)
         clearsMaskLate = version >= KernelVersion(6, 14)
         exitsBeforeMM = version >= KernelVersion(6, 16)
     }

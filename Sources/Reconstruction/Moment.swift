@@ -28,21 +28,20 @@ public enum Basis: UInt8, Sendable {
 public struct Moment: Sendable {
     /// ns of the trace's clock.
     public var time: UInt64
-    private var cpu32: Int32
-    private var recordCPU32: Int32
+    @usableFromInline var cpu32: Int32
+    @usableFromInline var recordCPU32: Int32
     /// The task that was current; -1 if no record tells.
     public var pid: Int32
     /// The record that the stimulus was read from.
     public var cause: Record.Kind
     /// Of a context switch: the task that comes in.
     public var nextPID: Int32 = -1
-    public var nextComm = Comm.empty
     /// Of a context switch: when its sched_switch record was written, where ``time`` is that of its CR3 load.
     public var begun: UInt64 = 0
     /// Of a context switch: what the incoming task's mm is known from.
     public var basis = Basis.exact
 
-    @inline(__always) public init(time: UInt64, cpu: Int, pid: Int32, cause: Record.Kind) {
+    @inlinable @inline(__always) public init(time: UInt64, cpu: Int, pid: Int32, cause: Record.Kind) {
         self.time = time
         cpu32 = Int32(truncatingIfNeeded: cpu)
         recordCPU32 = Int32(truncatingIfNeeded: cpu)
@@ -51,8 +50,8 @@ public struct Moment: Sendable {
     }
 
     public var cpu: Int {
-        @inline(__always) get { Int(cpu32) }
-        set { cpu32 = Int32(truncatingIfNeeded: newValue) }
+        @inlinable @inline(__always) get { Int(cpu32) }
+        @inlinable set { cpu32 = Int32(truncatingIfNeeded: newValue) }
     }
 
     /// The CPU that wrote the record: another one where a sender that goes on tells that its IPIs were handled.
@@ -70,6 +69,8 @@ public protocol StimulusSink {
     mutating func clearLate()
     /// The mms of the whole trace, names included, where a first pass has found them: before the first stimulus.
     mutating func willReplay(_ mms: MMTable)
+    /// The CPU's next context switch is to a task of this name.
+    mutating func willSwitch(to comm: Comm, cpu: Int)
     /// A stimulus for every scheme.
     mutating func apply(_ stimulus: Stimulus, at moment: Moment)
     /// The mms and CPUs of the batched flush that CPU `cpu` begins; comes before its ``Stimulus/batchLocal(cpu:)``.
@@ -89,6 +90,7 @@ public protocol StimulusSink {
 extension StimulusSink {
     public mutating func willReplay(_ mms: MMTable) {}
     public mutating func clearLate() {}
+    public mutating func willSwitch(to comm: Comm, cpu: Int) {}
     public mutating func setBatch(_ batch: Batch, cpu: Int) {}
     public mutating func complete(cpu: Int, at moment: Moment) {}
     public mutating func recorded(_ record: Held) {}

@@ -36,11 +36,14 @@ public struct ObservedCPUs: Sendable {
     /// The batch of a flush whose recorded mask was `mask`: an mm is taken for part of it if all the CPUs that have it loaded are in
     /// the mask (each mm in a batch gives it its whole mm_cpumask).
     ///
+    /// - Parameter spared: CPUs that would not show in `mask` if they were in the recorded one.
     /// - Complexity: O(CPUs squared), for the few batched flushes that there are.
-    public func batch(mask: MaskTable) -> Batch {
+    public func batch(mask: MaskTable, spared: MaskTable? = nil) -> Batch {
         var batch = Batch(cpus: loaded.count)
         var rejected: [MM] = []
-        for cpu in 0..<loaded.count where loaded[cpu].isUser && !mask.contains(cpu, 0) { rejected.append(loaded[cpu]) }
+        for cpu in 0..<loaded.count where loaded[cpu].isUser && !mask.contains(cpu, 0) && spared?.contains(cpu, 0) != true {
+            rejected.append(loaded[cpu])
+        }
         for cpu in 0..<loaded.count where mask.contains(cpu, 0) {
             let mm = loaded[cpu]
             if mm.isUser, !rejected.contains(mm) {

@@ -28,6 +28,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         var current: Int32 = -1
         var prevPID: Int32 = 0
         var nextPID: Int32 = 0
+        var nextComm = Comm.empty
         /// The time of the sched_switch record.
         var begun: UInt64 = 0
         /// The next task's mm pointer as switch_mm()'s argument; nil if only __switch_to tells.
@@ -208,6 +209,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if state[cpu].current >= 0, state[cpu].current != record.prevPID, !state[cpu].down { evidence.brokenChains += 1 }
         state[cpu].current = record.nextPID
         names[record.nextPID] = record.comm
+        state[cpu].nextComm = record.comm
         if state[cpu].down {
             state[cpu].down = false
             apply(.cpuUp(cpu: cpu), moment)
@@ -235,8 +237,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         var moment = moment
         moment.begun = state[cpu].begun
         moment.nextPID = state[cpu].nextPID
-        moment.nextComm = names[moment.nextPID] ?? .empty
         moment.basis = mm == .unknown ? .unknown : .exact
+        sink.willSwitch(to: state[cpu].nextComm, cpu: cpu)
         apply(.contextSwitch(cpu: cpu, mm: mm), moment)
         if mm != .none { load(cpu, mm, moment.time) }
     }

@@ -26,6 +26,9 @@ public struct EvidenceSummary: Sendable {
     public var lostEvents: UInt64 = 0
     /// sched_switch records whose prev_pid is not the CPU's last next_pid: records were left out.
     public var brokenChains = 0
+    /// Evidence that other, stronger evidence forbids: tasks that seem to share an mm and are known not to, and switches that left CR3
+    /// alone though the next task's mm was not loaded.
+    public var contradictions = 0
     /// Sentences for the reader.
     public var notes: [String] = []
 
@@ -94,15 +97,29 @@ public struct Reconstruction<Sink: StimulusSink> {
         }
     }
 
+    /// The same history, of a sink that has become another thing at its end.
+    public func map<Result: StimulusSink>(_ transform: (Sink) -> Result) -> Reconstruction<Result> {
+        Reconstruction<Result>(
+            sink: transform(sink), mms: mms, evidence: evidence, names: names, records: records, switches: switches, start: start, end: end)
+    }
+
     private init(sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], _ ahead: Lookaheads) {
+        self.init(
+            sink: sink, mms: mms, evidence: evidence, names: names, records: ahead.all.reduce(0) { $0 + $1.records },
+            switches: ahead.all.reduce(0) { $0 + $1.switches }, start: ahead.firstTime, end: ahead.lastTime)
+    }
+
+    fileprivate init(
+        sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], records: Int, switches: Int, start: UInt64, end: UInt64
+    ) {
         self.sink = sink
         self.mms = mms
         self.evidence = evidence
         self.names = names
-        records = ahead.all.reduce(0) { $0 + $1.records }
-        switches = ahead.all.reduce(0) { $0 + $1.switches }
-        start = ahead.firstTime
-        end = ahead.lastTime
+        self.records = records
+        self.switches = switches
+        self.start = start
+        self.end = end
     }
 
     /// The time of the first record of any CPU, ns; 0 without records.

@@ -11,7 +11,7 @@ struct TaskClasses {
     let switchesWithMM: [UInt32]
     /// By mm: its only task was born unseen, and hardly ran. It may well be another's.
     private(set) var isVague: [Bool] = []
-    /// Joins that the evidence asks for and other evidence forbids.
+    /// Pairs of classes that some evidence joins and other evidence separates.
     private(set) var contradictions = 0
     /// What each CPU had loaded behind each gap, in the order of the gaps.
     private(set) var settlements: [MM] = []
@@ -30,6 +30,7 @@ struct TaskClasses {
     init(_ pass: EvidencePass) {
         var pass = pass
         pass.finish()
+        pass.takeVforks()
         let tasks = pass.walk.tasks
         let count = tasks.nodes.count
         usesLifeCycle = pass.usesLifeCycle
@@ -89,6 +90,7 @@ struct TaskClasses {
             switch task.origin {
             case .kernel: decide(node, .kernel, .lifeCycle)
             case .forked: decide(node, .user, .lifeCycle)
+            case .usesMM: decide(node, .user, .hardware)
             case .shared: decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
             case .afterLoad:
                 // Else what follows the CR3 load is lost.
@@ -149,10 +151,12 @@ struct TaskClasses {
         for candidate in candidates {
             let (left, right) = (find(candidate.a), find(candidate.b))
             if left == right { continue }
-            if apart.between(left, right) > candidate.same || settled.contains(left) && settled.contains(right) {
-                contradictions += 1
-                continue
-            }
+            let different = apart.between(left, right)
+            // A CR3 load is a fact, its absence a candidate.
+            let isApart = candidate.strong ? different > candidate.same : different > 0 && different >= candidate.same
+            let isForbidden = isApart || settled.contains(left) && settled.contains(right)
+            if isForbidden || different > 0 { contradictions += 1 }
+            if isForbidden { continue }
             join(left, right)
             if settled.contains(left) || settled.contains(right) { settled.insert(find(left)) }
             apart.merge(left, right, into: find(left))

@@ -15,6 +15,8 @@ struct TaskNode {
         case afterLoad
         /// The idle task, kthreadd, and their children.
         case kernel
+        /// A kernel thread while it uses a process's mm (kthread_use_mm()); its parent is what it is otherwise.
+        case usesMM
     }
 
     var pid: Int32
@@ -24,6 +26,8 @@ struct TaskNode {
     /// The node that a line of CLONE_VM births goes back to; itself if it was not born so.
     var founder: Int32 = 0
     var comm: Comm
+    /// The name with which it came in first.
+    var firstComm = Comm.empty
     /// ``Origin/afterLoad``: it was an exec (true), or the end of the mm (false); nil while open.
     var isExec: Bool?
     /// It has exec'd in a gap, as its new name told later (``TraceWalk/execUnseen(_:pid:_:)``).
@@ -37,8 +41,20 @@ struct TaskNode {
     var isThread = false
     /// sched_process_exit, or a last switch-out in a dead state, was seen.
     var isDead = false
+    /// sched_process_exit was seen, where that comes before exit_mm() (``KernelRules/exitsBeforeMM``).
+    var isExiting = false
     /// The second pass knows that it has run exit_mm(), before a record says so.
     var isDying = false
+    /// The node on whose mm it last came in silently, and the number of that switch.
+    var silentOn: Int32 = -1
+    var silentAt: UInt32 = 0
+    /// ``VforkWatch`` looks at it.
+    var isVforkParent = false
+    /// When it came in last.
+    var cameIn: UInt64 = 0
+    var isVforkChild = false
+    /// Of a kernel thread: what it is while it uses a process's mm; -1 if it was not seen to.
+    var usesMM: Int32 = -1
     /// The name is one of the kernel's own (``Comm/isKernelThread``).
     var hasKernelName = false
     /// Records that only a task with an mm makes, and that only one without makes.
@@ -47,9 +63,6 @@ struct TaskNode {
     var switchesWithMM: UInt32 = 0
     var switches: UInt32 = 0
     var kernelEvidence: UInt32 = 0
-    /// The node on whose mm the task last came in silently, and with which switch to it; -1 if never.
-    var silentOn: Int32 = -1
-    var silentSwitch: UInt32 = 0
 }
 
 /// The nodes of all tasks, and which of them each pid is now.
@@ -60,6 +73,7 @@ struct TaskNodes {
     private var current = PIDMap()
     /// The highest pid so far.
     private var highest: Int32 = 0
+    private var former = PIDMap()
 
     init() {
         // Every CPU's idle task has pid 0.
@@ -103,8 +117,13 @@ struct TaskNodes {
 
     /// The pid is free again: who bears it next is another task.
     mutating func retire(_ pid: Int32) {
-        if pid > 0 { current[pid] = -1 }
+        guard pid > 0 else { return }
+        former[pid] = current[pid]
+        current[pid] = -1
     }
+
+    /// The dead task that bore the pid last, -1 if there was none.
+    func formerly(_ pid: Int32) -> Int32 { former[pid] }
 }
 
 /// Node by pid: a flat table up to the kernel's largest pid_max, a dictionary for what a damaged trace may hold.

@@ -24,6 +24,8 @@ struct Step {
         case sent
         /// REMOTE_SHOOTDOWN in an interrupt.
         case answered
+        /// REMOTE_WRONG_CPU: the flushed mm is not loaded here. In an interrupt an answer, else the sender's own half.
+        case wrongCPU
         /// The current task was renamed, made a task, exec'd or exited.
         case lifeCycle
         /// A trace_marker line.
@@ -46,6 +48,8 @@ struct Step {
     /// Broken because the CPU was offline: it has init_mm loaded.
     var wasOffline = false
     var pages: Int64 = 0
+    /// Of an exec by a thread that is not the leader: the dead leader, whose pid it takes; -1 otherwise, or if that is not known.
+    var leader: Int32 = -1
 }
 
 /// Follows tasks and CPUs through the records: who is current where, which task becomes which node, which records belong together.
@@ -55,7 +59,7 @@ struct TraceWalk {
     var tasks = TaskNodes()
     let rules: KernelRules
     private let usesLifeCycle: Bool
-    private let cpus: Flat<PerCPU>
+    let cpus: Flat<PerCPU>
     private(set) var brokenChains = 0
     private(set) var gaps = 0
     private(set) var lostEvents: UInt64 = 0
@@ -95,12 +99,20 @@ struct TraceWalk {
         case .newTask, .exec, .exit, .rename:
             if usesLifeCycle {
                 follow(record, source, &step)
-                lifeCycle(record, source.headDetails, &step)
+                step = elsewhere(step) { lifeCycle(record, source.headDetails, &$0) }
             }
         case .marker: step.kind = .marker
         default: break
         }
         return step
+    }
+
+    /// Lets a function that is not inlined work on a copy: what it gets the address of is kept in memory, where writing small fields and
+    /// reading them as a whole is slow.
+    @inline(__always) private func elsewhere(_ step: Step, _ body: (inout Step) -> Void) -> Step {
+        var copy = step
+        body(&copy)
+        return copy
     }
 
     // MARK: switches
@@ -130,11 +142,13 @@ struct TraceWalk {
             tasks[step.next].comm = comm
             tasks[step.next].hasKernelName = comm.isKernelThread
         }
+        if tasks[step.next].switches == 1 { tasks[step.next].firstComm = comm }
         let following = source.peek(1)
         if let next = following, next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == record.prevPID {
             step.loads = record.word1 & rules.deadStates == 0 || !isExecOfLeader(source)
         }
         step.isCut = following == nil || following?.kind == .lost
+        if step.loads, !rules.mayLeaveAtOnce, mayUseMM(step.next) { step.next = usesMM(step.next, cpu) }
         if step.loads { tasks[step.next].switchesWithMM = tasks[step.next].switches }
         if step.loads, tasks[step.next].isExec == nil, tasks[step.next].origin == .afterLoad { tasks[step.next].isExec = true }
         if record.word1 & rules.deadStates != 0, record.prevPID != 0 { die(step.node, pid: record.prevPID) }
@@ -195,14 +209,17 @@ struct TraceWalk {
         }
         follow(record, source, &step)
         switch record.reason {
-        case 0: loaded(record, source, &step)
+        case 0: step = elsewhere(step) { loaded(record, source, &$0) }
+        // In task context it is the sender's: v4.20 to v5.12 run the handler there as well, behind a local half that has told all.
         case 1: step.kind = record.inHardIRQ ? .answered : .nothing
         case 2: step.kind = .batch
         case 3:
             step.kind = .flushed
+            if mayUseMM(step.node) { step.node = usesMM(step.node, cpu) }
             tasks[step.node].switchesWithMM = tasks[step.node].switches
             if tasks[step.node].origin == .afterLoad, tasks[step.node].isExec == nil { tasks[step.node].isExec = true }
         case 4: step.kind = .sent
+        case 5: step.kind = .wrongCPU
         default: break
         }
     }
@@ -218,12 +235,17 @@ struct TraceWalk {
         return true
     }
 
-    private mutating func loaded(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+    @inline(never) private mutating func loaded(_ record: Held, _ source: Lookahead, _ step: inout Step) {
         if record.inHardIRQ {
             step.kind = .leftInIRQ
             return
         }
         let node = tasks[step.node]
+        if node.origin == .usesMM || startsToUseMM(source, step.node) {
+            step.kind = .reloaded
+            step.next = node.origin == .usesMM ? step.node : usesMM(step.node, step.cpu)
+            return
+        }
         let isKernel = node.origin == .kernel || node.hasKernelName && (node.origin == .existing || node.origin == .afterLoad && node.isExec == nil)
         if record.pid == 0 || node.isDead || isKernel && !helperExecs(source, pid: record.pid) {
             step.kind = .left
@@ -231,6 +253,7 @@ struct TraceWalk {
         }
         step.kind = .reloaded
         step.next = tasks.add(record.pid, .afterLoad, parent: step.node)
+        if node.isExiting { tasks[step.next].isExec = false }
         cpus[step.cpu].node = step.next
     }
 
@@ -247,7 +270,7 @@ struct TraceWalk {
 
     /// The record names the current task: it should be the one that was switched in.
     @inline(__always) private mutating func follow(_ record: Held, _ source: Lookahead, _ step: inout Step) {
-        if _slowPath(cpus[step.cpu].pid != record.pid) { correct(record, source, &step) }
+        if _slowPath(cpus[step.cpu].pid != record.pid) { step = elsewhere(step) { correct(record, source, &$0) } }
     }
 
     @inline(never) private mutating func correct(_ record: Held, _ source: Lookahead, _ step: inout Step) {
@@ -259,6 +282,7 @@ struct TraceWalk {
             step.broken = true
             brokenChains += 1
         }
+        if renamed, !usesLifeCycle { step.leader = tasks.formerly(record.pid) }
         if renamed { step.node = cpus[cpu].node } else { step.node = tasks.node(record.pid) }
         if known < 0, usesLifeCycle, source.isBehindExec(pid: record.pid) {
             step.node = tasks.add(record.pid, .afterLoad, parent: step.node)
@@ -284,13 +308,18 @@ struct TraceWalk {
 
     // MARK: life cycle
 
-    private mutating func lifeCycle(_ record: Held, _ details: Details, _ step: inout Step) {
+    @inline(never) private mutating func lifeCycle(_ record: Held, _ details: Details, _ step: inout Step) {
         step.kind = .lifeCycle
         switch record.kind {
         case .newTask: born(details, parent: step.node)
         case .exec: executed(details, &step)
         case .exit:
             guard let node = details.pid == record.pid ? step.node : tasks.existing(details.pid) else { break }
+            if rules.exitsBeforeMM {
+                tasks[node].isExiting = true
+                tasks[node].switchesWithMM = tasks[node].switches
+                break
+            }
             if tasks[node].origin == .afterLoad, tasks[node].isExec == nil { tasks[node].isExec = false }
             tasks[node].isDead = true
         case .rename:
@@ -308,7 +337,7 @@ struct TraceWalk {
         // fork_idle() makes the idle tasks of other CPUs.
         guard details.pid > 0 else { return }
         let origin: TaskNode.Origin
-        if tasks[parent].origin == .kernel {
+        if tasks[parent].origin == .kernel || tasks[parent].origin == .usesMM {
             origin = .kernel
         } else if details.cloneFlags & cloneVM != 0 {
             origin = .shared
@@ -339,6 +368,9 @@ struct TraceWalk {
 }
 
 extension Comm {
+    /// `cpuhp/N`, which takes a CPU down and up.
+    var isHotplug: Bool { low & 0xffff_ffff_ffff == 0x2f70_6875_7063 }
+
     /// `migration/N`, the CPU stopper thread.
     var isStopper: Bool {
         // "migratio" and "n/".

@@ -3,41 +3,160 @@ import TraceData
 /// Finds the parent of a vfork() child where no record of its birth is used: the parent sleeps, killable, until the child execs or
 /// exits (wait_for_vfork_done(), kernel/fork.c), and the child still has its name.
 ///
-/// So a task that is seen for the first time while just one other of its name sleeps so, and that execs before the other one runs
-/// again, borrows the other one's mm. (A child that exits instead is told from the others of that name by nothing.)
+/// So a task that is seen for the first time while others of its name sleep so, or run and fall asleep then, may be a child of one of them:
+/// of the one that wakes up when the child gives its mm up, which is a moment before the child's CR3 load (exec_mm_release() comes before
+/// exec_mmap()).
 struct VforkWatch {
+    /// A child and its parent. `load` is the node that the child's CR3 load made of it, which must be an exec: a child with an mm of its own
+    /// loads CR3 when it exits, too. -1 if the child exited without.
+    struct Claim {
+        var child: Int32
+        var parent: Int32
+        var load: Int32
+    }
+
+    private struct Child {
+        /// When it came in first.
+        let since: UInt64
+        /// Those who slept when it came in first and have not been awake since, apart from ``woken``.
+        var candidates: [Int32]
+        /// Those who were woken up while it was not asleep.
+        var woken: [Int32] = []
+        /// It has given up the mm that it came with, as ``Claim/load``.
+        var hasEnded = false
+        var load: Int32 = -1
+        /// Numbers ends in order.
+        var order = 0
+    }
+
     /// Bits of prev_state while wait_for_vfork_done() sleeps: TASK_KILLABLE, which v4.14 and later report as TASK_UNINTERRUPTIBLE.
     let killable: UInt64
-    /// Tasks that sleep so, by name, the latest last.
+    private(set) var claims: [Claim] = []
+    /// Tasks that sleep so, by name.
     private var sleeping: [Comm: [Int32]] = [:]
-    /// The name with which each of them fell asleep.
-    private var names: [Int32: Comm] = [:]
-    /// The task that may be the parent of a new one, as long as it sleeps.
-    private var parents: [Int32: Int32] = [:]
+    /// The name with which each of them fell asleep, and the children that may be its.
+    private var sleepers: [Int32: (name: Comm, children: [Int32])] = [:]
+    private var children: [Int32: Child] = [:]
+    private var ends = 0
+    /// The last few that came in first, by name: the parent may fall asleep a moment later.
+    private var fresh: [Comm: [Int32]] = [:]
+
+    /// With more tasks of one name asleep than this, none is looked for: they sleep for other reasons.
+    private static let limit = 16
+    private static let freshLimit = 8
 
     init(killable: UInt64) { self.killable = killable }
 
-    mutating func switchedOut(_ node: Int32, comm: Comm, prevState: UInt64) {
-        guard prevState & killable == killable, node > 0 else { return }
+    /// Whether a task that goes to sleep may be a parent.
+    func isParents(_ prevState: UInt64) -> Bool { prevState & killable == killable }
+
+    /// A parent, perhaps, falls asleep, which has run since `start`.
+    mutating func slept(_ node: Int32, comm: Comm, since start: UInt64) {
+        guard sleepers[node] == nil else { return }
         sleeping[comm, default: []].append(node)
-        names[node] = comm
+        let late = (fresh[comm] ?? []).filter { $0 != node && children[$0].map { !$0.hasEnded && $0.since >= start } == true }
+        for child in late { children[child]!.candidates.append(node) }
+        sleepers[node] = (comm, late)
     }
 
-    mutating func switchedIn(_ node: Int32, comm: Comm, isNew: Bool) {
-        if let name = names.removeValue(forKey: node) {
-            sleeping[name]?.removeAll { $0 == node }
-            if sleeping[name]?.isEmpty == true { sleeping[name] = nil }
-            for (child, parent) in parents where parent == node { parents[child] = nil }
+    /// It runs again.
+    mutating func woke(_ node: Int32) {
+        guard let sleeper = sleepers.removeValue(forKey: node) else { return }
+        sleeping[sleeper.name]?.removeAll { $0 == node }
+        if sleeping[sleeper.name]?.isEmpty == true { sleeping[sleeper.name] = nil }
+        let mine = sleeper.children.filter { children[$0] != nil }
+        let last = mine.filter { children[$0]!.hasEnded }.max { children[$0]!.order < children[$1]!.order }
+        if let last { claim(last, node) }
+        for child in mine where child != last {
+            children[child]!.candidates.removeAll { $0 == node }
+            if last == nil, !children[child]!.hasEnded { children[child]!.woken.append(node) }
+            forgetIfHopeless(child)
         }
-        // Of several that sleep, any may be it.
-        if isNew, let asleep = sleeping[comm], asleep.count == 1, !parents.values.contains(asleep[0]) { parents[node] = asleep[0] }
     }
 
-    /// The task execs. Returns the parent whose mm it had borrowed, if one still sleeps.
-    mutating func end(_ node: Int32) -> Int32? { parents.removeValue(forKey: node) }
+    /// A task comes in for the first time.
+    mutating func appeared(_ node: Int32, comm: Comm, at time: UInt64) {
+        var asleep = sleeping[comm] ?? []
+        if asleep.count > Self.limit { asleep = [] }
+        children[node] = Child(since: time, candidates: asleep)
+        for parent in asleep { sleepers[parent]!.children.append(node) }
+        fresh[comm, default: []].append(node)
+        if fresh[comm]!.count > Self.freshLimit { forgetIfHopeless(fresh[comm]!.removeFirst()) }
+    }
 
-    /// Records are missing: whoever sleeps may have run meanwhile.
-    mutating func forgetAll() { self = VforkWatch(killable: killable) }
+    /// Records are missing: whoever sleeps may have run meanwhile. What was found before stays.
+    mutating func forgetAll() {
+        let found = claims
+        self = VforkWatch(killable: killable)
+        claims = found
+    }
 
-    mutating func forget(_ node: Int32) { parents[node] = nil }
+    /// A child goes to sleep: whoever was woken before is not its parent, since it still has the mm.
+    mutating func childSlept(_ node: Int32) {
+        guard children[node] != nil, !children[node]!.hasEnded else { return }
+        children[node]!.woken.removeAll()
+    }
+
+    /// A child loads CR3 outside of a switch and becomes `load`, or is dead without that (-1).
+    mutating func ended(_ node: Int32, comm: Comm, load: Int32) {
+        guard let child = children[node], !child.hasEnded else { return }
+        fresh[comm]?.removeAll { $0 == node }
+        children[node]!.hasEnded = true
+        children[node]!.load = load
+        children[node]!.order = ends
+        ends += 1
+        if child.woken.count == 1 { return claim(node, child.woken[0]) }
+        // Threads exit, too. The one of their process that execs sleeps just so until they are gone (de_thread(), fs/exec.c), but with others
+        // of that name asleep only who is woken up just then tells.
+        if load < 0, child.candidates.count != 1 { children[node] = nil } else { forgetIfHopeless(node) }
+    }
+
+    private mutating func claim(_ child: Int32, _ parent: Int32) {
+        guard let ended = children.removeValue(forKey: child) else { return }
+        claims.append(Claim(child: child, parent: parent, load: ended.load))
+    }
+
+    private mutating func forgetIfHopeless(_ child: Int32) {
+        guard let left = children[child], left.candidates.isEmpty, left.woken.isEmpty || left.hasEnded else { return }
+        if fresh.isEmpty || left.hasEnded || !fresh.values.contains(where: { $0.contains(child) }) { children[child] = nil }
+    }
+}
+
+extension EvidencePass {
+    mutating func watchVfork(_ step: Step, prevState: UInt64, at time: UInt64) {
+        let (node, next) = (step.node, step.next)
+        if walk.tasks[node].isVforkChild {
+            if walk.tasks[node].isDead {
+                endVfork(node, load: -1)
+            } else if prevState & 0xff != 0 {
+                vforks.childSlept(node)
+            }
+        }
+        if node > 0, vforks.isParents(prevState) {
+            walk.tasks[node].isVforkParent = true
+            vforks.slept(node, comm: walk.tasks[node].comm, since: walk.tasks[node].cameIn)
+        }
+        walk.tasks[next].cameIn = time
+        if walk.tasks[next].isVforkParent {
+            walk.tasks[next].isVforkParent = false
+            vforks.woke(next)
+        }
+        if walk.tasks[next].switches == 1, walk.tasks[next].origin == .existing {
+            walk.tasks[next].isVforkChild = true
+            vforks.appeared(next, comm: walk.tasks[next].comm, at: time)
+        }
+    }
+
+    mutating func endVfork(_ node: Int32, load: Int32) {
+        walk.tasks[node].isVforkChild = false
+        vforks.ended(node, comm: walk.tasks[node].firstComm, load: load)
+    }
+
+    /// What the watch has found, as evidence: a flush's would weigh more.
+    mutating func takeVforks() {
+        for claim in vforks.claims where claim.load < 0 || walk.tasks[claim.load].isExec == true {
+            walk.tasks[claim.child].userEvidence += 1
+            addStrong(claim.child, claim.parent, 2)
+        }
+    }
 }

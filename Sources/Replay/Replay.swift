@@ -131,10 +131,14 @@ public struct Replay: StimulusSink, Sendable {
         latency.complete(cpu)
     }
 
-    public mutating func recorded(_ record: Held) {
-        lastTime = max(lastTime, record.time)
-        recorded.add(cpu: Int(record.cpu), reason: record.reason, pages: record.pages)
-        if record.reason == 4 { latency.sent(Int(record.cpu), at: record.time) }
+    @inline(__always) public mutating func recorded(_ record: Held) {
+        recorded(Int(record.cpu), reason: record.reason, pages: record.pages, at: record.time)
+    }
+
+    @inline(__always) mutating func recorded(_ cpu: Int, reason: Int32, pages: Int64, at time: UInt64) {
+        lastTime = max(lastTime, time)
+        recorded.add(cpu: cpu, reason: reason, pages: pages)
+        if reason == 4 { latency.sent(cpu, at: time) }
     }
 
     public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) {

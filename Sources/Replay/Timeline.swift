@@ -50,6 +50,8 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     private var machine: Machine
     private var observed: [MM]
     private var open: [Interval]
+    /// By CPU: the name of the task that comes with the next switch.
+    private var coming: [Comm]
     private var mms: MMTable?
     private let emit: (Interval, MMTable) -> Void
 
@@ -65,6 +67,7 @@ public struct Timeline<Model: Scheme>: StimulusSink {
         lane = replaying ? Lane(cpus: cpus) : nil
         machine = Machine(cpus: cpus)
         observed = [MM](repeating: .unknown, count: cpus)
+        coming = [Comm](repeating: .empty, count: cpus)
         open = (0..<cpus).map {
             Interval(
                 cpu: $0, start: start, end: start, pid: -1, comm: .empty, mm: .unknown, loaded: .unknown, active: .unknown, basis: .unknown)
@@ -75,6 +78,8 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     public mutating func setBatch(_ batch: Batch, cpu: Int) { machine.batch[cpu] = batch }
     public mutating func willReplay(_ mms: MMTable) { self.mms = self.mms ?? mms }
 
+    public mutating func willSwitch(to comm: Comm, cpu: Int) { coming[cpu] = comm }
+
     public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
         let cpu = stimulus.cpu
         lane?.apply(stimulus, cpu: cpu, on: machine)
@@ -83,12 +88,12 @@ public struct Timeline<Model: Scheme>: StimulusSink {
         switch stimulus {
         case .contextSwitch:
             next.pid = moment.nextPID
-            next.comm = moment.nextComm
+            next.comm = coming[cpu]
             next.basis = moment.basis
         // Behind a gap: who runs, without a switch.
         case .observe where next.pid < 0 && moment.nextPID >= 0:
             next.pid = moment.nextPID
-            next.comm = moment.nextComm
+            next.comm = coming[cpu]
             next.basis = moment.basis
         case .forget:
             next.pid = -1

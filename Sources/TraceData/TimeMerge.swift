@@ -10,13 +10,14 @@ public protocol TimedSource {
 
 /// Merges sources by time: the head with the smallest time comes first, that of the lower index among equals (trace-cmd's rule).
 ///
-/// A tree of losers (Knuth, The Art of Computer Programming 5.4.1): a step replays the matches between one leaf and the root. A source
-/// is asked to advance only when the thing after its head is wanted, so that the head stays valid until the next ``next()``.
+/// Few sources are looked at one by one; of many there is a tree of losers (Knuth, The Art of Computer Programming 5.4.1), and a step replays
+/// the matches between one leaf and the root. A source is asked to advance only when the thing after its head is wanted, so that the head
+/// stays valid until the next ``next()``.
 ///
 /// - Complexity: O(log *n*) for a step.
 public struct TimeMerge<Source: TimedSource> {
     @usableFromInline let sources: Flat<Source>
-    /// The loser of each match, by node: those below `k` are children 2*k* and 2*k*+1; the leaves are the sources, from ``leaves`` on.
+    /// The loser of each match, by node, or the heads of few sources: those below `k` are children 2*k* and 2*k*+1; the leaves are the sources, from ``leaves`` on.
     @usableFromInline let losers: Flat<Entry>
     /// Number of leaves, a power of two.
     @usableFromInline let leaves: Int
@@ -44,8 +45,7 @@ public struct TimeMerge<Source: TimedSource> {
 
         @inlinable @inline(__always)
         static func < (a: Entry, b: Entry) -> Bool {
-            let (earlier, same, lower) = (a.time < b.time ? 1 : 0, a.time == b.time ? 1 : 0, a.index < b.index ? 1 : 0)
-            return earlier | same & lower != 0
+            a.time < b.time || a.time == b.time && a.index < b.index
         }
     }
 
@@ -93,6 +93,7 @@ public struct TimeMerge<Source: TimedSource> {
     /// Replays the matches of a source that has a new head. Returns who wins the last of them.
     @inlinable @inline(__always)
     func play(_ entry: Entry, at index: Int) -> Entry {
+        if leaves <= 8 { return least(entry, at: index) }
         var challenger = entry
         var node = (leaves + index) >> 1
         while node > 0 {
@@ -105,6 +106,22 @@ public struct TimeMerge<Source: TimedSource> {
             node >>= 1
         }
         return challenger
+    }
+
+    /// The least of few heads, which are in ``losers`` then.
+    @inlinable @inline(__always)
+    func least(_ entry: Entry, at index: Int) -> Entry {
+        let heads = losers.base
+        heads[index] = entry
+        var best = heads.pointee
+        for place in 1..<max(1, leaves) {
+            let (time, number) = (heads[place].time, heads[place].index)
+            // Ties are won by who comes first, and a source at its end has the greatest number.
+            let wins = time < best.time || number < best.index && time == best.time
+            best.time = wins ? time : best.time
+            best.index = wins ? number : best.index
+        }
+        return best
     }
 
     /// What to do without a winner: after an error, or for the first matches, when all sources have given their first heads.
@@ -121,6 +138,11 @@ public struct TimeMerge<Source: TimedSource> {
         }
         var winners = firsts
         firsts = []
+        if leaves <= 8 {
+            for (place, entry) in winners.enumerated() { losers[place] = entry }
+            winner = least(winners[0], at: 0)
+            return winner.index != Int.max
+        }
         while winners.count > 1 {
             let half = winners.count / 2
             for match in 0..<half {

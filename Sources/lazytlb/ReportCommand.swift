@@ -41,6 +41,9 @@ struct ReportCommand: ParsableCommand {
             valueName: "id"))
     var kernel: String?
 
+    @Option(help: ArgumentHelp("Threads that may work at the same time; the report is the same (default: one a processor).", valueName: "number"))
+    var jobs: Int?
+
     @Flag(help: "Report on what can be read of a damaged trace, and list what cannot.")
     var keepGoing = false
 
@@ -65,6 +68,10 @@ struct ReportCommand: ParsableCommand {
         }
     }
 
+    func validate() throws {
+        if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs is a number from 1 to 256") }
+    }
+
     private func report(_ path: String) throws -> ReportDocument {
         let file = try TraceFile(path: path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing))
         try demand(file, withoutRecord: file.missingEvents)
@@ -72,7 +79,11 @@ struct ReportCommand: ParsableCommand {
         let recorded = named ?? RecordedKernel(release: file.kernelRelease)
         let replay = Replay(
             cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences?.limit ?? 0)
-        let history = try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel)
+        let threads = jobs ?? processorCount()
+        let history =
+            threads == 1
+            ? try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel)
+            : try Reconstruction(file, sink: PipelinedReplay(replay), evidence: evidence, kernel: kernel, jobs: threads).map { $0.result() }
         var empty: [String] = []
         if history.switches == 0 { empty.append("sched:sched_switch") }
         if history.sink.recorded.total == 0 { empty.append("tlb:tlb_flush") }
@@ -96,6 +107,9 @@ struct ReportCommand: ParsableCommand {
         }
     }
 }
+
+/// Processors that may be used now.
+func processorCount() -> Int { min(256, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
 /// Without records of both events there is nothing to replay.
 func demand(_ file: TraceFile, withoutRecord: [String]) throws {

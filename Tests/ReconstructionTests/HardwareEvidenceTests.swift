@@ -174,5 +174,29 @@ import Testing
         }
         let found = script.infer()
         #expect(found.mm(of: 10) != found.mm(of: 11))
+        // The join that was not made, and the switch that left CR3 alone though the other mm was loaded.
+        #expect(found.evidence.contradictions == 2)
+    }
+
+    @Test func aFlushOutweighsACR3LoadThatContradictsIt() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.run(11)
+        script.flush(.localMM, 1)
+        script.run(20, loads: true)
+        script.run(10, loads: true)
+        script.run(11, loads: true)
+        let found = script.infer()
+        #expect(found.mm(of: 10) == found.mm(of: 11))
+        #expect(found.evidence.contradictions == 1)
+    }
+
+    @Test func evidenceThatAgreesHasNoContradictions() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.run(11)
+        script.flush(.localMM, 1)
+        script.run(20, loads: true)
+        #expect(script.infer().evidence.contradictions == 0)
     }
 }

@@ -7,7 +7,7 @@ import TraceData
 /// Time goes on by 1 µs with every record.
 struct Script {
     /// Reasons of tlb_flush records.
-    enum Reason: UInt64 { case taskSwitch = 0, remote, local, localMM, send }
+    enum Reason: UInt64 { case taskSwitch = 0, remote, local, localMM, send, wrongCPU }
 
     static let everything = UInt64.max
     static let vm: UInt64 = 0x100
@@ -19,6 +19,7 @@ struct Script {
     private var names: [Int32: Comm] = [2: "kthreadd"]
     /// The current task of each CPU, as the records tell it.
     private var current: [Int32]
+    private var previous: Int32 = 0
     private(set) var time: UInt64 = 1000
 
     init(_ release: String = "4.12.0", cpus: Int = 2) {
@@ -45,6 +46,14 @@ struct Script {
         if loads { add(cpu, prev, .tlbFlush, Reason.taskSwitch.rawValue, Script.everything) }
         current[cpu] = next
     }
+
+    /// A sched_switch whose TASK_SWITCH record comes with ``endRun(on:)``: other CPUs' records lie in between.
+    mutating func beginRun(_ next: Int32, on cpu: Int) {
+        previous = current[cpu]
+        run(next, on: cpu)
+    }
+
+    mutating func endRun(on cpu: Int) { add(cpu, previous, .tlbFlush, Reason.taskSwitch.rawValue, Script.everything) }
 
     /// A tlb_flush record of the current task, or of `pid`.
     mutating func flush(_ reason: Reason, _ pages: UInt64 = everything, on cpu: Int = 0, inIRQ: Bool = false, pid: Int32? = nil) {
@@ -106,7 +115,7 @@ struct Script {
             start: 1000)
         feed(sources) { replay.consume($0) }
         replay.finish(at: time)
-        return Inference(notes: replay.sink, mms: replay.mms, evidence: replay.evidence, contradictions: replay.contradictions)
+        return Inference(notes: replay.sink, mms: replay.mms, evidence: replay.evidence)
     }
 
     private func feed(_ sources: Lookaheads, _ body: (Lookahead) -> Void) {
@@ -122,7 +131,6 @@ struct Inference {
     var notes: Notes
     var mms: MMTable
     var evidence: EvidenceSummary
-    var contradictions: Int
 
     /// The mm with which the task came in, each time.
     func mms(of pid: Int32) -> [MM] { notes.switches.filter { $0.pid == pid }.map(\.mm) }

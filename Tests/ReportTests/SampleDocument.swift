@@ -19,6 +19,7 @@ func sampleDocument() -> ReportDocument {
     document.evidence.flushes.total = 9_000
     document.evidence.flushes.attributed = 8_990
     document.evidence.flushes.unknown = 10
+    document.evidence.contradictions = 2
     document.evidence.notes = ["The trace begins while its tasks already run: what they had loaded is unknown until each is seen."]
     document.recorded.scheme = "v4.12"
     document.recorded.contextSwitches = 3_754

@@ -162,6 +162,7 @@ struct ReportBuilder {
         evidence.flushes.total = found.flushes
         evidence.flushes.unknown = found.unknownFlushes
         evidence.flushes.attributed = found.flushes - found.unknownFlushes
+        evidence.contradictions = found.contradictions
         evidence.notes = found.notes
         if found.brokenChains > 0 {
             evidence.notes.append(

@@ -8,6 +8,8 @@ extension ReportDocument {
         /// Time during which the mm that a CPU had loaded is unknown, summed over CPUs.
         public var unknownTimeNS: UInt64 = 0
         public var flushes = Flushes()
+        /// Pieces of evidence that stronger evidence forbids, and which were not followed.
+        public var contradictions = 0
         /// One sentence each: what the reader should know about this trace's evidence.
         public var notes: [String] = []
 
@@ -18,7 +20,7 @@ extension ReportDocument {
         enum CodingKeys: String, CodingKey {
             case kind, switches
             case unknownTimeNS = "unknown_time_ns"
-            case flushes, notes
+            case flushes, contradictions, notes
         }
 
         /// Context switches by the evidence for the incoming task's mm, the strongest that there is.

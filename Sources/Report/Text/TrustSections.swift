@@ -91,6 +91,9 @@ extension TextReport {
                 "  loaded mm unknown for \(times.duration(evidence.unknownTimeNS)) "
                     + "(\(percent(evidence.unknownTimeNS, of: cpuTime)) of the CPU time)")
         }
+        if evidence.contradictions > 0 {
+            lines.append("  \(count(evidence.contradictions, "contradiction")): evidence that stronger evidence forbids, and which was not followed")
+        }
         for note in evidence.notes { lines += wrapped(printable(note), width: style.width) }
         return lines
     }

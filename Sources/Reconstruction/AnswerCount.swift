@@ -1,0 +1,94 @@
+import LazyTLB
+import TraceData
+
+/// Which of several mms a flush is of, told by how often CPUs answer: each CPU answers a flush once, and other flushes are under way.
+extension InferredReconstruction {
+    /// The one of `candidates` that was flushed by `sender`'s SEND_IPI record at `send`: of several, the only one whose CPUs, the sender's
+    /// aside, have all answered; if that is not enough, the only one whose CPUs have answered more often than other flushes of it explain.
+    func onlyMM(_ candidates: [MM], _ mask: MaskTable, _ sender: Int, _ send: Held) -> MM? {
+        if candidates.count < 2 { return candidates.first }
+        let whole = candidates.filter { mm in
+            !(0..<cpus).contains {
+                $0 != sender && observed.loaded[$0] == mm && !mask.contains($0, 0) && (state[$0].mm.isUser || !rules.sparesLazy)
+            }
+        }
+        if whole.count == 1 { return whole[0] }
+        let answered = whole.filter { isAnswered($0, sender, send) }
+        return answered.count == 1 ? answered[0] : nil
+    }
+
+    /// Each CPU that runs a task of `mm`, the sender's aside, answers `send` or a flush that is not known.
+    func isAnswered(_ mm: MM, _ sender: Int, _ send: Held) -> Bool {
+        var any = false
+        for cpu in 0..<cpus where cpu != sender && observed.loaded[cpu] == mm && state[cpu].mm.isUser {
+            if !answersMore(cpu, mm, sender, send) { return false }
+            any = true
+        }
+        return any
+    }
+
+    /// CPU `cpu` answers more flushes of as many pages as `send` than other CPUs' tasks of `mm` have begun.
+    ///
+    /// - Complexity: O(``Lookahead/depth`` times CPUs), for the few flushes of which nothing else tells the mm.
+    private func answersMore(_ cpu: Int, _ mm: MM, _ sender: Int, _ send: Held) -> Bool {
+        var answered: [UInt64] = []
+        forEachAhead(cpu) { record in
+            if record.inHardIRQ, record.kind == .tlbFlush, record.reason == 1, record.pages == send.pages, record.time >= send.time {
+                answered.append(record.time)
+            }
+        }
+        // When each sender has a flush under way that this CPU is still to answer.
+        var begun: [UInt64] = []
+        for other in 0..<cpus where other != cpu && other != sender && state[other].mm == mm {
+            if state[other].sending, state[other].sentMM == mm, state[other].sentPages == send.pages, !answers.contains(cpu, other) { begun.append(0) }
+            forEachAhead(other) { record in
+                if !record.inHardIRQ, record.kind == .tlbFlush, record.reason == 4, record.pages == send.pages { begun.append(record.time) }
+            }
+        }
+        begun.sort()
+        var open = begun[...]
+        var more = 0
+        for time in answered {
+            if let first = open.first, first <= time { open.removeFirst() } else { more += 1 }
+        }
+        return more > 0
+    }
+
+    /// The CPUs that are in the middle of a switch to `mm` and will answer `send` behind it are in the mask already.
+    mutating func finishSwitches(to mm: MM, _ sender: Int, _ send: Held) {
+        for cpu in 0..<cpus where cpu != sender && state[cpu].isPending && state[cpu].mm == mm {
+            guard let source = sources.first(where: { Int($0.head.cpu) == cpu }) else { continue }
+            var hasLoaded = false
+            var distance = 0
+            while let record = source.peek(distance), record.kind == .tlbFlush {
+                distance += 1
+                if !record.inHardIRQ {
+                    if hasLoaded || record.reason != 0 { break }
+                    hasLoaded = true
+                } else if hasLoaded, record.reason == 1, record.pages == send.pages {
+                    finishSwitch(cpu, send.time)
+                    break
+                }
+            }
+        }
+    }
+
+    /// The CPU will answer a flush of that many pages before it switches.
+    func willAnswer(_ cpu: Int, pages: Int64) -> Bool {
+        var answers = false
+        forEachAhead(cpu) { record in
+            if record.inHardIRQ, record.kind == .tlbFlush, record.reason == 0 || record.reason == 1 && record.pages == pages { answers = true }
+        }
+        return answers
+    }
+
+    /// The records that a CPU is about to write, as long as its current task runs.
+    private func forEachAhead(_ cpu: Int, _ body: (Held) -> Void) {
+        guard let source = sources.first(where: { Int($0.head.cpu) == cpu }) else { return }
+        var distance = 0
+        while let record = source.peek(distance), record.kind != .schedSwitch, record.kind != .lost {
+            distance += 1
+            body(record)
+        }
+    }
+}

@@ -1,0 +1,182 @@
+import LazyTLB
+@testable import Reconstruction
+import Testing
+
+/// What differs between kernel generations of which there is no recording.
+@Suite struct KernelRulesTests {
+    /// Tasks 10 and 11 on CPUs 0 and 1 are threads; 20 on CPU 2 is another process.
+    private func script(_ release: String, cpus: Int = 3) -> Script {
+        var script = Script(release, cpus: cpus)
+        script.run(10, loads: true)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11, on: 1, loads: true)
+        script.run(20, on: 2, loads: true)
+        return script
+    }
+
+    private func deliveries(_ found: Inference, to cpu: Int, from sender: Int) -> Int {
+        found.notes.count { if case .deliver(cpu, sender) = $0 { true } else { false } }
+    }
+
+    /// v4.20 to v5.12 run the remote handler on the sender as well.
+    @Test(arguments: ["4.20.0", "5.4.0", "5.12.0"])
+    func aRemoteShootdownOfTheSenderItselfAnswersNobody(_ release: String) {
+        var script = script(release)
+        script.flush(.localMM, 1, on: 2)
+        script.flush(.send, 0, on: 2)
+        script.flush(.localMM, 1)
+        script.flush(.send, 1)
+        script.flush(.remote, 1, on: 1, inIRQ: true)
+        script.flush(.remote, 0)
+        let found = script.infer()
+        #expect(deliveries(found, to: 1, from: 0) == 1)
+        #expect(deliveries(found, to: 0, from: 2) == 0)
+        #expect(found.mm(of: 20) != found.mm(of: 10))
+    }
+
+    /// v5.13 and later: the sender's own half comes behind its SEND_IPI, and answers may come behind that.
+    @Test(arguments: ["5.13.0", "6.1.0", "6.17.0"])
+    func aFlushIsNotOverWithTheSendersOwnHalf(_ release: String) {
+        var script = script(release)
+        script.flush(.send, 3)
+        script.flush(.localMM, 3)
+        script.flush(.remote, 3, on: 1, inIRQ: true)
+        let found = script.infer()
+        #expect(deliveries(found, to: 1, from: 0) == 1)
+        #expect(found.notes.flushes.remote.map(\.mm) == [found.mm(of: 10)])
+    }
+
+    @Test(arguments: ["5.13.0", "6.1.0"], [EvidenceLevel.noProbes, .switchesOnly])
+    func theLastUsersTearDownIsNoBatchedFlush(_ release: String, _ level: EvidenceLevel) {
+        var script = script(release)
+        script.run(0, on: 2)
+        script.run(20, loads: true)
+        script.flush(.send)
+        script.flush(.taskSwitch)
+        script.flush(.taskSwitch, on: 2, inIRQ: true)
+        script.exit()
+        script.run(0, state: 0x10)
+        let found = script.infer(level)
+        #expect(found.notes.batches.isEmpty)
+        #expect(found.notes.flushes.local.map(\.mm) == [found.mm(of: 20)])
+        #expect(found.notes.flushes.remote.map(\.mm) == [found.mm(of: 20)])
+        #expect(deliveries(found, to: 2, from: 0) >= 1)
+        #expect(found.loaded(0) == .initMM)
+        #expect(found.loaded(2) == .initMM)
+    }
+
+    /// v4.20 and later send lazy CPUs nothing.
+    @Test(arguments: [("4.19.0", false), ("5.4.0", true), ("6.1.0", true), ("6.18.0", true)])
+    func aLazyCPUThatDoesNotAnswerMayBeInABatchAllTheSame(_ release: String, _ isInBatch: Bool) {
+        var script = script(release, cpus: 4)
+        script.run(11, on: 3, loads: true)
+        script.run(0, on: 1)
+        let sendsFirst = KernelRules(release: release).sendsFirst
+        if sendsFirst { script.flush(.send, on: 0) }
+        script.flush(.local, on: 0)
+        if !sendsFirst { script.flush(.send, on: 0) }
+        script.flush(.remote, on: 3, inIRQ: true)
+        let found = script.infer()
+        #expect(found.notes.batches.last?.mms.contains(found.mm(of: 10)!) == isInBatch)
+    }
+
+    /// v6.14 and later: a CPU that has left an mm long ago still gets its IPIs, and says so.
+    @Test func aWrongCPUHasAnotherMMLoaded() {
+        for release in ["6.1.0", "6.14.0"] {
+            var script = Script(release)
+            script.run(10, loads: true)
+            script.run(11)
+            script.run(10)
+            script.run(11, on: 1, loads: true)
+            for _ in 0..<2 {
+                script.flush(.send, 1)
+                script.flush(.localMM, 1)
+                script.flush(.wrongCPU, 0, on: 1, inIRQ: true)
+            }
+            let found = script.infer(.switchesOnly)
+            #expect(found.mm(of: 10) != found.mm(of: 11), "\(release)")
+            #expect(found.loaded(1) == found.mm(of: 11))
+        }
+    }
+
+    @Test func aSendersOwnWrongCPUDoesNotEndItsFlush() {
+        var script = script("6.14.0")
+        script.exec("tool")
+        script.flush(.send)
+        script.flush(.wrongCPU, 0)
+        script.flush(.taskSwitch, on: 1, inIRQ: true)
+        let found = script.infer()
+        #expect(found.loaded(0).isUser)
+        #expect(found.loaded(1) == .initMM)
+        #expect(deliveries(found, to: 1, from: 0) == 1)
+    }
+
+    /// Where bits stay in the mask, a SEND_IPI does not mean that a CPU is about to load the mm.
+    @Test(arguments: [("6.1.0", true), ("6.14.0", false)])
+    func aSendTellsOfAnotherCPUInTheMaskOnlyWhereMasksAreCleared(_ release: String, _ hasSwitched: Bool) {
+        var script = script(release)
+        script.run(0, on: 1)
+        script.flush(.taskSwitch, on: 1)
+        script.beginRun(11, on: 1)
+        script.flush(.send, 1)
+        script.flush(.localMM, 1)
+        script.endRun(on: 1)
+        let found = script.infer()
+        let order = found.notes.stimuli.compactMap { stimulus -> String? in
+            switch stimulus {
+            case .contextSwitch(1, found.mm(of: 11)!): "switch"
+            case .flushOthers(0, _, _): "flush"
+            default: nil
+            }
+        }
+        #expect(order.suffix(2) == (hasSwitched ? ["switch", "flush"] : ["flush", "switch"]))
+    }
+
+    /// v6.16 and later write sched_process_exit before exit_mm().
+    @Test(arguments: [("6.14.0", false), ("6.16.0", true), ("6.18.0", true)])
+    func anExitingTaskKeepsItsMMBehindItsExitRecordSinceV616(_ release: String, _ keeps: Bool) {
+        var script = script(release)
+        script.exit()
+        script.run(20, loads: true)
+        script.run(10, loads: true)
+        script.flush(.localMM, 1)
+        let found = script.infer()
+        #expect((found.mm(of: 10)?.isUser == true) == keeps)
+    }
+
+    @Test(arguments: ["6.16.0", "6.18.0"])
+    func theExitOfALastUserEndsWithItsTearDownBehindTheExitRecord(_ release: String) {
+        var script = script(release)
+        script.run(20, loads: true)
+        script.exit()
+        script.flush(.taskSwitch)
+        script.run(0)
+        script.run(20)
+        let found = script.infer()
+        #expect(found.notes.flushes.local.map(\.mm) == [found.mms(of: 20)[1]])
+        #expect(found.mm(of: 20) == MM.none)
+        #expect(found.loaded() == .initMM)
+        #expect(found.notes.count { if case .exitMM(0) = $0 { true } else { false } } == 1)
+        #expect(found.notes.count { if case .exec = $0 { true } else { false } } == 0)
+    }
+
+    @Test(arguments: ["4.12.0", "6.1.0", "6.16.0"], [EvidenceLevel.noProbes, .switchesOnly])
+    func aTaskHasRunExitMMWhenItIsSwitchedOutDead(_ release: String, _ level: EvidenceLevel) {
+        var script = script(release)
+        if level == .noProbes { script.exit() }
+        script.run(0, state: release == "4.12.0" ? 0x40 : 0x10)
+        let found = script.infer(level)
+        #expect(found.notes.count { if case .exitMM(0) = $0 { true } else { false } } == 1)
+    }
+
+    /// v6.14 and later load init_mm in a thread of their own on a CPU that goes down.
+    @Test func theHotplugThreadsCR3LoadIsNoFlush() {
+        var script = script("6.17.0")
+        script.name(50, "cpuhp/0")
+        script.run(50)
+        script.flush(.taskSwitch)
+        let found = script.infer()
+        #expect(found.loaded() == .initMM)
+        #expect(found.notes.flushes.local.isEmpty)
+    }
+}

@@ -1,0 +1,107 @@
+import LazyTLB
+@testable import Reconstruction
+import Testing
+
+/// Children of vfork() where no record of a birth is used: `switches-only`.
+@Suite struct VforkTests {
+    private let killable: UInt64 = 0x82
+
+    /// Processes 10, 20 and 30 have the same name; 10 runs on CPU 0, 20 on CPU 1.
+    private func script() -> Script {
+        var script = Script(cpus: 3)
+        for pid in [Int32(10), 11, 20, 30] { script.name(pid, "app") }
+        script.run(30, on: 1, loads: true)
+        script.run(0, on: 1)
+        script.run(20, on: 1, loads: true)
+        script.run(10, loads: true)
+        return script
+    }
+
+    private func sharesMM(_ found: Inference, _ child: Int32, _ parent: Int32) -> Bool { found.mms(of: child).first == found.mms(of: parent).first }
+
+    @Test func ofSeveralThatSleepTheOneThatWakesUpAtTheExecIsTheParent() {
+        var script = script()
+        script.run(0, on: 1, state: killable)
+        script.run(0, state: killable)
+        script.run(11, on: 2, loads: true)
+        script.exec("tool", on: 2)
+        script.flush(.localMM, 1, on: 2)
+        script.run(10, loads: true)
+        script.wait(5_000_000)
+        script.run(20, on: 1, loads: true)
+        let found = script.infer(.switchesOnly)
+        #expect(sharesMM(found, 11, 10))
+        #expect(!sharesMM(found, 11, 20))
+    }
+
+    @Test func theParentMayFallAsleepAfterTheChildHasBegunAndWakeUpBeforeItsCR3Load() {
+        var script = script()
+        script.run(11, on: 2, loads: true)
+        script.run(0, state: killable)
+        script.run(10, loads: true)
+        script.exec("tool", on: 2)
+        script.flush(.localMM, 1, on: 2)
+        let found = script.infer(.switchesOnly)
+        #expect(sharesMM(found, 11, 10))
+        #expect(!sharesMM(found, 11, 20))
+    }
+
+    @Test func whoWakesUpWhileTheTaskHasNotExecdIsNotItsParent() {
+        var script = script()
+        script.run(0, state: killable)
+        script.run(11, on: 2, loads: true)
+        script.run(10, loads: true)
+        script.run(0, on: 2)
+        script.run(11, on: 2, loads: true)
+        script.exec("tool", on: 2)
+        script.flush(.localMM, 1, on: 2)
+        #expect(!sharesMM(script.infer(.switchesOnly), 11, 10))
+    }
+
+    /// A forked child tears its own mm down when it exits: a CR3 load as well.
+    @Test func aChildThatExitsWithAnMMOfItsOwnIsNotTakenForOne() {
+        var script = script()
+        script.run(0, state: killable)
+        script.run(11, on: 2, loads: true)
+        script.flush(.taskSwitch, on: 2)
+        script.run(0, on: 2, state: 0x40)
+        script.run(10, loads: true)
+        #expect(!sharesMM(script.infer(.switchesOnly), 11, 10))
+    }
+
+    @Test func aThreadThatExecsSharedTheMMOfTheLeaderWhosePIDItTakes() {
+        var script = script()
+        script.run(11, on: 2, loads: true)
+        script.run(0, state: 0x40)
+        script.exec("tool", as: 10, on: 2)
+        script.flush(.localMM, 1, on: 2)
+        let found = script.infer(.switchesOnly)
+        #expect(sharesMM(found, 11, 10))
+        #expect(found.evidence.brokenChains == 0)
+    }
+
+    /// It has run exit_mm(): whatever is loaded is not its mm.
+    @Test func aTaskThatComesInSilentlyForTheLastTimeIsNotJoinedWithWhoseMMIsLoaded() {
+        var script = script()
+        script.name(40, "ping")
+        script.name(41, "tool")
+        script.run(41, on: 2, loads: true)
+        script.run(40, on: 2, loads: true)
+        script.run(41, on: 1, loads: true)
+        script.run(0, on: 1)
+        script.run(41, on: 2)
+        script.run(0, on: 2, state: 0x40)
+        let found = script.infer(.switchesOnly)
+        #expect(found.mms(of: 41).first != found.mm(of: 40))
+        #expect(found.mm(of: 41) == MM.none)
+    }
+
+    @Test func aThreadThatComesInSilentlyForTheLastTimeIsJoinedWithItsProcess() {
+        var script = script()
+        script.run(11, on: 2, loads: true)
+        script.run(10, on: 2)
+        script.run(11)
+        script.run(0, state: 0x40)
+        #expect(sharesMM(script.infer(.switchesOnly), 11, 10))
+    }
+}
