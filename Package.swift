@@ -40,12 +40,20 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
+        // Synthetic recordings with known answers, of any size: tools/synth, tools/bench, and the tests.
+        .target(name: "TraceSynth", dependencies: ["LazyTLB", "CZstd"]),
+        .executableTarget(
+            name: "synth", dependencies: ["TraceSynth", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+
         .target(name: "TestSupport", path: "Tests/TestSupport"),
-        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TestSupport"]),
-        .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB"]),
-        .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit"]),
-        .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData"]),
+        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TraceSynth", "TestSupport"]),
+        .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth"]),
+        .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit", "TraceSynth"]),
+        .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData", "TraceSynth"]),
         .testTarget(name: "ReportTests", dependencies: ["Report", "Replay", "Reconstruction", "LazyTLB", "TraceData"], exclude: ["Golden"]),
+        .testTarget(
+            name: "TraceSynthTests",
+            dependencies: ["TraceSynth", "Replay", "Reconstruction", "LazyTLB", "TraceData", "lazytlb", "TestSupport"]),
         .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]

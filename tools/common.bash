@@ -6,6 +6,8 @@ root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 build_packages=(pkg-config libtraceevent-dev libtracefs-dev libzstd-dev zlib1g-dev)
 # What the tests compare with and check by.
 test_packages=(trace-cmd python3-jsonschema)
+# What lazytlb is measured beside.
+bench_packages=(trace-cmd libtracecmd-dev gcc python3)
 
 fail() {
     echo "${0##*/}: $*" >&2

@@ -74,6 +74,7 @@ public struct Reconstruction<Sink: StimulusSink> {
     public init(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel = .all, kernel: String? = nil, jobs: Int = 1) throws(TraceError) {
         let cpus = Reconstruction.cpuCount(file)
         let probes = level == .all && file.hasProbes
+        file.willBeRead(times: probes ? 1 : 2)
         if probes {
             let ahead = Lookaheads(file, probes: true, jobs: jobs)
             var merge = TimeMerge(ahead.all)

@@ -178,6 +178,7 @@ extension StreamState {
         batch.records += records
         batch.switches += switches
         guard records > 0 else { return }
+        trace.options.progress?.read(records: records)
         lastTime = convert(lastRawTime)
         batch.lastTime = lastTime
     }

@@ -54,6 +54,8 @@ struct StreamState {
     var heldBack = false
     private var atEnd = false
     private var problemCount = 0
+    /// Records that were given one by one and that the progress does not know of.
+    private var untold = 0
     /// The batch that is being filled: problems are told when its reader gets there, so that they come in one order.
     var batch: RecordBatch?
 
@@ -120,6 +122,7 @@ struct StreamState {
         guard size >= Int(entry.minimum) else { return try tooShort(id) }
         let time = convert(walker.time)
         lastTime = time
+        untold &+= 1
         record.time = time
         record.data = UnsafeRawBufferPointer(start: data, count: size)
         record.cpu = Int32(truncatingIfNeeded: cpu)
@@ -148,6 +151,8 @@ struct StreamState {
 
     /// Steps to the next sub-buffer; false if there is none.
     mutating func nextPage() throws(TraceError) -> Bool {
+        if untold > 0 { trace.options.progress?.read(records: untold) }
+        untold = 0
         while !atEnd {
             let page: UnsafeRawBufferPointer?
             do {

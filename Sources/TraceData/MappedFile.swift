@@ -29,6 +29,14 @@ final class MappedFile: @unchecked Sendable {
         self.bytes = UnsafeRawBufferPointer(start: base, count: size)
     }
 
+    /// Gives the memory of a part back that has been read. It is mapped again if somebody looks at it.
+    func release(_ part: UnsafeRawBufferPointer) {
+        let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
+        let start = (UInt(bitPattern: part.baseAddress) + page - 1) & ~(page - 1)
+        let end = (UInt(bitPattern: part.baseAddress) + UInt(part.count)) & ~(page - 1)
+        if start < end { madvise(UnsafeMutableRawPointer(bitPattern: start), Int(end - start), MADV_DONTNEED) }
+    }
+
     deinit {
         munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)
     }

@@ -18,8 +18,18 @@ struct SubbufferSource {
     private var chunkPosition = 0
     private var chunkOffset: UInt64 = 0
     private var pagePosition = 0
+    private let progress: ReadingProgress?
+    /// Bytes whose memory was given back.
+    private var released = 0
 
-    init(file: MappedFile, bytes: UnsafeRawBufferPointer, offset: UInt64, shape: SubbufferShape, compression: Compression?) {
+    /// So much is read before the memory of what came before is given back.
+    private static let window = 4 << 20
+
+    init(
+        file: MappedFile, bytes: UnsafeRawBufferPointer, offset: UInt64, shape: SubbufferShape, compression: Compression?,
+        progress: ReadingProgress? = nil
+    ) {
+        self.progress = progress
         self.file = file
         self.bytes = bytes
         self.offset = offset
@@ -39,9 +49,17 @@ struct SubbufferSource {
             return UnsafeRawBufferPointer(rebasing: chunk[pagePosition..<end])
         }
         guard position < bytes.count else { return nil }
+        // The sub-buffer before may still be looked at.
+        if position - released > Self.window + shape.size { release(upTo: position - shape.size) }
         pagePosition = position
         position = min(position + shape.size, bytes.count)
+        progress?.read(bytes: position - pagePosition)
         return UnsafeRawBufferPointer(rebasing: bytes[pagePosition..<position])
+    }
+
+    private mutating func release(upTo end: Int) {
+        file.release(UnsafeRawBufferPointer(rebasing: bytes[released..<end]))
+        released = end
     }
 
     /// An error at a byte of the current sub-buffer.
@@ -78,6 +96,8 @@ struct SubbufferSource {
         if let wrong = compression.unpack(packed, into: output) { throw cursor.error("chunk: \(wrong)", at: start + 8) }
         chunk = UnsafeRawBufferPointer(output)
         chunkPosition = 0
+        progress?.read(bytes: cursor.position - position)
+        if position - released > Self.window { release(upTo: position) }
         position = cursor.position
         chunksLeft = left - 1
         return true

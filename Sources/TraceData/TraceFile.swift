@@ -10,10 +10,13 @@ public final class TraceFile: Sendable {
         public var buffer: String?
         /// Use what can be read, and list what cannot in ``TraceFile/problems``.
         public var keepGoing: Bool
+        /// Where streams tell how far they have come.
+        public var progress: ReadingProgress?
 
-        public init(buffer: String? = nil, keepGoing: Bool = false) {
+        public init(buffer: String? = nil, keepGoing: Bool = false, progress: ReadingProgress? = nil) {
             self.buffer = buffer
             self.keepGoing = keepGoing
+            self.progress = progress
         }
     }
 
@@ -139,7 +142,8 @@ public final class TraceFile: Sendable {
         let end = min(Int(extent.offset + extent.size) + slack, file.bytes.count)
         let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[Int(extent.offset)..<end])
         return SubbufferSource(
-            file: file, bytes: bytes, offset: extent.offset, shape: shape, compression: buffer.compressed ? compression : nil)
+            file: file, bytes: bytes, offset: extent.offset, shape: shape, compression: buffer.compressed ? compression : nil,
+            progress: options.progress)
     }
 
     /// A stream for each CPU that has data, by ascending number.

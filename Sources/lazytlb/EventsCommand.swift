@@ -29,6 +29,9 @@ struct EventsCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Only records of this event, e.g. sched_switch. Can be given several times.", valueName: "name"))
     var event: [String] = []
 
+    @Flag(help: "Show no progress (which is shown on a terminal only).")
+    var quiet = false
+
     @Flag(help: "Print what can be read of a damaged trace, and list what cannot on stderr.")
     var keepGoing = false
 
@@ -37,7 +40,11 @@ struct EventsCommand: ParsableCommand {
             let writer = ByteWriter(descriptor: STDOUT_FILENO)
             var damaged = false
             for path in traces {
-                let file = try TraceFile(path: path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing))
+                let progress = ReadingProgress()
+                let line = ProgressLine(progress, quiet: quiet, outputTo: STDOUT_FILENO)
+                defer { line?.end() }
+                let file = try TraceFile(path: path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress))
+                file.willBeRead(times: 1)
                 // What was printed before an error is part of the answer.
                 defer { writer.flush() }
                 try print(file, to: writer)

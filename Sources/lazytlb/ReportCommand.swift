@@ -44,6 +44,9 @@ struct ReportCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Threads that may work at the same time; the report is the same (default: one a processor).", valueName: "number"))
     var jobs: Int?
 
+    @Flag(help: "Show no progress (which is shown on a terminal only).")
+    var quiet = false
+
     @Flag(help: "Report on what can be read of a damaged trace, and list what cannot.")
     var keepGoing = false
 
@@ -73,7 +76,10 @@ struct ReportCommand: ParsableCommand {
     }
 
     private func report(_ path: String) throws -> ReportDocument {
-        let file = try TraceFile(path: path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing))
+        let progress = ReadingProgress()
+        let line = ProgressLine(progress, quiet: quiet)
+        defer { line?.end() }
+        let file = try TraceFile(path: path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress))
         try demand(file, withoutRecord: file.missingEvents)
         let named = try kernel.map { name in try RecordedKernel(named: name, traced: file.kernelRelease) }
         let recorded = named ?? RecordedKernel(release: file.kernelRelease)

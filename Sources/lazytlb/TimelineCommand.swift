@@ -50,6 +50,9 @@ struct TimelineCommand: ParsableCommand {
     @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
     var output: String?
 
+    @Flag(help: "Show no progress (which is shown on a terminal only).")
+    var quiet = false
+
     @Flag(help: "Use what can be read of a damaged trace, and list what cannot on stderr.")
     var keepGoing = false
 
@@ -62,9 +65,12 @@ struct TimelineCommand: ParsableCommand {
     func run() throws {
         try Failures.handle {
             if let kernel { _ = try RecordedKernel(named: kernel, traced: nil) }
-            let file = try TraceFile(path: trace, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing))
+            let progress = ReadingProgress()
+            let file = try TraceFile(path: trace, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress))
             try demand(file, withoutRecord: file.missingEvents)
             let out = try OutputFile(path: output)
+            let line = ProgressLine(progress, quiet: quiet, outputTo: out.fileDescriptor)
+            defer { line?.end() }
             let writer = ByteWriter(descriptor: out.fileDescriptor)
             switch scheme {
             case nil: try replay(file, V413.self, replaying: false, writer)

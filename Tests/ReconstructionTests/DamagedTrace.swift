@@ -1,5 +1,6 @@
 import Foundation
 @testable import TraceData
+import TraceSynth
 
 /// A recording taken apart into sub-buffers, some of which can be left out, and written again as a trace.dat file of version 6.
 struct DamagedTrace {
@@ -15,7 +16,7 @@ struct DamagedTrace {
     private var pages: [[Page]]
     private let formats: [(system: String, text: [UInt8])]
     private let shape: SubbufferShape
-    private let uname: [UInt8]
+    private let uname: String
     private let wholeCount: Int
     private let wholeTime: UInt64
     /// CPU time of the gaps so far, ns.
@@ -30,7 +31,7 @@ struct DamagedTrace {
         let shape = SubbufferShape(bigEndian: container.bigEndian, longSize: container.longSize, size: buffer.pageSize)
         precondition(!shape.bigEndian && container.time.isPlain && container.time.offset == 0, "\(path): not a plain recording")
         self.shape = shape
-        uname = Array((container.uname ?? "").utf8) + [0]
+        uname = container.uname ?? ""
         formats = container.formats.map { ($0.system, Array($0.text)) }
         pages = Array(repeating: [], count: container.cpuCount)
         for extent in buffer.cpus where extent.size > 0 {
@@ -71,7 +72,7 @@ struct DamagedTrace {
     /// Leaves out each sub-buffer with probability `part`, and marks the next one as the kernel does. The last one of a CPU stays: nothing
     /// would mark its loss.
     mutating func dropRandom(_ part: Double, seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SplitMix64(seed: seed)
         for cpu in pages.indices {
             let all = pages[cpu]
             var kept: [Page] = []
@@ -115,44 +116,10 @@ struct DamagedTrace {
 
     /// trace-cmd.dat.v6(5): no kallsyms, printk formats or names; of the options the kernel's name.
     private var bytes: Data {
-        var out = Data([0x17, 0x08, 0x44] + Array("tracing6\0".utf8) + [0, 8])
-        func put<T: FixedWidthInteger>(_ value: T) { withUnsafeBytes(of: value.littleEndian) { out.append(contentsOf: $0) } }
-        func put(_ text: String) { out.append(contentsOf: Array(text.utf8) + [0]) }
-        func put(format: [UInt8]) {
-            put(UInt64(format.count))
-            out.append(contentsOf: format)
-        }
-        put(UInt32(shape.size))
-        put("header_page")
-        put(format: Array("\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n\tfield: local_t commit;\toffset:8;\tsize:\(shape.longSize);\tsigned:1;\n".utf8))
-        put("header_event")
-        put(format: [])
-        let own = formats.filter { $0.system == "ftrace" }
-        put(UInt32(own.count))
-        for format in own { put(format: format.text) }
-        let systems = Dictionary(grouping: formats.filter { $0.system != "ftrace" }, by: \.system)
-        put(UInt32(systems.count))
-        for (system, formats) in systems.sorted(by: { $0.key < $1.key }) {
-            put(system)
-            put(UInt32(formats.count))
-            for format in formats { put(format: format.text) }
-        }
-        put(UInt32(0))
-        put(UInt32(0))
-        put(UInt64(0))
-        put(UInt32(pages.count))
-        out.append(contentsOf: "options  \0".utf8)
-        put(OptionID.uname)
-        put(UInt32(uname.count))
-        out.append(contentsOf: uname)
-        put(OptionID.done)
-        out.append(contentsOf: "flyrecord\0".utf8)
-        var offset = UInt64(out.count + 16 * pages.count)
-        for pages in pages {
-            put(offset)
-            put(UInt64(pages.count * shape.size))
-            offset += UInt64(pages.count * shape.size)
-        }
+        let headerPage = "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n\tfield: local_t commit;\toffset:8;\tsize:\(shape.longSize);\tsigned:1;\n"
+        let container = TraceContainer(
+            uname: uname, headerPage: Array(headerPage.utf8), headerEvent: [], formats: formats, pageSize: UInt32(shape.size))
+        var out = Data(container.version6(sizes: pages.map { UInt64($0.count * shape.size) }))
         for page in pages.joined() { out.append(contentsOf: page.bytes) }
         return out
     }
@@ -163,18 +130,5 @@ struct DamagedTrace {
         defer { try? FileManager.default.removeItem(atPath: path) }
         try bytes.write(to: URL(fileURLWithPath: path))
         return try body(try TraceFile(path: path))
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): the same numbers from the same seed everywhere.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
     }
 }

@@ -270,8 +270,9 @@ struct ComparisonTests {
         // No stimuli force the old ones alone.
         var effects = Effects()
         effects.warnings = .activeMMMismatch
-        #expect(effects.areNotable(beside: Effects()))
-        #expect(Effects().areNotable(beside: effects))
+        var none = Effects()
+        let notable = [Effects.areNotable(&effects, beside: &none), Effects.areNotable(&none, beside: &effects)]
+        #expect(notable == [true, true])
         var comparison = Comparison(old: V412.id, new: V413.id, cpus: 4, limit: 10)
         comparison.note(.idleLeave(cpu: 0), Run().moment(20, 0), old: effects, new: Effects())
         #expect(comparison.divergences.map(\.scheme) == [V412.id])

@@ -1,5 +1,6 @@
 import Replay
 import Testing
+import TraceSynth
 
 struct HistogramTests {
     private static let shares = [0.01, 0.25, 0.5, 0.9, 0.95, 0.99, 0.999, 1]
@@ -10,7 +11,7 @@ struct HistogramTests {
     }
 
     @Test(arguments: 1...20) func `percentiles are within 1.6 % of the exact ones`(seed: Int) {
-        var generator = SplitMix64(state: UInt64(seed))
+        var generator = SplitMix64(seed: UInt64(seed))
         // Durations over many orders of magnitude.
         let values = (0..<2000).map { _ in UInt64.random(in: 0...UInt64.max, using: &generator) >> UInt64.random(in: 0..<64, using: &generator) }
         var histogram = Histogram()
@@ -42,18 +43,5 @@ struct HistogramTests {
 
     @Test func `without values there is no percentile`() {
         #expect(Histogram().percentile(0.5) == nil)
-    }
-}
-
-/// Steele, Lea and Flood: Fast splittable pseudorandom number generators (2014).
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }

@@ -49,8 +49,15 @@ public enum Recordings {
 
 /// Writes a file, gives its path to `body`, and removes it.
 public func withTemporaryFile<R>(_ bytes: Data, _ body: (String) throws -> R) throws -> R {
+    try withTemporaryPath {
+        try bytes.write(to: URL(fileURLWithPath: $0))
+        return try body($0)
+    }
+}
+
+/// Gives the path of a file that is not there yet to `body`, and removes it.
+public func withTemporaryPath<R>(_ body: (String) throws -> R) throws -> R {
     let path = NSTemporaryDirectory() + "lazytlb-test-\(UUID().uuidString).dat"
     defer { try? FileManager.default.removeItem(atPath: path) }
-    try bytes.write(to: URL(fileURLWithPath: path))
     return try body(path)
 }

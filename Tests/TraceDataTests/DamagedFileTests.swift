@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import TraceSynth
 
 @testable import TraceData
 
@@ -162,7 +163,7 @@ import Testing
         paths += ["v4.12-threads-4cpu-plain-rec-v6.dat", "s390x6.1-forkexec-2cpu-plain.dat"].compactMap(Recordings.shared)
         let path = paths[seed % paths.count]
         let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
-        var random = SplitMix(state: UInt64(seed))
+        var random = SplitMix64(seed: UInt64(seed))
         for round in 0..<12 {
             var bytes = bytes
             // The head and the options at the end say where everything is: half of the changes go there.
@@ -178,17 +179,5 @@ import Testing
                 }
             }
         }
-    }
-}
-
-/// Random numbers that are the same each time.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
     }
 }

@@ -1,4 +1,5 @@
 import Testing
+import TraceSynth
 
 @testable import TraceData
 
@@ -102,7 +103,7 @@ import Testing
                 "sched_process_exec", id: 300,
                 "\tfield:__data_loc char[] filename;\toffset:8;\tsize:4;\tsigned:0;\n\tfield:u64 args[(2 + 4)];\toffset:16;\tsize:48;\tsigned:0;"
             ).utf8)
-        var random = SplitMix(state: 5)
+        var random = SplitMix64(seed: 5)
         let interesting = Array("[]();:,*\"'\\%{}<>\n\t \0x0".utf8)
         var parsed = 0
         for _ in 0..<4000 {

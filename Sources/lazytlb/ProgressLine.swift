@@ -1,0 +1,58 @@
+import Dispatch
+import Glibc
+import Report
+import TraceData
+
+/// A line on stderr that tells how far the work has come: from its second second on, on a terminal, and gone at its end.
+final class ProgressLine: Sendable {
+    private let timer: any DispatchSourceTimer & Sendable
+    private let queue = DispatchQueue(label: "lazytlb.progress")
+
+    /// nil where nobody wants to see it.
+    init?(_ progress: ReadingProgress, quiet: Bool, outputTo descriptor: Int32? = nil) {
+        guard !quiet, isatty(STDERR_FILENO) == 1 else { return nil }
+        // Rows that run over the same terminal show that the work goes on.
+        if let descriptor, isatty(descriptor) == 1 { return nil }
+        let start = monotonicTime()
+        let source = DispatchSource.makeTimerSource(queue: queue)
+        source.schedule(deadline: .now() + 1, repeating: .milliseconds(200))
+        source.setEventHandler {
+            ProgressLine.write("\r\(ProgressLine.text(progress.records, progress.share, seconds: monotonicTime() - start))\u{1b}[K")
+        }
+        timer = source as! any DispatchSourceTimer & Sendable
+        source.resume()
+    }
+
+    /// Takes the line away.
+    func end() {
+        queue.sync { timer.cancel() }
+        ProgressLine.write("\r\u{1b}[K")
+    }
+
+    /// e.g. `12.3 M records, 48 %, 20.1 M/s, 1 s left`
+    static func text(_ records: Int, _ share: Double, seconds: Double) -> String {
+        var parts = ["\(millions(Double(records))) records"]
+        if share > 0 { parts.append("\(Int(share * 100)) %") }
+        parts.append("\(millions(Double(records) / max(seconds, 0.001)))/s")
+        if share > 0.01 { parts.append("\(Int((seconds / share * (1 - share)).rounded(.up))) s left") }
+        return parts.joined(separator: ", ")
+    }
+
+    private static func millions(_ count: Double) -> String {
+        let tenths = Int((count / 100_000).rounded())
+        return "\(tenths / 10).\(tenths % 10) M"
+    }
+
+    private static func write(_ text: String) {
+        let writer = ByteWriter(descriptor: STDERR_FILENO)
+        Array(text.utf8).withUnsafeBytes { writer.bytes($0) }
+        writer.flush()
+    }
+}
+
+/// Seconds since some moment in the past.
+private func monotonicTime() -> Double {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+}
