@@ -1,4 +1,3 @@
-import LazyTLB
 import Tables
 import TraceData
 
@@ -32,26 +31,26 @@ struct Either: Hashable {
 /// Pairs whose relation the life cycle settles are not kept, so memory grows with tasks, not with records.
 struct EvidencePass {
     var walk: TraceWalk
-    private(set) var relations: [UInt64: Relation] = [:]
+    var relations: [UInt64: Relation] = [:]
     /// Switches to a node that left CR3 alone while init_mm was loaded: only a task without an mm does that.
     private(set) var silentOnInit: [Int32: UInt32] = [:]
     /// How often a node answered one of two nodes' flushes.
     private(set) var either: [Either: UInt32] = [:]
-    private(set) var settlements: GapSettlements
-    private let loaded: Flat<LoadedNode>
+    var settlements: GapSettlements
+    let loaded: Flat<LoadedNode>
     private let lazy: Flat<Bool>
     private let sends: Flat<Send>
-    private let gaps: Flat<Gap>
+    let gaps: Flat<Gap>
     /// CPUs whose records are missing here and now.
-    private var openGaps = 0
+    var openGaps = 0
     var vforks: VforkWatch
-    private var watch: AnswerWatch
-    private var elimination: Elimination
+    var watch: AnswerWatch
+    var elimination: Elimination
     let usesLifeCycle: Bool
     /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
     private var leavesAtOnce = false
 
-    private enum Gap {
+    enum Gap {
         case none
         case open
         /// There was no record of the CPU yet, and perhaps there will not be any.
@@ -131,61 +130,7 @@ struct EvidencePass {
         }
     }
 
-    /// Records are missing before this one: of the whole time since the CPU's last one (a mark of lost events), or just here.
-    private mutating func broken(_ step: Step) {
-        let cpu = step.cpu
-        if !walk.rules.sparesLazy, !step.wasOffline { beginElimination(cpu) }
-        loaded[cpu] = step.wasOffline ? .initMM : .unknown
-        settlements.begin(cpu)
-        watch.change(cpu)
-        watch.drop(cpu)
-        vforks.forgetAll()
-        if step.wasOffline { settlements.close(cpu) }
-        setGap(cpu, step.wasOffline ? .none : .open)
-    }
-
-    private mutating func setGap(_ cpu: Int, _ gap: Gap) {
-        openGaps += (gap == .open ? 1 : 0) - (gaps[cpu] == .open ? 1 : 0)
-        gaps[cpu] = gap
-    }
-
-    /// There will be records of the CPU. Those before its first one may be missing.
-    mutating func expect(_ cpu: Int) { setGap(cpu, .open) }
-
-    private mutating func beginElimination(_ cpu: Int) {
-        endElimination(cpu)
-        elimination.begin(cpu)
-        if case .of(let node) = loaded[cpu] { elimination.suspect(node, of: cpu) }
-        for other in loaded.indices {
-            let node = walk.current(other)
-            if node > 0, walk.tasks[node].origin != .kernel { elimination.suspect(node, of: cpu) }
-        }
-    }
-
-    private mutating func endElimination(_ cpu: Int) {
-        if let witness = elimination.take(cpu) { settlements.eliminate(cpu, witness) }
-    }
-
-    /// The trace ends.
-    mutating func finish() {
-        for cpu in loaded.indices { endElimination(cpu) }
-        forgetLastSwitches()
-    }
-
-    /// The CPU's first record behind a gap. It names the current task, and a task with an mm has that loaded while it runs.
-    private mutating func endGap(_ step: Step, _ source: Lookahead) {
-        let cpu = step.cpu
-        setGap(cpu, .none)
-        elimination.end(cpu)
-        vforks.forgetAll()
-        if step.node >= 0 { settlements.note(cpu, current: step.node, walk.tasks[step.node].switches) }
-        guard step.node > 0, loaded[cpu] == .unknown else { return }
-        let task = walk.tasks[step.node]
-        guard task.origin != .kernel, !task.isDead, task.userEvidence > 0 || walk.tasks.isSettled(step.node) else { return }
-        if !source.mayBeExiting(pid: source.head.pid, deadStates: walk.rules.deadStates) { loaded[cpu] = .of(step.node) }
-    }
-
-    private static func key(_ a: Int32, _ b: Int32) -> UInt64 { UInt64(UInt32(min(a, b))) << 32 | UInt64(UInt32(max(a, b))) }
+    static func key(_ a: Int32, _ b: Int32) -> UInt64 { UInt64(UInt32(min(a, b))) << 32 | UInt64(UInt32(max(a, b))) }
 
     /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well. A task that was born
     /// in a gap may share it, too.
@@ -246,36 +191,6 @@ struct EvidencePass {
         if task.firstComm == other.firstComm || task.firstComm == other.comm { return }
         walk.tasks[node].silentOn = -1
         relations[Self.key(node, task.silentOn)]?.silent -= 1
-    }
-
-    /// Takes back what a task that died soon after seemed to show: when it came in silently for the last time, it had given its mm up.
-    /// (Of tasks whose births are told this does not matter: their relations are not kept.)
-    private mutating func forgetLastSwitches() {
-        guard usesLifeCycle else { return }
-        for (number, node) in walk.tasks.nodes.enumerated() where node.isDead && node.silentOn >= 0 && node.silentAt > node.switchesWithMM {
-            let key = Self.key(Int32(number), node.silentOn)
-            if let relation = relations[key], relation.silent > 0 { relations[key]!.silent -= 1 }
-        }
-    }
-
-    /// The CPU answers a flush of the mm that it has loaded, whosesoever it is. (One of all pages may be a batch, of several mms.)
-    private mutating func clear(_ step: Step) {
-        let node = walk.current(step.cpu)
-        if step.pages != Stimulus.flushAll, hasMM(node) { elimination.clear(node) }
-    }
-
-    private mutating func eliminate(_ step: Step) {
-        if step.node > 0, walk.tasks[step.node].origin != .kernel { elimination.suspect(step.node) }
-        if step.next > 0, walk.tasks[step.next].origin != .kernel { elimination.suspect(step.next) }
-        guard step.loads, let witness = elimination.take(step.cpu) else { return }
-        var all = witness
-        all.cleared.append(step.next)
-        settlements.eliminate(step.cpu, all)
-    }
-
-    private mutating func settleSilently(_ cpu: Int, _ next: Int32) {
-        let task = walk.tasks[next]
-        settlements.settle(cpu, next, task.switches, sure: task.userEvidence > 0 || walk.tasks.isSettled(next))
     }
 
     /// Where no CPU is ever lazy, a CR3 load says nothing of whether the next task has an mm, but what was loaded before it does.
@@ -390,12 +305,6 @@ struct EvidencePass {
             let node = walk.current(other)
             if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].different += 1 }
         }
-    }
-
-    private func hasMM(_ node: Int32) -> Bool {
-        guard node > 0 else { return false }
-        let task = walk.tasks[node]
-        return task.origin != .kernel && !task.isDead && (task.userEvidence > 0 || walk.tasks.isSettled(node))
     }
 
     /// A CPU answers one of two flushes or more. If there are two, of two mms, those may be told apart in the end.
