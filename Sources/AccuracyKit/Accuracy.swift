@@ -16,8 +16,12 @@ public struct Accuracy: Sendable {
     public private(set) var kernelRecall = Share()
     /// Kinds of wrong switches, the most frequent first.
     public private(set) var mistakes: [Mistake] = []
+    /// Kinds of wrong flushes, the most frequent first; nobody's `pid`.
+    public private(set) var flushMistakes: [Mistake] = []
+    /// Kinds of wrong CPU time, the longest first, by what is loaded (or, where that is right, by the task's mm); `count` is in ns.
+    public private(set) var timeMistakes: [Mistake] = []
 
-    /// Switches whose incoming task has mm `real`, which is taken for `guess`.
+    /// Switches (or whatever else) with mm `real`, which is taken for `guess`.
     public struct Mistake: Sendable {
         public var real: MM
         public var guess: MM
@@ -37,31 +41,39 @@ public struct Accuracy: Sendable {
         let map = NameMap(
             switches: switches.joined().map { ($0.mm, $1.mm) }, flushes: flushes.joined().map { ($0.mm, $1.mm) },
             loaded: spans.joined().map { ($0.real.loaded, $0.guess.loaded, $0.length) })
+        var (wrongFlushes, wrongTime) = (Mistakes(), Mistakes())
         for cpu in cpus {
             compareNeighbours(switches[cpu])
-            for (real, guess) in flushes[cpu] where real.mm != .unknown { self.flushes.add(map.judge(guess.mm, real.mm)) }
+            for (real, guess) in flushes[cpu] where real.mm != .unknown {
+                let verdict = map.judge(guess.mm, real.mm)
+                self.flushes.add(verdict)
+                if verdict == .wrong { wrongFlushes.add(real.mm, guess.mm, 1, real.time, cpu, -1) }
+            }
             for span in spans[cpu] where span.real.loaded != .unknown && span.real.task != .unknown {
                 let loaded = map.judge(span.guess.loaded, span.real.loaded)
-                time.add(loaded.and(map.judge(span.guess.task, span.real.task)), span.length)
+                let verdict = loaded.and(map.judge(span.guess.task, span.real.task))
+                time.add(verdict, span.length)
+                guard verdict == .wrong else { continue }
+                let (real, guess) = loaded == .wrong ? (span.real.loaded, span.guess.loaded) : (span.real.task, span.guess.task)
+                wrongTime.add(real, guess, Int(span.length), span.time, cpu, -1)
             }
         }
+        flushMistakes = wrongFlushes.sorted
+        timeMistakes = wrongTime.sorted
         compareSwitches(switches, map)
         compareKinds(switches.joined())
     }
 
     private mutating func compareSwitches(_ pairs: [[(History.Switch, History.Switch)]], _ map: NameMap) {
-        var wrong: [UInt64: Mistake] = [:]
+        var wrong = Mistakes()
         for (cpu, pairs) in pairs.enumerated() {
             for (real, guess) in pairs where real.mm != .unknown {
                 let verdict = map.judge(guess.mm, real.mm)
                 switches.add(verdict)
-                if verdict != .wrong { continue }
-                let key = UInt64(UInt32(bitPattern: real.mm.index)) << 32 | UInt64(UInt32(bitPattern: guess.mm.index))
-                let first = Mistake(real: real.mm, guess: guess.mm, count: 0, time: real.time, cpu: cpu, pid: real.nextPID)
-                wrong[key, default: first].count += 1
+                if verdict == .wrong { wrong.add(real.mm, guess.mm, 1, real.time, cpu, real.nextPID) }
             }
         }
-        mistakes = wrong.values.sorted { ($0.count, $1.time) > ($1.count, $0.time) }
+        mistakes = wrong.sorted
     }
 
     private mutating func compareNeighbours(_ pairs: [(History.Switch, History.Switch)]) {
@@ -96,13 +108,14 @@ public struct Accuracy: Sendable {
     }
 
     /// A time in which neither history changes.
-    private struct Span {
+    struct Span {
+        var time: UInt64
         var real: History.Point
         var guess: History.Point
         var length: UInt64
     }
 
-    private static func spans(_ truth: [History.Point], _ inferred: [History.Point], from start: UInt64) -> [Span] {
+    static func spans(_ truth: [History.Point], _ inferred: [History.Point], from start: UInt64) -> [Span] {
         guard let first = truth.first?.time, let end = truth.last?.time else { return [] }
         var spans: [Span] = []
         var at = max(first, start)
@@ -117,9 +130,23 @@ public struct Accuracy: Sendable {
             var next = i + 1 < truth.count ? truth[i + 1].time : end
             if j < inferred.count { next = min(next, inferred[j].time) }
             if next <= at { break }
-            spans.append(Span(real: truth[i], guess: guess, length: next - at))
+            spans.append(Span(time: at, real: truth[i], guess: guess, length: next - at))
             at = next
         }
         return spans
     }
+}
+
+/// Mistakes by what was taken for what.
+private struct Mistakes {
+    private var kinds: [UInt64: Accuracy.Mistake] = [:]
+
+    mutating func add(_ real: MM, _ guess: MM, _ amount: Int, _ time: UInt64, _ cpu: Int, _ pid: Int32) {
+        let key = UInt64(UInt32(bitPattern: real.index)) << 32 | UInt64(UInt32(bitPattern: guess.index))
+        let first = Accuracy.Mistake(real: real, guess: guess, count: 0, time: time, cpu: cpu, pid: pid)
+        kinds[key, default: first].count += amount
+    }
+
+    /// The most first.
+    var sorted: [Accuracy.Mistake] { kinds.values.sorted { ($0.count, $1.time) > ($1.count, $0.time) } }
 }

@@ -9,7 +9,7 @@ public struct History: StimulusSink, Sendable {
     /// What a CPU does from a moment on.
     struct Point {
         var time: UInt64
-        /// The mm with which the current task was switched in.
+        /// The current task's mm, even if it has run exit_mm(): without probes the moment of that is not known.
         var task: MM
         var loaded: MM
     }
@@ -77,6 +77,11 @@ public struct History: StimulusSink, Sendable {
         }
         let b = (replay.v412.scheme.counters, replay.v413.scheme.counters)
         replay.apply(stimulus, at: moment)
+        switch stimulus {
+        // Behind a gap: who runs, without a switch.
+        case .observe, .exec: setTask(cpu, replay.machine.mm[cpu], moment.time)
+        default: break
+        }
         if History.dump { let a = (replay.v412.scheme.counters, replay.v413.scheme.counters); var k = ""
             switch stimulus { case .flushOthers(_, let m, let p): k = "flush \(m.index) \(p)"; case .batchOthers: k = "batch"; default: k = "\(stimulus)".replacing(" ", with: "") }
             let d = [a.0.ipiTargets - b.0.ipiTargets, a.1.ipiTargets - b.1.ipiTargets, a.0.cr3Loads - b.0.cr3Loads, a.1.cr3Loads - b.1.cr3Loads]

@@ -73,6 +73,6 @@ public final class Machine: @unchecked Sendable {
 
     private func observe(_ cpu: Int, _ loaded: MM, _ lazy: Bool) {
         if activeMM[cpu] == .unknown { activeMM[cpu] = loaded }
-        if mm[cpu] == .unknown { mm[cpu] = lazy ? .none : loaded }
+        if mm[cpu] == .unknown { mm[cpu] = lazy || loaded == .initMM ? .none : loaded }
     }
 }

@@ -19,21 +19,43 @@ struct Relation {
     var different: UInt32 = 0
 }
 
+/// A node that has the mm of one of two others.
+struct Either: Hashable {
+    var node: Int32
+    var a: Int32
+    var b: Int32
+}
+
 /// The first pass: walks the whole trace and collects what its records tell of which tasks share an mm.
 ///
 /// Pairs whose relation the life cycle settles are not kept, so memory grows with tasks, not with records.
 struct EvidencePass {
     var walk: TraceWalk
-    private(set) var relations: [UInt64: Relation] = [:]
+    var relations: [UInt64: Relation] = [:]
     /// Switches to a node that left CR3 alone while init_mm was loaded: only a task without an mm does that.
     private(set) var silentOnInit: [Int32: UInt32] = [:]
-    private let loaded: Flat<LoadedNode>
+    /// How often a node answered one of two nodes' flushes.
+    private(set) var either: [Either: UInt32] = [:]
+    var settlements: GapSettlements
+    let loaded: Flat<LoadedNode>
     private let lazy: Flat<Bool>
     private let sends: Flat<Send>
+    let gaps: Flat<Gap>
+    /// CPUs whose records are missing here and now.
+    var openGaps = 0
     var vforks: VforkWatch
+    var watch: AnswerWatch
+    var elimination: Elimination
     let usesLifeCycle: Bool
     /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
     private var leavesAtOnce = false
+
+    enum Gap {
+        case none
+        case open
+        /// There was no record of the CPU yet, and perhaps there will not be any.
+        case unheard
+    }
 
     /// A flush under way of the mm that ``node`` has.
     private struct Send {
@@ -47,6 +69,8 @@ struct EvidencePass {
         var pages: Int64 = 0
         /// The local half was seen: the next SEND_IPI belongs to it.
         var paired = false
+        /// The local half is to come, if it is one.
+        var awaitsLocal = false
         /// How much an answer to it counts.
         var weight: UInt32 = 0
     }
@@ -56,34 +80,49 @@ struct EvidencePass {
         loaded = Flat(repeating: .unknown, count: cpus)
         lazy = Flat(repeating: false, count: cpus)
         sends = Flat(repeating: Send(), count: cpus)
+        gaps = Flat(repeating: .unheard, count: cpus)
+        settlements = GapSettlements(cpus: cpus)
         usesLifeCycle = lifeCycle
         vforks = VforkWatch(killable: rules.killableState)
+        watch = AnswerWatch(cpus: cpus)
+        elimination = Elimination(cpus: cpus)
     }
 
     mutating func consume(_ source: Lookahead) {
         let record = source.head
         let step = walk.step(source)
         let cpu = step.cpu
-        if step.broken { loaded[cpu] = step.wasOffline ? .initMM : .unknown }
-        if !record.inHardIRQ, step.kind != .sent { endSend(cpu, record, step.kind) }
+        if _slowPath(step.broken) { broken(step) }
+        if _slowPath(gaps[cpu] != .none), step.kind != .broken { endGap(step, source) }
+        watch.tick(inGap: openGaps > 0)
+        if !record.inHardIRQ { endSend(cpu, record, step.kind) }
         switch step.kind {
         case .switched:
+            watch.change(cpu)
             switched(step)
-            if !usesLifeCycle { watchVfork(step, prevState: record.word1, at: record.time) }
+            if watchesVfork { watchVfork(step, prevState: record.word1, at: record.time) }
         case .reloaded:
             if walk.tasks[step.node].isVforkChild { endVfork(step.node, load: step.next) }
             if step.leader >= 0 { addStrong(step.node, step.leader, 4) }
+            settlements.close(cpu)
+            watch.change(cpu)
             loaded[cpu] = .of(step.next)
             // What follows is the end of the mm that the task had.
             if !walk.rules.sendsFirst, walk.tasks[step.next].origin != .usesMM { sends[cpu] = Send(node: step.node, pages: -1, paired: true) }
-        case .left: loaded[cpu] = .initMM
+        case .left:
+            settlements.close(cpu)
+            loaded[cpu] = .initMM
         case .leftInIRQ:
             answered(step, pages: nil)
+            watch.change(cpu)
+            settlements.close(cpu)
             loaded[cpu] = .initMM
             if step.node >= 0, !walk.tasks[step.node].isDead { walk.tasks[step.node].kernelEvidence += 1 }
         case .flushed: flushed(step)
         case .sent: sent(step, source)
-        case .answered: answered(step, pages: step.pages)
+        case .answered:
+            if !elimination.isIdle { clear(step) }
+            watch.answer(cpu, pages: step.pages, unique: answered(step, pages: step.pages))
         case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
         case .broken:
             sends[cpu].open = false
@@ -91,7 +130,7 @@ struct EvidencePass {
         }
     }
 
-    private static func key(_ a: Int32, _ b: Int32) -> UInt64 { UInt64(UInt32(min(a, b))) << 32 | UInt64(UInt32(max(a, b))) }
+    static func key(_ a: Int32, _ b: Int32) -> UInt64 { UInt64(UInt32(min(a, b))) << 32 | UInt64(UInt32(max(a, b))) }
 
     /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well. A task that was born
     /// in a gap may share it, too.
@@ -106,8 +145,11 @@ struct EvidencePass {
         let next = step.next
         if step.isCut, !step.loads {
             loaded[cpu] = .unknown
+            settlements.close(cpu)
             return
         }
+        if !elimination.isIdle { eliminate(step) }
+        if step.loads { settlements.close(cpu) }
         if walk.rules.mayLeaveAtOnce, step.loads, next == 0 { leavesAtOnce = true }
         if leavesAtOnce { return switchedAtOnce(step) }
         if walk.tasks[step.node].isDead { died(step.node) }
@@ -124,6 +166,7 @@ struct EvidencePass {
             }
             loaded[cpu] = .of(next)
         } else if walk.tasks[next].origin != .usesMM {
+            if settlements.isOpen(cpu) { settleSilently(cpu, next) }
             switch loaded[cpu] {
             case .unknown: if walk.tasks.isSettled(next) || walk.tasks[next].userEvidence > 0 { loaded[cpu] = .of(next) }
             case .initMM: silentOnInit[next, default: 0] += 1
@@ -173,6 +216,9 @@ struct EvidencePass {
         if hasNone { loaded[cpu] = .initMM } else if step.loads { loaded[cpu] = .of(next) }
     }
 
+    /// Births are not told, or may be lost.
+    private var watchesVfork: Bool { !usesLifeCycle || walk.gaps > 0 }
+
     mutating func addStrong(_ a: Int32, _ b: Int32, _ weight: UInt32) {
         relations[Self.key(a, b), default: Relation()].strong += weight
     }
@@ -183,7 +229,15 @@ struct EvidencePass {
             relations[Self.key(step.node, other), default: Relation()].strong += 4
         }
         if loaded[step.cpu] == .unknown { loaded[step.cpu] = .of(step.node) }
-        if !walk.rules.sendsFirst { sends[step.cpu] = Send(node: step.node, pages: step.pages, paired: true) }
+        if settlements.isOpen(step.cpu) { settlements.settle(step.cpu, step.node, walk.tasks[step.node].switches, sure: true) }
+        if !walk.rules.sendsFirst {
+            sends[step.cpu] = Send(node: step.node, pages: step.pages, paired: true)
+        } else if sends[step.cpu].awaitsLocal {
+            // The sender runs its own half before it waits (smp_call_function_many_cond()). If it was answered already, this is another
+            // flush, of its own mm, behind that of another process's page.
+            sends[step.cpu].awaitsLocal = false
+            sends[step.cpu].open = !watch.isAnswered(step.cpu)
+        }
     }
 
     private mutating func sent(_ step: Step, _ source: Lookahead) {
@@ -191,9 +245,11 @@ struct EvidencePass {
         let before = sends[cpu]
         var send = Send(open: before.paired && before.pages == step.pages, node: before.node, pages: step.pages, weight: 4)
         if walk.rules.sendsFirst, let next = ownNext(source) {
+            let isOwn = next.kind == .tlbFlush && next.pid == source.head.pid
+            // Where births are told only the rest hangs on this, so it is better to be sure (``flushed(_:)``).
+            send.awaitsLocal = usesLifeCycle && isOwn && next.reason == 3 && next.pages == step.pages
             // The last user of an mm is lazy when it tears it down.
-            let isOfOwnMM = next.reason == 3 || next.reason == 0 && step.pages == -1 && walk.tasks[step.node].origin != .kernel
-            send.open = next.kind == .tlbFlush && isOfOwnMM && next.pid == source.head.pid
+            send.open = isOwn && next.reason == 3 && !usesLifeCycle || isOwn && next.reason == 0 && step.pages == -1 && walk.tasks[step.node].origin != .kernel
             send.node = step.node
         } else if !send.open, walk.rules.flushesPageSilently, step.pages == 1, walk.tasks[step.node].origin != .kernel {
             // flush_tlb_page(): mostly of the task's own mm.
@@ -201,14 +257,16 @@ struct EvidencePass {
         }
         send.underWay = true
         sends[cpu] = send
+        if (send.open || send.awaitsLocal) && send.weight > 1 && send.node >= 0 { watch.begin(cpu, pages: step.pages) }
     }
 
     /// The sender waits: with its next record the flush is over, unless that is the sender's own half of it.
     private mutating func endSend(_ cpu: Int, _ record: Held, _ kind: Step.Kind) {
-        if walk.rules.sendsFirst, record.kind == .tlbFlush, kind != .switchLoaded, sends[cpu].underWay, !sends[cpu].hasLocalHalf {
+        if walk.rules.sendsFirst, record.kind == .tlbFlush, kind != .switchLoaded, kind != .sent, sends[cpu].underWay, !sends[cpu].hasLocalHalf {
             sends[cpu].hasLocalHalf = true
         } else {
-            sends[cpu] = Send()
+            if watch.openFlushes > 0 { endFlush(cpu) }
+            if kind != .sent { sends[cpu] = Send() }
         }
     }
 
@@ -224,7 +282,7 @@ struct EvidencePass {
 
     /// A CPU that answers the one flush under way with REMOTE_WRONG_CPU has another mm loaded.
     private mutating func answeredWrong(_ step: Step) {
-        guard case .of(let other) = loaded[step.cpu] else { return }
+        guard openGaps == 0, case .of(let other) = loaded[step.cpu] else { return }
         var sender: Send?
         for cpu in sends.indices where cpu != step.cpu && sends[cpu].underWay {
             if sender != nil { return }
@@ -234,16 +292,53 @@ struct EvidencePass {
         relations[Self.key(sender.node, other), default: Relation()].different += sender.weight
     }
 
-    /// A CPU that answers one flush, and one only, had its mm loaded.
-    private mutating func answered(_ step: Step, pages: Int64?) {
-        guard case .of(let other) = loaded[step.cpu] else { return }
-        var sender: Send?
-        for cpu in sends.indices where cpu != step.cpu && sends[cpu].open && (pages == nil || sends[cpu].pages == pages) {
-            if sender != nil { return }
-            sender = sends[cpu]
+    /// The sender goes on: whoever has its mm loaded, and runs a task with an mm, has answered.
+    private mutating func endFlush(_ cpu: Int) {
+        guard let flush = watch.end(cpu), usesLifeCycle, sends[cpu].open else { return }
+        let sender = sends[cpu].node
+        if !elimination.isIdle { elimination.clear(sender) }
+        if let only = flush.only {
+            let node = walk.current(only)
+            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].strong += 1 }
         }
-        guard let sender, sender.node != other, !settled(sender.node, other) else { return }
+        for other in loaded.indices where other != cpu && watch.isSilent(other, since: flush.begun) {
+            let node = walk.current(other)
+            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].different += 1 }
+        }
+    }
+
+    /// A CPU answers one of two flushes or more. If there are two, of two mms, those may be told apart in the end.
+    private mutating func noteEither(_ step: Step, _ first: Int, _ second: Int) {
+        guard usesLifeCycle, sends[first].open, sends[second].open, sends[first].weight > 1, sends[second].weight > 1 else { return }
+        for cpu in sends.indices where cpu > second && cpu != step.cpu && sends[cpu].underWay && sends[cpu].pages == sends[first].pages { return }
+        let node = walk.current(step.cpu)
+        let (a, b) = (min(sends[first].node, sends[second].node), max(sends[first].node, sends[second].node))
+        guard hasMM(node), a != node, b != node, !settled(a, node) || !settled(b, node) else { return }
+        either[Either(node: node, a: a, b: b), default: 0] += 1
+    }
+
+    /// A CPU that answers one flush, and one only, had its mm loaded. While records of any CPU are missing, the flush may be one of those.
+    ///
+    /// - Returns: the flush's CPU, if there is only one.
+    @discardableResult private mutating func answered(_ step: Step, pages: Int64?) -> Int? {
+        guard openGaps == 0, loaded[step.cpu] != .initMM else { return nil }
+        var sender: Send?
+        var unique: Int?
+        for cpu in sends.indices where cpu != step.cpu && sends[cpu].underWay && (pages == nil || sends[cpu].pages == pages) {
+            if let first = unique {
+                noteEither(step, first, cpu)
+                return nil
+            }
+            sender = sends[cpu]
+            unique = cpu
+        }
+        guard let sender, sender.open else { return nil }
+        if settlements.isOpen(step.cpu) {
+            settlements.settle(step.cpu, sender.node, walk.tasks[sender.node].switches, sure: sender.weight > 1)
+        }
+        guard case .of(let other) = loaded[step.cpu], sender.node != other, !settled(sender.node, other) else { return unique }
         relations[Self.key(sender.node, other), default: Relation()].strong += sender.weight
+        return unique
     }
 }
 

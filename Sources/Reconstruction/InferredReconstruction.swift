@@ -19,6 +19,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     let lastLeaver: Flat<Int32>
     /// Row by sender: the CPUs that have answered its flush under way.
     var answers: MaskTable
+    /// Gaps so far, those before the CPUs' first records included: the number of the next one in ``TaskClasses/settlements``.
+    var gaps: Int
     /// Row by sender: the CPUs that had its flush's mm loaded when it began.
     var awaited: MaskTable
     /// All CPUs' records that are to come, by source, and the source of each CPU (-1 if it has none).
@@ -55,6 +57,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
         /// The mm that the CPU's last switch left, until its next record, and when it was left.
         var lingering = MM.none
         var leftAt: UInt64 = 0
+        /// The gap that the CPU's next record ends; -1 if none.
+        var gap = -1
     }
 
     enum Remote { case none, flush, batch }
@@ -72,6 +76,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
         answers = MaskTable(cpus: cpus, rows: cpus)
         awaited = MaskTable(cpus: cpus, rows: cpus)
         state = Flat(repeating: PerCPU(), count: cpus)
+        for cpu in 0..<cpus { state[cpu].gap = cpu }
+        gaps = cpus
         self.sink.willReplay(classes.mms)
         self.sink.clearLate()
     }
@@ -85,6 +91,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
             if isLocalHalf(record) { deliverToSpared(cpu, moment) } else { complete(cpu, moment) }
         }
         if _slowPath(step.broken) { broken(step, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)) }
+        if _slowPath(state[cpu].gap >= 0), step.kind != .broken {
+            endGap(step, source, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
+        }
         switch step.kind {
         case .switchLoaded: finishSwitch(cpu, record.time)
         case .switched: switched(step, source)
@@ -141,12 +150,12 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     mutating func broken(_ step: Step, _ moment: Moment) {
         let cpu = step.cpu
+        gaps += 1
         if step.wasOffline, state[cpu].isDown { return }
         if state[cpu].sending { complete(cpu, moment) }
-        state[cpu] = PerCPU()
+        state[cpu] = PerCPU(gap: gaps - 1)
         apply(.forget(cpu: cpu), moment)
         load(cpu, .unknown, moment.time)
-        if step.node >= 0, step.kind != .switched { state[cpu].mm = mm(of: step.node) }
     }
 
     @inline(__always) mutating func switched(_ step: Step, _ source: Lookahead) {
@@ -161,9 +170,14 @@ struct InferredReconstruction<Sink: StimulusSink> {
         var next = mm(of: step.next)
         let loaded = observed.loaded[cpu]
         if _slowPath(next.isUser && !step.loads && !step.isCut && loaded.isKnown && loaded != next), isDying(step.next) {
-            walk.tasks[step.next].isDying = true
-            next = .none
+            if !isVague(next), !isVague(loaded) {
+                walk.tasks[step.next].isDying = true
+                next = .none
+            } else {
+                next = .unknown
+            }
         }
+        if _slowPath(next.isUser && !step.loads && loaded == .unknown), mayBeDying(step.next) { next = .unknown }
         if _slowPath(walk.tasks[step.next].origin == .usesMM), next.isUser, !step.loads { next = mmStillUsed(cpu, next) }
         let basis = basis(of: step.next, next)
         count(basis)
@@ -199,6 +213,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     /// No later record shows the task with an mm: it has run exit_mm(), though its sched_process_exit is still to come.
     @inline(__always) func isDying(_ node: Int32) -> Bool { walk.tasks[node].switches > classes.switchesWithMM[Int(node)] }
+
+    /// The same where it is not known what is loaded: the task has shown an mm before, but none from here on.
+    private func mayBeDying(_ node: Int32) -> Bool { walk.gaps > 0 && classes.switchesWithMM[Int(node)] > 0 && isDying(node) }
+
+    private func isVague(_ mm: MM) -> Bool { mm.isUser && classes.isVague[Int(mm.index)] }
 
     /// switch_mm() is done: with its TASK_SWITCH record, if there is one.
     mutating func finishSwitch(_ cpu: Int, _ time: UInt64) {

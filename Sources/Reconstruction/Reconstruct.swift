@@ -145,7 +145,9 @@ extension EvidencePass {
         self.init(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
         let ahead = Lookaheads(file, probes: false, jobs: jobs)
         var merge = TimeMerge(ahead.all)
-        while try merge.next() { consume(merge.head) }
+        guard try merge.next() else { return }
+        for source in ahead.all { if let first = source.peek(0) { expect(Int(first.cpu)) } }
+        repeat { consume(merge.head) } while try merge.next()
         ahead.stayAlive()
     }
 }

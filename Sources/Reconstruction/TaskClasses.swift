@@ -9,31 +9,62 @@ struct TaskClasses {
     private(set) var mms = MMTable()
     /// By node: after how many switches to it the last record shows it with an mm.
     let switchesWithMM: [UInt32]
+    /// By mm: its only task was born unseen, and hardly ran. It may well be another's.
+    private(set) var isVague: [Bool] = []
     /// Pairs of classes that some evidence joins and other evidence separates.
     private(set) var contradictions = 0
+    /// What each CPU had loaded behind each gap, in the order of the gaps.
+    private(set) var settlements: [MM] = []
+    /// By gap: the task that was current behind it had exec'd in it.
+    private(set) var execsInGaps: [Bool] = []
+    private let usesLifeCycle: Bool
     private var parent: [Int32]
     private var kinds: [Kind]
     /// Nodes that an exec ended.
     private var execs: Set<Int32> = []
+    /// Nodes that ended with their mm.
+    private var ends: Set<Int32> = []
 
     private enum Kind: UInt8 { case user, kernel, open }
 
     init(_ pass: EvidencePass) {
         var pass = pass
+        pass.finish()
         pass.takeVforks()
         let tasks = pass.walk.tasks
         let count = tasks.nodes.count
+        usesLifeCycle = pass.usesLifeCycle
         switchesWithMM = tasks.nodes.map(\.switchesWithMM)
         parent = (0..<Int32(count)).map { $0 }
         kinds = [Kind](repeating: .open, count: count)
         basis = [Basis](repeating: .unknown, count: count)
         mm = [MM](repeating: .unknown, count: count)
-        for task in tasks.nodes where task.origin == .afterLoad && task.isExec == true { execs.insert(task.parent) }
+        for task in tasks.nodes where task.origin == .afterLoad {
+            if task.isExec == true { execs.insert(task.parent) } else { ends.insert(task.parent) }
+        }
         decideKinds(tasks, pass)
         joinByLifeCycle(tasks)
         joinByRelations(pass)
         decideOpen(tasks, pass)
+        if pass.usesLifeCycle { forgetLone(tasks) }
         name(tasks)
+        settlements = pass.settlements.gaps.map { settled($0, tasks) }
+        execsInGaps = pass.settlements.gaps.map {
+            $0.current > 0 && tasks[$0.current].execsUnseen && tasks[$0.current].switches == $0.currentSwitches
+        }
+    }
+
+    /// The mm of a gap's settlement. A task that dies without having shown its mm again may have come in without one.
+    private func settled(_ gap: GapSettlements.Settlement, _ tasks: TaskNodes) -> MM {
+        if gap.node >= 0, mm[Int(gap.node)].isUser {
+            if tasks[gap.node].execsUnseen, tasks[gap.node].switches == gap.switches { return .unknown }
+            // Of a task that has shown an mm before, but never since, it is not known when it gave that up.
+            let goesOn = !tasks[gap.node].isDead && tasks[gap.node].switches > gap.switches && switchesWithMM[Int(gap.node)] == 0
+            return gap.switches <= switchesWithMM[Int(gap.node)] || goesOn ? mm[Int(gap.node)] : .unknown
+        }
+        guard let witness = gap.witness, gap.node < 0 || mm[Int(gap.node)] == .none else { return .unknown }
+        let cleared = Set(witness.cleared.map { mm[Int($0)] })
+        return witness.suspects.allSatisfy { mm[Int($0)] == .none || mm[Int($0)].isUser && cleared.contains(mm[Int($0)]) } ? .initMM : .unknown
     }
 
     private mutating func find(_ node: Int32) -> Int32 {
@@ -62,7 +93,12 @@ struct TaskClasses {
             case .usesMM: decide(node, .user, .hardware)
             case .shared: decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
             case .afterLoad:
-                if task.isExec == true { decide(node, .user, .lifeCycle) } else { decide(node, .kernel, .lifeCycle) }
+                // Else what follows the CR3 load is lost.
+                if let isExec = task.isExec {
+                    decide(node, isExec ? .user : .kernel, .lifeCycle)
+                } else if task.hasKernelName {
+                    decide(node, .kernel, .convention)
+                }
             case .existing: decideExisting(node, task, pass.silentOnInit[Int32(node)] ?? 0)
             }
         }
@@ -74,7 +110,8 @@ struct TaskClasses {
             decide(node, .user, .hardware)
         } else if task.hasKernelName {
             decide(node, .kernel, against > 0 ? .hardware : .convention)
-        } else if against > task.userEvidence {
+        } else if against > task.userEvidence, !task.isDead || !usesLifeCycle {
+            // (What a task of unknown birth shows when it dies, it shows without its mm.)
             decide(node, .kernel, .hardware)
         }
     }
@@ -110,6 +147,7 @@ struct TaskClasses {
         for node in kinds.indices where pass.usesLifeCycle && kinds[node] == .user && pass.walk.tasks.isSettled(Int32(node)) {
             settled.insert(find(Int32(node)))
         }
+        candidates += eitherCandidates(pass, apart)
         for candidate in candidates {
             let (left, right) = (find(candidate.a), find(candidate.b))
             if left == right { continue }
@@ -124,6 +162,22 @@ struct TaskClasses {
             apart.merge(left, right, into: find(left))
             for node in [candidate.a, candidate.b] where basis[Int(node)] != .lifeCycle { basis[Int(node)] = .hardware }
         }
+    }
+
+    /// Of two nodes whose flushes another one may have answered, it has the mm of the one that it was not seen apart from.
+    private mutating func eitherCandidates(_ pass: EvidencePass, _ apart: Differences) -> [Candidate] {
+        var found: [Candidate] = []
+        for (either, count) in pass.either where kinds[Int(either.node)] == .user {
+            guard kinds[Int(either.a)] == .user, kinds[Int(either.b)] == .user else { continue }
+            let (node, a, b) = (find(either.node), find(either.a), find(either.b))
+            let (fromA, fromB) = (apart.between(node, a), apart.between(node, b))
+            if a == b || fromB > 2 * (fromA + 1) {
+                found.append(Candidate(a: either.node, b: either.a, same: count, different: fromA, strong: true))
+            } else if fromA > 2 * (fromB + 1) {
+                found.append(Candidate(a: either.node, b: either.b, same: count, different: fromB, strong: true))
+            }
+        }
+        return found.sorted { ($0.same, $1.a, $1.b) > ($1.same, $0.a, $0.b) }
     }
 
     /// Tasks of which nothing tells whether they have an mm: those that always came in silently.
@@ -150,6 +204,25 @@ struct TaskClasses {
         }
     }
 
+    /// A task whose birth was not recorded, and that soon execs or dies, may have been born with an mm of its own (fork()) or on its
+    /// parent's (vfork(), posix_spawn(), CLONE_VM). If nothing joins it to another, that is not known.
+    /// One that lives longer meets whom it shares with, on some CPU.
+    private mutating func forgetLone(_ tasks: TaskNodes) {
+        var sizes = [UInt32](repeating: 0, count: parent.count)
+        for node in parent.indices { sizes[Int(find(Int32(node)))] += 1 }
+        for (node, task) in tasks.nodes.enumerated() where kinds[node] == .user && sizes[Int(find(Int32(node)))] == 1 {
+            guard task.switches <= Self.fewSwitches else { continue }
+            // (It may have changed its name instead, and be one with what it became.)
+            if task.execsUnseen { decide(node, .open, .unknown) }
+            // The last user of an mm had it alone, most likely, or was there before its threads were.
+            let isOver = execs.contains(Int32(node)) || ends.contains(Int32(node)) && task.isOlder && task.switches <= Self.hardlyAny || task.isDead
+            if task.origin == .existing, isOver, !task.hasExecd { decide(node, .open, .unknown) }
+        }
+    }
+
+    private static let fewSwitches = 8
+    private static let hardlyAny = 4
+
     /// The task execs or dies as this node, and is no kernel thread by name: it came in silently since it shares an mm.
     private func ends(_ node: Int32, _ tasks: TaskNodes) -> Bool {
         !tasks[node].hasKernelName && (tasks[node].isDead || execs.contains(node))
@@ -157,17 +230,20 @@ struct TaskClasses {
 
     private mutating func name(_ tasks: TaskNodes) {
         var numbers: [Int32: MM] = [:]
+        isVague = [false]
         for (node, task) in tasks.nodes.enumerated() {
             switch kinds[node] {
             case .kernel: mm[node] = .none
             case .open: mm[node] = .unknown
             case .user:
                 let root = find(Int32(node))
+                defer { if task.origin != .existing || task.switches > Self.fewSwitches { isVague[Int(mm[node].index)] = false } }
                 if let known = numbers[root] {
                     mm[node] = known
                 } else {
                     mm[node] = mms.add(pid: task.pid, name: task.comm.description)
                     numbers[root] = mm[node]
+                    isVague.append(usesLifeCycle)
                 }
             }
         }

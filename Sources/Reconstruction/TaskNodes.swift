@@ -30,6 +30,15 @@ struct TaskNode {
     var firstComm = Comm.empty
     /// ``Origin/afterLoad``: it was an exec (true), or the end of the mm (false); nil while open.
     var isExec: Bool?
+    /// It has exec'd in a gap, as its new name told later (``TraceWalk/execUnseen(_:pid:_:)``).
+    var execsUnseen = false
+    /// It is what a task became by such an exec: its mm is new.
+    var hasExecd = false
+    /// When it was first seen, a task with a higher pid had been: it is older than that one, as long as pids do not wrap around
+    /// (alloc_pid() hands them out in order).
+    var isOlder = false
+    /// CLONE_THREAD: it renames itself, but does not exec (but for what ends its process's other threads).
+    var isThread = false
     /// sched_process_exit, or a last switch-out in a dead state, was seen.
     var isDead = false
     /// sched_process_exit was seen, where that comes before exit_mm() (``KernelRules/exitsBeforeMM``).
@@ -62,6 +71,8 @@ struct TaskNode {
 struct TaskNodes {
     private(set) var nodes = FlatList<TaskNode>()
     private var current = PIDMap()
+    /// The highest pid so far.
+    private var highest: Int32 = 0
     private var former = PIDMap()
 
     init() {
@@ -91,6 +102,7 @@ struct TaskNodes {
         let number = Int32(nodes.count)
         let founder = origin == .shared && parent >= 0 ? nodes[Int(parent)].founder : number
         nodes.append(TaskNode(pid: pid, origin: origin, parent: parent, founder: founder, comm: comm))
+        if pid > highest { highest = pid } else { nodes[Int(number)].isOlder = true }
         current[pid] = number
         return number
     }

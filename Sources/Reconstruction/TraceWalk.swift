@@ -136,6 +136,7 @@ struct TraceWalk {
         step.node = known == record.prevPID || renamed ? cpus[cpu].node : tasks.node(record.prevPID)
         step.next = tasks.node(record.nextPID)
         let comm = record.comm
+        if usesLifeCycle, tasks[step.next].comm != comm { step.next = execUnseen(step.next, pid: record.nextPID, comm) }
         tasks[step.next].switches &+= 1
         if record.nextPID != 0, tasks[step.next].comm != comm {
             tasks[step.next].comm = comm
@@ -245,7 +246,7 @@ struct TraceWalk {
             step.next = node.origin == .usesMM ? step.node : usesMM(step.node, step.cpu)
             return
         }
-        let isKernel = node.origin == .kernel || node.origin == .existing && node.hasKernelName
+        let isKernel = node.origin == .kernel || node.hasKernelName && (node.origin == .existing || node.origin == .afterLoad && node.isExec == nil)
         if record.pid == 0 || node.isDead || isKernel && !helperExecs(source, pid: record.pid) {
             step.kind = .left
             return
@@ -283,6 +284,10 @@ struct TraceWalk {
         }
         if renamed, !usesLifeCycle { step.leader = tasks.formerly(record.pid) }
         if renamed { step.node = cpus[cpu].node } else { step.node = tasks.node(record.pid) }
+        if known < 0, usesLifeCycle, source.isBehindExec(pid: record.pid) {
+            step.node = tasks.add(record.pid, .afterLoad, parent: step.node)
+            tasks[step.node].isExec = true
+        }
         cpus[cpu].pid = record.pid
         cpus[cpu].node = step.node
     }
@@ -344,12 +349,15 @@ struct TraceWalk {
         }
         let node = tasks.add(details.pid, origin, parent: parent)
         tasks[node].comm = details.comm
+        tasks[node].isThread = details.cloneFlags & cloneThread != 0
     }
 
     private mutating func executed(_ details: Details, _ step: inout Step) {
         guard let node = tasks.existing(details.pid) else { return }
         if tasks[node].origin == .afterLoad, tasks[node].isExec != false {
             tasks[node].isExec = true
+            // If the task_rename before it is lost, the new name is not known.
+            if gaps > 0, tasks[node].comm == tasks[tasks[node].parent].comm { tasks[node].comm = .empty }
         } else {
             // Its CR3 load was not recorded.
             step.next = tasks.add(details.pid, .afterLoad, parent: node)

@@ -84,6 +84,13 @@ struct VforkWatch {
         if fresh[comm]!.count > Self.freshLimit { forgetIfHopeless(fresh[comm]!.removeFirst()) }
     }
 
+    /// Records are missing: whoever sleeps may have run meanwhile. What was found before stays.
+    mutating func forgetAll() {
+        let found = claims
+        self = VforkWatch(killable: killable)
+        claims = found
+    }
+
     /// A child goes to sleep: whoever was woken before is not its parent, since it still has the mm.
     mutating func childSlept(_ node: Int32) {
         guard children[node] != nil, !children[node]!.hasEnded else { return }

@@ -90,6 +90,11 @@ public struct Timeline<Model: Scheme>: StimulusSink {
             next.pid = moment.nextPID
             next.comm = coming[cpu]
             next.basis = moment.basis
+        // Behind a gap: who runs, without a switch.
+        case .observe where next.pid < 0 && moment.nextPID >= 0:
+            next.pid = moment.nextPID
+            next.comm = coming[cpu]
+            next.basis = moment.basis
         case .forget:
             next.pid = -1
             next.comm = .empty

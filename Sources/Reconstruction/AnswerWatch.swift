@@ -1,0 +1,79 @@
+import Tables
+
+/// Which CPUs answer a flush of one mm, and which do not, although a task with an mm runs there all the while: those have another mm.
+///
+/// flush_tlb_others() interrupts every CPU of mm_cpumask(mm), and a CPU on which a task with that mm runs is in it and not lazy: it flushes, with
+/// a REMOTE_SHOOTDOWN record, before the sender goes on. (Since v4.14 it may skip that if it has caught up with another flush of the same mm,
+/// so only a CPU that answers none counts.) This tells tasks apart that never meet on a CPU, which is all that relates the threads
+/// of processes that were born before the trace or in a gap, where each keeps a CPU busy.
+struct AnswerWatch {
+    /// Counts records.
+    private(set) var now: UInt64 = 1
+    /// By CPU: when it last changed its task or its mm, and when it last answered a flush.
+    private let changed: Flat<UInt64>
+    private let answered: Flat<UInt64>
+    /// By sender: its flush under way.
+    private let flushes: Flat<Flush>
+    /// The last moment at which records of some CPU were missing.
+    private var lastGap: UInt64 = 0
+    private(set) var openFlushes = 0
+
+    private struct Flush {
+        var begun: UInt64 = 0
+        var pages: Int64 = 0
+        /// CPUs that may have answered it, and the last of them.
+        var answers = 0
+        var answerer = 0
+        /// An answer to it, and to no other, was counted.
+        var isCounted = false
+    }
+
+    init(cpus: Int) {
+        changed = Flat(repeating: 1, count: cpus)
+        answered = Flat(repeating: 0, count: cpus)
+        flushes = Flat(repeating: Flush(), count: cpus)
+    }
+
+    mutating func tick(inGap: Bool) {
+        now += 1
+        if inGap { lastGap = now }
+    }
+
+    mutating func change(_ cpu: Int) { changed[cpu] = now }
+
+    mutating func begin(_ sender: Int, pages: Int64) {
+        if flushes[sender].begun == 0 { openFlushes += 1 }
+        flushes[sender] = Flush(begun: now, pages: pages)
+    }
+
+    mutating func answer(_ cpu: Int, pages: Int64, unique sender: Int?) {
+        answered[cpu] = now
+        guard openFlushes > 0 else { return }
+        for other in 0..<flushes.count where other != cpu && flushes[other].begun > 0 && flushes[other].pages == pages {
+            flushes[other].answers += 1
+            flushes[other].answerer = cpu
+            if sender == other { flushes[other].isCounted = true }
+        }
+    }
+
+    /// The flush under way may have been answered.
+    func isAnswered(_ sender: Int) -> Bool { flushes[sender].answers > 0 }
+
+    mutating func drop(_ sender: Int) {
+        if flushes[sender].begun > 0 { openFlushes -= 1 }
+        flushes[sender].begun = 0
+    }
+
+    /// The sender goes on: all have answered.
+    ///
+    /// - Returns: when the flush began, and the CPU that alone may have answered it, if that is not known already.
+    mutating func end(_ sender: Int) -> (begun: UInt64, only: Int?)? {
+        let flush = flushes[sender]
+        guard flush.begun > 0 else { return nil }
+        drop(sender)
+        return (flush.begun, flush.answers == 1 && !flush.isCounted && lastGap < flush.begun ? flush.answerer : nil)
+    }
+
+    /// The CPU has run one and the same task since then, and answered nothing.
+    func isSilent(_ cpu: Int, since begun: UInt64) -> Bool { changed[cpu] < begun && answered[cpu] < begun }
+}

@@ -1,0 +1,66 @@
+/// Finds CPUs that have init_mm loaded behind a gap, where only tasks without an mm run on them: by elimination.
+///
+/// Up to v4.19 a lazy CPU is interrupted for every flush of the mm that it borrows, and leaves it, which is recorded. So what it does not
+/// answer it does not borrow. If every process that has run anywhere since the gap began was flushed in vain since the gap ended, none of
+/// them is borrowed: init_mm is loaded. (A process that ran in the gap only, and never since, is not thought of.)
+struct Elimination {
+    /// What was seen while a gap was open.
+    struct Witness {
+        /// Nodes that ran since the gap began, or were loaded before it: who may be borrowed.
+        var suspects: [Int32] = []
+        /// Nodes whose mm was flushed since the gap ended, with IPIs, and which the CPU did not answer; and the one to which it switched with
+        /// a CR3 load in the end.
+        var cleared: [Int32] = []
+    }
+
+    /// More processes than this are not followed for one gap.
+    static let limit = 24
+
+    /// CPUs with a gap that nothing has settled yet.
+    private var tracked: [Int] = []
+    private var witnesses: [Witness]
+    /// By CPU: the end of its gap has been seen.
+    private var isBehind: [Bool]
+
+    init(cpus: Int) {
+        witnesses = [Witness](repeating: Witness(), count: cpus)
+        isBehind = [Bool](repeating: false, count: cpus)
+    }
+
+    var isIdle: Bool { tracked.isEmpty }
+
+    mutating func begin(_ cpu: Int) {
+        stop(cpu)
+        tracked.append(cpu)
+        witnesses[cpu] = Witness()
+        isBehind[cpu] = false
+    }
+
+    mutating func end(_ cpu: Int) { isBehind[cpu] = true }
+
+    mutating func stop(_ cpu: Int) { tracked.removeAll { $0 == cpu } }
+
+    /// The gap's interval is over.
+    mutating func take(_ cpu: Int) -> Witness? {
+        guard tracked.contains(cpu), isBehind[cpu] else { return nil }
+        stop(cpu)
+        return witnesses[cpu]
+    }
+
+    /// A node with an mm, or one that may have one, runs somewhere.
+    mutating func suspect(_ node: Int32) {
+        var isOver = false
+        for cpu in tracked where !witnesses[cpu].suspects.contains(node) {
+            witnesses[cpu].suspects.append(node)
+            if witnesses[cpu].suspects.count > Self.limit { isOver = true }
+        }
+        if isOver { tracked.removeAll { witnesses[$0].suspects.count > Self.limit } }
+    }
+
+    mutating func suspect(_ node: Int32, of cpu: Int) { witnesses[cpu].suspects.append(node) }
+
+    /// A flush of the node's mm is over, with IPIs.
+    mutating func clear(_ node: Int32) {
+        for cpu in tracked where isBehind[cpu] && !witnesses[cpu].cleared.contains(node) { witnesses[cpu].cleared.append(node) }
+    }
+}

@@ -1,0 +1,95 @@
+import LazyTLB
+import TraceData
+
+/// What the first pass makes of gaps: where one begins and ends, and what settles what a CPU had loaded behind it.
+extension EvidencePass {
+    /// Records are missing before this one: of the whole time since the CPU's last one (a mark of lost events), or just here.
+    mutating func broken(_ step: Step) {
+        let cpu = step.cpu
+        if !walk.rules.sparesLazy, !step.wasOffline { beginElimination(cpu) }
+        loaded[cpu] = step.wasOffline ? .initMM : .unknown
+        settlements.begin(cpu)
+        watch.change(cpu)
+        watch.drop(cpu)
+        vforks.forgetAll()
+        if step.wasOffline { settlements.close(cpu) }
+        setGap(cpu, step.wasOffline ? .none : .open)
+    }
+
+    mutating func setGap(_ cpu: Int, _ gap: Gap) {
+        openGaps += (gap == .open ? 1 : 0) - (gaps[cpu] == .open ? 1 : 0)
+        gaps[cpu] = gap
+    }
+
+    /// There will be records of the CPU. Those before its first one may be missing.
+    mutating func expect(_ cpu: Int) { setGap(cpu, .open) }
+
+    mutating func beginElimination(_ cpu: Int) {
+        endElimination(cpu)
+        elimination.begin(cpu)
+        if case .of(let node) = loaded[cpu] { elimination.suspect(node, of: cpu) }
+        for other in loaded.indices {
+            let node = walk.current(other)
+            if node > 0, walk.tasks[node].origin != .kernel { elimination.suspect(node, of: cpu) }
+        }
+    }
+
+    mutating func endElimination(_ cpu: Int) {
+        if let witness = elimination.take(cpu) { settlements.eliminate(cpu, witness) }
+    }
+
+    /// The trace ends.
+    mutating func finish() {
+        for cpu in loaded.indices { endElimination(cpu) }
+        forgetLastSwitches()
+    }
+
+    /// The CPU's first record behind a gap. It names the current task, and a task with an mm has that loaded while it runs.
+    mutating func endGap(_ step: Step, _ source: Lookahead) {
+        let cpu = step.cpu
+        setGap(cpu, .none)
+        elimination.end(cpu)
+        vforks.forgetAll()
+        if step.node >= 0 { settlements.note(cpu, current: step.node, walk.tasks[step.node].switches) }
+        guard step.node > 0, loaded[cpu] == .unknown else { return }
+        let task = walk.tasks[step.node]
+        guard task.origin != .kernel, !task.isDead, task.userEvidence > 0 || walk.tasks.isSettled(step.node) else { return }
+        if !source.mayBeExiting(pid: source.head.pid, deadStates: walk.rules.deadStates) { loaded[cpu] = .of(step.node) }
+    }
+
+    /// Takes back what a task that died soon after seemed to show: when it came in silently for the last time, it had given its mm up.
+    /// (Of tasks whose births are told this does not matter: their relations are not kept.)
+    mutating func forgetLastSwitches() {
+        guard usesLifeCycle else { return }
+        for (number, node) in walk.tasks.nodes.enumerated() where node.isDead && node.silentOn >= 0 && node.silentAt > node.switchesWithMM {
+            let key = Self.key(Int32(number), node.silentOn)
+            if let relation = relations[key], relation.silent > 0 { relations[key]!.silent -= 1 }
+        }
+    }
+
+    /// The CPU answers a flush of the mm that it has loaded, whosesoever it is. (One of all pages may be a batch, of several mms.)
+    mutating func clear(_ step: Step) {
+        let node = walk.current(step.cpu)
+        if step.pages != Stimulus.flushAll, hasMM(node) { elimination.clear(node) }
+    }
+
+    mutating func eliminate(_ step: Step) {
+        if step.node > 0, walk.tasks[step.node].origin != .kernel { elimination.suspect(step.node) }
+        if step.next > 0, walk.tasks[step.next].origin != .kernel { elimination.suspect(step.next) }
+        guard step.loads, let witness = elimination.take(step.cpu) else { return }
+        var all = witness
+        all.cleared.append(step.next)
+        settlements.eliminate(step.cpu, all)
+    }
+
+    mutating func settleSilently(_ cpu: Int, _ next: Int32) {
+        let task = walk.tasks[next]
+        settlements.settle(cpu, next, task.switches, sure: task.userEvidence > 0 || walk.tasks.isSettled(next))
+    }
+
+    func hasMM(_ node: Int32) -> Bool {
+        guard node > 0 else { return false }
+        let task = walk.tasks[node]
+        return task.origin != .kernel && !task.isDead && (task.userEvidence > 0 || walk.tasks.isSettled(node))
+    }
+}

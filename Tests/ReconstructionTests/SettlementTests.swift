@@ -1,0 +1,159 @@
+import LazyTLB
+@testable import Reconstruction
+import Testing
+
+/// What a CPU had loaded behind a gap, told by what comes later, or by what does not.
+@Suite struct SettlementTests {
+    @Test func aTaskThatRunsBehindAGapHasItsMMLoaded() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.lose(3)
+        // The first record behind the gap names it.
+        script.run(0)
+        let found = script.infer()
+        #expect(found.loaded() == found.mm(of: 10))
+    }
+
+    @Test func aTaskThatDiesBehindAGapMayHaveGivenItsMMUp() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.lose(3)
+        script.exit()
+        script.run(0, state: 0x40)
+        #expect(script.infer().loaded() == .unknown)
+    }
+
+    @Test func aLaterSwitchThatLeavesCR3AloneTellsWhatAnIdleCPUHadLoadedSinceTheGap() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.lose(3)
+        script.run(30, from: 0)
+        script.run(0)
+        script.run(10)
+        script.flush(.localMM, 1)
+        let found = script.infer()
+        let gap = found.notes.stimuli.firstIndex { if case .forget = $0 { true } else { false } }
+        let told = found.notes.stimuli.firstIndex { if case .observe = $0 { true } else { false } }
+        guard let gap, let told else {
+            Issue.record("nothing was observed")
+            return
+        }
+        // At once: before the switch to the kernel thread.
+        #expect(told == gap + 1)
+        if case .observe(_, let mm, let lazy, _) = found.notes.stimuli[told] {
+            #expect(mm == found.mm(of: 10))
+            #expect(lazy)
+        }
+    }
+
+    @Test func aCR3LoadTellsNothingOfWhatWasLoadedBeforeIt() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.run(20, on: 1, loads: true)
+        script.lose(3)
+        script.run(0, from: 30)
+        script.run(10, loads: true)
+        let found = script.infer()
+        #expect(found.notes.count { if case .observe = $0 { true } else { false } } == 0)
+    }
+
+    /// The idle CPU 0 answers nobody, so it has no process's mm.
+    @Test func aLazyCPUThatAnswersNoFlushHasInitMMLoaded() {
+        let found = eliminated(flushes: true)
+        #expect(found.notes.count { if case .observe(0, .initMM, _, _) = $0 { true } else { false } } == 1)
+    }
+
+    @Test func anMMThatNobodyFlushedMayBeTheOneThatALazyCPUBorrows() {
+        let found = eliminated(flushes: false)
+        #expect(found.notes.count { if case .observe(0, _, _, _) = $0 { true } else { false } } == 0)
+    }
+
+    private func eliminated(flushes: Bool) -> Inference {
+        var script = Script(cpus: 3)
+        for cpu in [1, 2] { script.run(10 + Int32(cpu), on: cpu, loads: true) }
+        script.run(10, loads: true)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.fork(12, flags: Script.vm | Script.thread)
+        script.run(0)
+        script.lose(3)
+        script.run(0, from: 3)
+        if flushes {
+            script.flush(.localMM, 2, on: 1)
+            script.flush(.send, 2, on: 1)
+            script.flush(.remote, 2, on: 2, inIRQ: true)
+            script.flush(.localMM, 5, on: 1)
+        }
+        script.run(20, loads: true)
+        return script.infer()
+    }
+
+    @Test func aNewNameBehindAGapIsAnExec() {
+        var script = Script()
+        script.run(20, loads: true)
+        script.fork(10)
+        script.name(10, "app")
+        script.run(10, loads: true)
+        script.run(0)
+        script.lose(3)
+        script.name(10, "tool")
+        script.run(10, loads: true, from: 20)
+        let found = script.infer()
+        #expect(found.mms(of: 10).count == 2)
+        #expect(found.mms(of: 10)[1].isUser)
+        #expect(found.mms(of: 10)[0] != found.mms(of: 10)[1])
+    }
+
+    @Test func aThreadThatRenamesItselfInAGapKeepsItsMM() {
+        var script = Script()
+        script.run(20, loads: true)
+        script.exec("app")
+        script.fork(10, flags: Script.vm | Script.thread)
+        script.run(10)
+        script.lose(3)
+        script.name(10, "worker")
+        script.run(10, from: 20)
+        let found = script.infer()
+        #expect(Set(found.mms(of: 10)).count == 1)
+        #expect(found.mm(of: 10)?.isUser == true)
+    }
+}
+
+/// Tasks that never meet on a CPU, and whose births are not in the trace: related by who answers whose flushes.
+@Suite struct AnswerTests {
+    @Test func aTaskThatDoesNotAnswerHasAnotherMM() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.run(20, on: 1, loads: true)
+        var pass = script
+        for _ in 0..<3 {
+            pass.flush(.localMM, 2)
+            pass.flush(.send, 2)
+            pass.flush(.localMM, 7)
+        }
+        // Seen once as if they were one.
+        pass.flush(.localMM, 2)
+        pass.flush(.send, 2)
+        pass.flush(.remote, 2, on: 1, inIRQ: true)
+        let found = pass.infer()
+        #expect(found.mm(of: 10)?.isUser == true)
+        #expect(found.mm(of: 20)?.isUser == true)
+    }
+
+    @Test func anAnswerToOneOfTwoThreadsOfAProcessJoinsItsTaskToThatProcess() {
+        var script = Script(cpus: 3)
+        script.run(10, loads: true)
+        script.exec("app")
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11, on: 1, loads: true)
+        script.run(20, on: 2, loads: true)
+        script.flush(.localMM, 2)
+        script.flush(.send, 2)
+        script.flush(.localMM, 2, on: 1)
+        script.flush(.send, 2, on: 1)
+        script.flush(.remote, 2, on: 2, inIRQ: true)
+        script.lose(1, on: 2)
+        script.run(0, from: 20)
+        let found = script.infer()
+        #expect(found.mm(of: 20)?.isUser == true)
+    }
+}
