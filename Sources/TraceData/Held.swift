@@ -42,7 +42,7 @@ public struct Held {
 }
 
 /// What the less frequent records carry beside their ``CompactRecord``, decoded while their bytes were at hand.
-public struct Details: Sendable {
+public struct Details: Sendable, Equatable {
     public var probe = ProbeFields()
     /// The task that the record speaks of, and a second one (parent of a fork, old_pid of an exec).
     public var pid: Int32 = 0

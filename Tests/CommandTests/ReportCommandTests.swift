@@ -16,6 +16,24 @@ import Testing
         #expect(try readReports(json: outcome.output).map(\.trace.path) == [good])
     }
 
+    @Test(arguments: ["fixtures/v4.12-threads-4cpu-plain.dat", "fixtures/v4.12-threads-4cpu-truth-lost.dat", "fixtures/v4.12-reclaim-4cpu-truth.dat"])
+    func theReportDoesNotDependOnTheNumberOfThreads(_ path: String) throws {
+        for evidence in ["all", "switches-only"] {
+            let arguments = ["report", path, "--divergences", "all", "--format", "json", "--evidence", evidence]
+            let one = try lazytlb(arguments + ["--jobs", "1"])
+            #expect(one.status == 0)
+            for jobs in ["2", "3", "8"] {
+                // Not the data itself: a failure would print it.
+                let same = try lazytlb(arguments + ["--jobs", jobs]).output == one.output
+                #expect(same, "\(jobs) threads, \(evidence)")
+            }
+        }
+    }
+
+    @Test func thereIsNoSuchNumberOfThreads() throws {
+        for jobs in ["0", "-1", "x", "1000"] { #expect(try lazytlb(["report", good, "--jobs", jobs]).status == 2) }
+    }
+
     @Test func nothingIsWrittenWhereNoTraceIsReadable() throws {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("lazytlb-\(UUID().uuidString)").path
         #expect(try lazytlb(["report", "README.md", "-o", file]).status == 2)

@@ -28,8 +28,10 @@ public enum Program {
 
     public static func run(_ program: String, _ arguments: String...) throws -> Result { try run(program, with: arguments) }
 
-    public static func run(_ program: String, with arguments: [String]) throws -> Result {
+    /// - Parameter folder: the folder in which it runs; nil for that of the tests.
+    public static func run(_ program: String, with arguments: [String], in folder: URL? = nil) throws -> Result {
         let process = Process()
+        if let folder { process.currentDirectoryURL = folder }
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = arguments
         process.standardInput = FileHandle.nullDevice

@@ -33,11 +33,19 @@ import Testing
 
     @Test func itIsAStableSortOfRandomLists() throws {
         for _ in 0..<200 {
-            let lists = (0..<Int.random(in: 1...7)).map { _ in (0..<Int.random(in: 0...20)).map { _ in UInt64.random(in: 0...15) }.sorted() }
+            // Few sources are merged in another way than many.
+            let lists = (0..<Int.random(in: 1...30)).map { _ in (0..<Int.random(in: 0...20)).map { _ in UInt64.random(in: 0...15) }.sorted() }
             let expected = lists.enumerated().flatMap { index, list in list.map { ($0, index) } }.sorted { $0 < $1 }
             let result = try Self.merged(lists)
             #expect(result.map(\.0) == expected.map(\.0))
             #expect(result.map(\.1) == expected.map(\.1))
+        }
+    }
+
+    @Test func theLastTimeThereIsIsNotTheEnd() throws {
+        for count in [3, 12] {
+            let lists = (0..<count).map { _ in [UInt64.max - 1, UInt64.max] }
+            #expect(try Self.merged(lists).count == 2 * count)
         }
     }
 

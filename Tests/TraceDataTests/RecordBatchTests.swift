@@ -1,0 +1,102 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import TraceData
+
+/// Batches hold what the stream gives record by record, wherever they end, and whichever thread fills them.
+@Suite struct RecordBatchTests {
+    /// A record in words that two ways of reading must agree on.
+    private struct Seen: Equatable {
+        var time, word0, word1: UInt64
+        var comm: Comm
+        var cpu, pid: Int32
+        var kind: Record.Kind
+        var flags: UInt8
+        var detail: Details
+    }
+
+    private static func oneByOne(_ file: TraceFile, cpu: Int) throws -> [Seen] {
+        let stream = file.stream(cpu: cpu)
+        var record = Record.none
+        var seen: [Seen] = []
+        while try stream.next(&record) {
+            if record.kind == .other { continue }
+            // A gap is told from its begin on.
+            let time = record.kind == .lost && record.word1 > 0 ? record.word1 : record.time
+            seen.append(
+                Seen(
+                    time: time, word0: record.word0, word1: record.word1,
+                    comm: record.kind == .schedSwitch ? file.formats.schedSwitchComms(record).next : .empty, cpu: record.cpu, pid: record.pid,
+                    kind: record.kind, flags: record.flags, detail: Details(record, file.formats)))
+        }
+        return seen
+    }
+
+    private static func batched(_ file: TraceFile, cpu: Int, capacity: Int, queue: DispatchQueue?) throws -> (seen: [Seen], records: Int) {
+        let reader = BatchReader(file.stream(cpu: cpu), capacity: capacity, probes: true, queue: queue)
+        reader.start()
+        var seen: [Seen] = []
+        var records = 0
+        while true {
+            let batch = reader.next()
+            records += batch.records
+            var place = batch.start
+            while place < batch.end {
+                let held = Held(place)
+                seen.append(
+                    Seen(
+                        time: held.time, word0: held.word0, word1: held.word1, comm: held.kind == .schedSwitch ? held.comm : .empty,
+                        cpu: held.cpu, pid: held.pid, kind: held.kind, flags: held.flags, detail: batch[held]))
+                place += 1
+            }
+            if let error = batch.error { throw error }
+            if batch.isLast { return (seen, records) }
+            reader.readAhead()
+        }
+    }
+
+    @Test(arguments: Recordings.chosen)
+    func batchesHoldWhatTheStreamGives(path: String) throws {
+        let file = try TraceFile(path: path)
+        for cpu in file.cpusWithData {
+            let expected = try Self.oneByOne(file, cpu: cpu)
+            for (capacity, queue) in [(7, nil), (100, DispatchQueue(label: "test")), (1 << 20, nil)] {
+                let found = try Self.batched(file, cpu: cpu, capacity: capacity, queue: queue)
+                // Not the arrays themselves: a failure would print them.
+                let same = found.seen == expected
+                #expect(same, "CPU \(cpu), batches of \(capacity)")
+            }
+        }
+    }
+
+    @Test func allRecordsCountThoughSomeAreNotKept() throws {
+        let file = try TraceFile(path: Recordings.fixture("v4.12-threads-4cpu-plain.dat"))
+        for cpu in file.cpusWithData {
+            let stream = file.stream(cpu: cpu)
+            var record = Record.none
+            var count = 0
+            while try stream.next(&record) { if record.kind != .lost { count += 1 } }
+            #expect(try Self.batched(file, cpu: cpu, capacity: 50, queue: nil).records == count)
+        }
+    }
+
+    @Test func anErrorComesBehindTheRecordsBeforeIt() throws {
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: Recordings.chosen.first { $0.hasSuffix("rec-v6.dat") } ?? ""))
+        let good = try TraceFile(path: Recordings.chosen.first { $0.hasSuffix("rec-v6.dat") } ?? "")
+        let cpu = good.cpusWithData[0]
+        let extent = try #require(good.buffer.cpus.first { $0.cpu == cpu })
+        // The third sub-buffer claims more than it can hold.
+        let place = Int(extent.offset) + 2 * good.pageSize + 8
+        bytes.replaceSubrange(place..<place + 4, with: [0xff, 0xff, 0x00, 0x00])
+        let path = NSTemporaryDirectory() + "lazytlb-test-\(UUID().uuidString).dat"
+        try bytes.write(to: URL(fileURLWithPath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let file = try TraceFile(path: path)
+        let reader = BatchReader(file.stream(cpu: cpu), capacity: 1 << 16, probes: false, queue: nil)
+        let batch = reader.next()
+        #expect(batch.end > batch.start)
+        #expect(batch.isLast)
+        #expect(batch.error?.offset == UInt64(place))
+    }
+}
