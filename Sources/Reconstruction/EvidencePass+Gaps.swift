@@ -49,7 +49,7 @@ extension EvidencePass {
         let cpu = step.cpu
         setGap(cpu, .none)
         elimination.end(cpu)
-        vforks.forgetAll()
+        if walk.gaps > 0 { vforks.forgetAll() }
         if step.node >= 0 { settlements.note(cpu, current: step.node, walk.tasks[step.node].switches) }
         guard step.node > 0, loaded[cpu] == .unknown else { return }
         let task = walk.tasks[step.node]
