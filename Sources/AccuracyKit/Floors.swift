@@ -4,20 +4,18 @@ import TraceData
 /// What an inference must reach, as shares of what it does not report unknown.
 public struct Floors: Sendable {
     public var switches = 0.998
-    public var time: Double? = 0.998
+    public var time: Double? = 0.999
     public var flushes: Double? = 0.99
     public var neighbours: Double?
     public var kernelThreads: Double?
 
-    /// - Parameters:
-    ///   - release: the recorded kernel's; kernels before v5.0 show more of what they do.
-    ///   - losesEvents: the recording has gaps of lost events.
-    public init(_ level: EvidenceLevel, release: String?, losesEvents: Bool) {
+    /// - Parameter release: the recorded kernel's; kernels before v4.14 show more of what they do.
+    public init(_ level: EvidenceLevel, release: String?) {
         if level == .switchesOnly {
-            (switches, time, flushes, neighbours) = (0.98, nil, nil, 0.97)
+            let isOld = KernelVersion(release: release).map { $0 < KernelVersion(4, 14) } ?? false
+            (switches, time, flushes, neighbours) = (isOld ? 0.99 : 0.98, nil, nil, 0.97)
         } else {
-            if losesEvents { flushes = 0.984 }
-            if let version = KernelVersion(release: release), version < KernelVersion(5, 0) { kernelThreads = 1 }
+            kernelThreads = 1
         }
     }
 

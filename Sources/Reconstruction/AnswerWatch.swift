@@ -57,7 +57,7 @@ struct AnswerWatch {
     }
 
     /// The flush under way may have been answered.
-    func isAnswered(_ sender: Int) -> Bool { flushes[sender].answers > 0 }
+    @inline(__always) func isAnswered(_ sender: Int) -> Bool { flushes[sender].answers > 0 }
 
     mutating func drop(_ sender: Int) {
         if flushes[sender].begun > 0 { openFlushes -= 1 }
@@ -75,5 +75,5 @@ struct AnswerWatch {
     }
 
     /// The CPU has run one and the same task since then, and answered nothing.
-    func isSilent(_ cpu: Int, since begun: UInt64) -> Bool { changed[cpu] < begun && answered[cpu] < begun }
+    @inline(__always) func isSilent(_ cpu: Int, since begun: UInt64) -> Bool { changed[cpu] < begun && answered[cpu] < begun }
 }

@@ -271,7 +271,7 @@ struct EvidencePass {
     }
 
     /// The next record of this CPU outside of interrupts.
-    private func ownNext(_ source: Lookahead) -> Held? {
+    private mutating func ownNext(_ source: Lookahead) -> Held? {
         var distance = 1
         while let next = source.peek(distance) {
             distance += 1

@@ -4,7 +4,7 @@ import TraceData
 /// Which mm a flush is of, and who answers it.
 extension InferredReconstruction {
     /// The SEND_IPI record that belongs to the flush at the head: the next record of its task on this CPU.
-    func nextSend(_ source: Lookahead) -> Held? {
+    mutating func nextSend(_ source: Lookahead) -> Held? {
         var distance = 1
         while let next = source.peek(distance) {
             distance += 1
@@ -129,7 +129,7 @@ extension InferredReconstruction {
     }
 
     /// A flush of the sender's own mm may leave no record of its local half.
-    func mayBeSilent(_ step: Step) -> Bool { rules.flushesPageSilently && step.pages == 1 || rules.skipsDoneFlushes }
+    @inline(__always) func mayBeSilent(_ step: Step) -> Bool { rules.flushesPageSilently && step.pages == 1 || rules.skipsDoneFlushes }
 
     /// The mms that the CPUs of `mask` have loaded.
     func answeringMMs(_ mask: MaskTable) -> [MM] {
@@ -173,7 +173,7 @@ extension InferredReconstruction {
     }
 
     /// The sender's own half of a flush whose SEND_IPI came before it.
-    func isLocalHalf(_ record: Held) -> Bool {
+    mutating func isLocalHalf(_ record: Held) -> Bool {
         rules.sendsFirst && record.kind == .tlbFlush && (record.reason == 5 || record.reason != 4 && state[Int(record.cpu)].localDone)
     }
 
@@ -203,7 +203,7 @@ extension InferredReconstruction {
     }
 
     /// The next record of this CPU outside of interrupts.
-    func ownNext(_ source: Lookahead) -> Held? {
+    mutating func ownNext(_ source: Lookahead) -> Held? {
         var distance = 1
         while let next = source.peek(distance) {
             distance += 1

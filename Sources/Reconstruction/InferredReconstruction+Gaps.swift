@@ -33,7 +33,7 @@ extension InferredReconstruction {
     }
 
     /// The task that is current behind the gap may have run exit_mm() in it.
-    private func isBehindExit(_ step: Step, _ source: Lookahead, _ pid: Int32) -> Bool {
+    private mutating func isBehindExit(_ step: Step, _ source: Lookahead, _ pid: Int32) -> Bool {
         if step.kind == .left || step.kind == .leftInIRQ { return true }
         if step.kind == .reloaded, !classes.mm[Int(step.next)].isUser { return true }
         return source.mayBeExiting(pid: pid, deadStates: rules.deadStates)

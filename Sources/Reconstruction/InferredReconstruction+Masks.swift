@@ -33,7 +33,7 @@ extension InferredReconstruction {
     }
 
     /// A CPU has left the user mm so recently that it may still be in its mask.
-    func wasJustLeft(_ mm: MM, _ moment: Moment) -> Bool {
+    mutating func wasJustLeft(_ mm: MM, _ moment: Moment) -> Bool {
         guard mm.isUser else { return false }
         let last = Int(lastLeaver[Int(mm.index)])
         return last >= 0 && state[last].lingering == mm && moment.time &- state[last].leftAt <= Self.lingeringLimit

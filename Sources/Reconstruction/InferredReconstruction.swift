@@ -215,9 +215,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
     @inline(__always) func isDying(_ node: Int32) -> Bool { walk.tasks[node].switches > classes.switchesWithMM[Int(node)] }
 
     /// The same where it is not known what is loaded: the task has shown an mm before, but none from here on.
-    private func mayBeDying(_ node: Int32) -> Bool { walk.gaps > 0 && classes.switchesWithMM[Int(node)] > 0 && isDying(node) }
+    @inline(__always) private func mayBeDying(_ node: Int32) -> Bool { walk.gaps > 0 && classes.switchesWithMM[Int(node)] > 0 && isDying(node) }
 
-    private func isVague(_ mm: MM) -> Bool { mm.isUser && classes.isVague[Int(mm.index)] }
+    @inline(__always) private func isVague(_ mm: MM) -> Bool { mm.isUser && classes.isVague[Int(mm.index)] }
 
     /// switch_mm() is done: with its TASK_SWITCH record, if there is one.
     mutating func finishSwitch(_ cpu: Int, _ time: UInt64) {

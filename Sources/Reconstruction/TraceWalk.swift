@@ -55,6 +55,9 @@ struct Step {
 /// Follows tasks and CPUs through the records: who is current where, which task becomes which node, which records belong together.
 ///
 /// Both passes walk the same way, so that the nodes of the second are those of the first.
+///
+/// Here and in the passes, functions on the path of every record are mutating even if they change nothing: those get the address of what
+/// they work on, the others may get a copy.
 struct TraceWalk {
     var tasks = TaskNodes()
     let rules: KernelRules
@@ -80,7 +83,7 @@ struct TraceWalk {
     }
 
     /// The current task of a CPU as a node, -1 if not known.
-    func current(_ cpu: Int) -> Int32 { cpus[cpu].node }
+    @inline(__always) func current(_ cpu: Int) -> Int32 { cpus[cpu].node }
 
     /// Takes the record at the head of `source`.
     @inline(__always) mutating func step(_ source: Lookahead) -> Step {
@@ -158,7 +161,7 @@ struct TraceWalk {
     /// The dead leader of a process leaves the CPU to a thread that execs and takes the leader's pid: the TASK_SWITCH record behind the
     /// switch at the head carries the same pid as that of the switch would, if there were one. If there is only one before the task
     /// shows its new mm, it is the exec's.
-    private func isExecOfLeader(_ source: Lookahead) -> Bool {
+    private mutating func isExecOfLeader(_ source: Lookahead) -> Bool {
         let head = source.head
         var loads = 0
         var hasNewMM = false
@@ -188,7 +191,7 @@ struct TraceWalk {
     }
 
     /// The thread that was switched in is switched out under the pid of its dead leader: it is in the middle of an exec.
-    private func tookLeadersPID(_ node: Int32, _ pid: Int32) -> Bool {
+    private mutating func tookLeadersPID(_ node: Int32, _ pid: Int32) -> Bool {
         guard usesLifeCycle, pid > 0, let leader = tasks.existing(pid), tasks[leader].isDead else { return false }
         return tasks.founder(node) == tasks.founder(leader)
     }
@@ -226,7 +229,7 @@ struct TraceWalk {
 
     /// The TASK_SWITCH record at the head, the first of its CPU or the first behind a gap, belongs to a sched_switch that is not there:
     /// what follows is another task's.
-    private func lacksSwitch(_ source: Lookahead) -> Bool {
+    private mutating func lacksSwitch(_ source: Lookahead) -> Bool {
         var distance = 1
         while let next = source.peek(distance), next.kind != .lost {
             if !next.inHardIRQ { return next.pid != source.head.pid }
@@ -258,7 +261,7 @@ struct TraceWalk {
     }
 
     /// A kernel thread's child becomes a user process (call_usermodehelper()).
-    private func helperExecs(_ source: Lookahead, pid: Int32) -> Bool {
+    private mutating func helperExecs(_ source: Lookahead, pid: Int32) -> Bool {
         guard usesLifeCycle else { return false }
         var distance = 1
         while let next = source.peek(distance), next.kind != .schedSwitch {
@@ -292,7 +295,7 @@ struct TraceWalk {
         cpus[cpu].node = step.node
     }
 
-    private func execFollows(_ source: Lookahead, pid: Int32, old: Int32) -> Bool {
+    private mutating func execFollows(_ source: Lookahead, pid: Int32, old: Int32) -> Bool {
         if !usesLifeCycle { return source.head.kind == .tlbFlush && source.head.reason == 0 }
         var distance = 1
         while let next = source.peek(distance) {

@@ -23,10 +23,10 @@ extension TraceWalk {
     }
 
     /// May the task be a kernel thread that starts to use an mm? kthreadd and the idle tasks never do.
-    func mayUseMM(_ node: Int32) -> Bool { tasks[node].origin == .kernel && tasks[node].pid > 2 }
+    @inline(__always) func mayUseMM(_ node: Int32) -> Bool { tasks[node].origin == .kernel && tasks[node].pid > 2 }
 
     /// Does the TASK_SWITCH record at the head, of a kernel thread outside of a switch, load the mm that it is going to use?
-    func startsToUseMM(_ source: Lookahead, _ node: Int32) -> Bool {
+    mutating func startsToUseMM(_ source: Lookahead, _ node: Int32) -> Bool {
         guard mayUseMM(node) else { return false }
         if tasks[node].comm.isVhost { return true }
         let pid = source.head.pid
@@ -70,7 +70,7 @@ extension InferredReconstruction {
     }
 
     /// The mm of a thread that has used `mm` and comes in without a CR3 load: it has none any more unless that is loaded.
-    func mmStillUsed(_ cpu: Int, _ mm: MM) -> MM {
+    mutating func mmStillUsed(_ cpu: Int, _ mm: MM) -> MM {
         if observed.loaded[cpu] == .unknown { return .unknown }
         return observed.loaded[cpu] == mm ? mm : .none
     }

@@ -12,6 +12,8 @@ public struct TimelineLines {
     private let times: TimeFormat
     /// Names of mms, as they were written last: escaped for the format.
     private var names: [Int32: String] = [:]
+    private var cells: [Int32: Cell] = [:]
+    private var comms: [Comm: Cell] = [:]
 
     /// - Parameter countsTime: the trace's clock counts ns, not something else.
     public init(_ format: Format, to writer: ByteWriter, countsTime: Bool) {
@@ -69,14 +71,83 @@ public struct TimelineLines {
         return line + "\n"
     }
 
+    /// A text that is fit for a terminal, and the columns that it takes.
+    private struct Cell {
+        var text: String
+        var width: Int
+
+        init(_ text: String) {
+            self.text = text
+            width = displayWidth(text)
+        }
+
+        /// A text of characters that take one column each.
+        init(narrow text: String) {
+            self.text = text
+            width = text.unicodeScalars.count
+        }
+    }
+
+    /// The same row as ``row(_:_:_:_:_:_:_:_:_:)``, piece by piece: there may be millions.
     private mutating func text(_ interval: Interval, _ mms: MMTable) {
-        let task = interval.pid < 0 ? "?" : "\(printable(Self.comm(interval)))-\(interval.pid)"
-        let active = interval.active == interval.loaded ? "" : "active_mm \(printable(name(interval.active, mms)))"
-        let own = own(interval.mm, mms)
-        writer.text(
-            Self.row(
-                String(interval.cpu), times.moment(interval.start), times.duration(interval.end - interval.start), task, own.isEmpty ? "-" : printable(own),
-                printable(name(interval.loaded, mms)), interval.state.rawValue, active, interval.basis.name))
+        right(Cell(narrow: String(interval.cpu)), 3)
+        writer.byte(UInt8(ascii: " "))
+        right(Cell(narrow: times.moment(interval.start)), 16)
+        writer.byte(UInt8(ascii: " "))
+        right(Cell(narrow: times.duration(interval.end - interval.start)), 9)
+        writer.byte(UInt8(ascii: " "))
+        task(interval)
+        writer.byte(UInt8(ascii: " "))
+        if interval.mm == .none { left(Cell("-"), 16) } else { left(cell(interval.mm, mms), 16) }
+        writer.byte(UInt8(ascii: " "))
+        left(cell(interval.loaded, mms), 16)
+        writer.byte(UInt8(ascii: " "))
+        left(Cell(narrow: interval.state.rawValue), 7)
+        writer.byte(UInt8(ascii: " "))
+        if interval.active == interval.loaded {
+            writer.text(interval.basis.name)
+        } else {
+            left(Cell(narrow: interval.basis.name), 10)
+            writer.text(" active_mm ")
+            writer.text(cell(interval.active, mms).text)
+        }
+        writer.byte(UInt8(ascii: "\n"))
+    }
+
+    private func left(_ cell: Cell, _ width: Int) {
+        writer.text(cell.text)
+        writer.spaces(width - cell.width)
+    }
+
+    private func right(_ cell: Cell, _ width: Int) {
+        writer.spaces(width - cell.width)
+        writer.text(cell.text)
+    }
+
+    private mutating func task(_ interval: Interval) {
+        guard interval.pid >= 0 else { return left(Cell("?"), 20) }
+        let name: Cell
+        if interval.pid == 0 {
+            name = Cell("swapper/\(interval.cpu)")
+        } else if let known = comms[interval.comm] {
+            name = known
+        } else {
+            name = Cell(printable(nameFromTrace(interval.comm.bytes)))
+            // A damaged trace may have any number of names.
+            if comms.count < 65_536 { comms[interval.comm] = name }
+        }
+        writer.text(name.text)
+        let pid = String(interval.pid)
+        writer.byte(UInt8(ascii: "-"))
+        writer.text(pid)
+        writer.spaces(20 - name.width - 1 - pid.utf8.count)
+    }
+
+    private mutating func cell(_ mm: MM, _ mms: MMTable) -> Cell {
+        if let known = cells[mm.index] { return known }
+        let cell = Cell(printable(mms.name(mm)))
+        cells[mm.index] = cell
+        return cell
     }
 
     // MARK: CSV (RFC 4180)

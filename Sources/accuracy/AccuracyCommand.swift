@@ -49,7 +49,7 @@ struct AccuracyCommand: ParsableCommand {
                     let name = String(path.split(separator: "/").last ?? "")
                     table.add(row(name, measured))
                     mistakes += describe(name, measured, truth)
-                    let floors = Floors(level, release: file.kernelRelease, losesEvents: measured.evidence.gaps > 0)
+                    let floors = Floors(level, release: file.kernelRelease)
                     missed += floors.missed(by: measured.accuracy).map { "\(path): \(level.rawValue): \($0)" }
                 }
             } catch {

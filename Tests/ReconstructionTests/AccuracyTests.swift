@@ -15,7 +15,7 @@ import TraceData
         let file = try TraceFile(path: path)
         let truth = try Recordings.truth(path)
         let measured = try Measurement(file, level, against: truth)
-        let floors = Floors(level, release: file.kernelRelease, losesEvents: measured.evidence.gaps > 0)
+        let floors = Floors(level, release: file.kernelRelease)
         #expect(floors.missed(by: measured.accuracy) == [])
         // Not by saying that it does not know.
         #expect(try #require(measured.accuracy.switches.unknownPart) < 0.002)
