@@ -17,8 +17,10 @@ public protocol TimedSource {
 /// - Complexity: O(log *n*) for a step.
 public struct TimeMerge<Source: TimedSource> {
     @usableFromInline let sources: Flat<Source>
-    /// The loser of each match, by node, or the heads of few sources: those below `k` are children 2*k* and 2*k*+1; the leaves are the sources, from ``leaves`` on.
+    /// The loser of each match, by node: those below `k` are children 2*k* and 2*k*+1; the leaves are the sources, from ``leaves`` on.
     @usableFromInline let losers: Flat<Entry>
+    /// The times of the heads of few sources, all ones for those that have ended.
+    @usableFromInline let times: Flat<UInt64>
     /// Number of leaves, a power of two.
     @usableFromInline let leaves: Int
     @usableFromInline var winner = Entry.ended
@@ -57,6 +59,7 @@ public struct TimeMerge<Source: TimedSource> {
         while leaves < sources.count { leaves *= 2 }
         self.leaves = leaves
         losers = Flat(repeating: .ended, count: leaves)
+        times = Flat(repeating: UInt64.max, count: leaves)
         pending = Array(sources.indices.reversed())
         firsts = [Entry](repeating: .ended, count: leaves)
     }
@@ -108,20 +111,20 @@ public struct TimeMerge<Source: TimedSource> {
         return challenger
     }
 
-    /// The least of few heads, which are in ``losers`` then.
+    /// The least of few heads, whose times are in ``times`` then.
     @inlinable @inline(__always)
     func least(_ entry: Entry, at index: Int) -> Entry {
-        let heads = losers.base
-        heads[index] = entry
-        var best = heads.pointee
+        let times = times.base
+        // One that is there comes before one that has ended.
+        times[index] = entry.index == Int.max ? UInt64.max : min(entry.time, UInt64.max - 1)
+        var (best, time) = (0, times.pointee)
         for place in 1..<max(1, leaves) {
-            let (time, number) = (heads[place].time, heads[place].index)
-            // Ties are won by who comes first, and a source at its end has the greatest number.
-            let wins = time < best.time || number < best.index && time == best.time
-            best.time = wins ? time : best.time
-            best.index = wins ? number : best.index
+            // Which one it is is as good as random: no branch. Ties are won by who comes first.
+            let wins = 0 &- (times[place] < time ? UInt64(1) : 0)
+            time ^= (time ^ times[place]) & wins
+            best ^= (best ^ place) & Int(bitPattern: UInt(wins))
         }
-        return best
+        return time == UInt64.max ? .ended : Entry(time: time, index: best)
     }
 
     /// What to do without a winner: after an error, or for the first matches, when all sources have given their first heads.
@@ -139,8 +142,7 @@ public struct TimeMerge<Source: TimedSource> {
         var winners = firsts
         firsts = []
         if leaves <= 8 {
-            for (place, entry) in winners.enumerated() { losers[place] = entry }
-            winner = least(winners[0], at: 0)
+            for (place, entry) in winners.enumerated() { winner = least(entry, at: place) }
             return winner.index != Int.max
         }
         while winners.count > 1 {
