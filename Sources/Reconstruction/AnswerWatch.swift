@@ -7,14 +7,12 @@ import Tables
 /// so only a CPU that answers none counts.) This tells tasks apart that never meet on a CPU, which is all that relates the threads
 /// of processes that were born before the trace or in a gap, where each keeps a CPU busy.
 struct AnswerWatch {
-    /// Counts records.
-    private(set) var now: UInt64 = 1
-    /// By CPU: when it last changed its task or its mm, and when it last answered a flush.
+    /// By CPU: when it last changed its task or its mm, and when it last answered a flush, ns.
     private let changed: Flat<UInt64>
     private let answered: Flat<UInt64>
     /// By sender: its flush under way.
     private let flushes: Flat<Flush>
-    /// The last moment at which records of some CPU were missing.
+    /// When records of some CPU were missing last.
     private var lastGap: UInt64 = 0
     private(set) var openFlushes = 0
 
@@ -34,20 +32,17 @@ struct AnswerWatch {
         flushes = Flat(repeating: Flush(), count: cpus)
     }
 
-    mutating func tick(inGap: Bool) {
-        now += 1
-        if inGap { lastGap = now }
-    }
+    mutating func endGap(at time: UInt64) { lastGap = time }
 
-    mutating func change(_ cpu: Int) { changed[cpu] = now }
+    mutating func change(_ cpu: Int, at time: UInt64) { changed[cpu] = time }
 
-    mutating func begin(_ sender: Int, pages: Int64) {
+    mutating func begin(_ sender: Int, pages: Int64, at time: UInt64) {
         if flushes[sender].begun == 0 { openFlushes += 1 }
-        flushes[sender] = Flush(begun: now, pages: pages)
+        flushes[sender] = Flush(begun: max(1, time), pages: pages)
     }
 
-    mutating func answer(_ cpu: Int, pages: Int64, unique sender: Int?) {
-        answered[cpu] = now
+    mutating func answer(_ cpu: Int, pages: Int64, unique sender: Int?, at time: UInt64) {
+        answered[cpu] = time
         guard openFlushes > 0 else { return }
         for other in 0..<flushes.count where other != cpu && flushes[other].begun > 0 && flushes[other].pages == pages {
             flushes[other].answers += 1
@@ -67,11 +62,11 @@ struct AnswerWatch {
     /// The sender goes on: all have answered.
     ///
     /// - Returns: when the flush began, and the CPU that alone may have answered it, if that is not known already.
-    mutating func end(_ sender: Int) -> (begun: UInt64, only: Int?)? {
+    mutating func end(_ sender: Int, inGap: Bool) -> (begun: UInt64, only: Int?)? {
         let flush = flushes[sender]
         guard flush.begun > 0 else { return nil }
         drop(sender)
-        return (flush.begun, flush.answers == 1 && !flush.isCounted && lastGap < flush.begun ? flush.answerer : nil)
+        return (flush.begun, flush.answers == 1 && !flush.isCounted && !inGap && lastGap < flush.begun ? flush.answerer : nil)
     }
 
     /// The CPU has run one and the same task since then, and answered nothing.

@@ -4,12 +4,12 @@ import TraceData
 /// What the first pass makes of gaps: where one begins and ends, and what settles what a CPU had loaded behind it.
 extension EvidencePass {
     /// Records are missing before this one: of the whole time since the CPU's last one (a mark of lost events), or just here.
-    mutating func broken(_ step: Step) {
+    mutating func broken(_ step: Step, at time: UInt64) {
         let cpu = step.cpu
         if !walk.rules.sparesLazy, !step.wasOffline { beginElimination(cpu) }
         loaded[cpu] = step.wasOffline ? .initMM : .unknown
         settlements.begin(cpu)
-        watch.change(cpu)
+        watch.change(cpu, at: time)
         watch.drop(cpu)
         vforks.forgetAll()
         if step.wasOffline { settlements.close(cpu) }
@@ -49,7 +49,8 @@ extension EvidencePass {
         let cpu = step.cpu
         setGap(cpu, .none)
         elimination.end(cpu)
-        vforks.forgetAll()
+        watch.endGap(at: source.headTime)
+        if walk.gaps > 0 { vforks.forgetAll() }
         if step.node >= 0 { settlements.note(cpu, current: step.node, walk.tasks[step.node].switches) }
         guard step.node > 0, loaded[cpu] == .unknown else { return }
         let task = walk.tasks[step.node]
@@ -88,8 +89,7 @@ extension EvidencePass {
     }
 
     func hasMM(_ node: Int32) -> Bool {
-        guard node > 0 else { return false }
-        let task = walk.tasks[node]
-        return task.origin != .kernel && !task.isDead && (task.userEvidence > 0 || walk.tasks.isSettled(node))
+        guard node > 0, walk.tasks[node].origin != .kernel, !walk.tasks[node].isDead else { return false }
+        return walk.tasks[node].userEvidence > 0 || walk.tasks.isSettled(node)
     }
 }

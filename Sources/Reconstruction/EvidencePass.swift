@@ -92,20 +92,19 @@ struct EvidencePass {
         let record = source.head
         let step = walk.step(source)
         let cpu = step.cpu
-        if _slowPath(step.broken) { broken(step) }
+        if _slowPath(step.broken) { broken(step, at: record.time) }
         if _slowPath(gaps[cpu] != .none), step.kind != .broken { endGap(step, source) }
-        watch.tick(inGap: openGaps > 0)
         if !record.inHardIRQ { endSend(cpu, record, step.kind) }
         switch step.kind {
         case .switched:
-            watch.change(cpu)
+            watch.change(cpu, at: record.time)
             switched(step)
             if watchesVfork { watchVfork(step, prevState: record.word1, at: record.time) }
         case .reloaded:
             if walk.tasks[step.node].isVforkChild { endVfork(step.node, load: step.next) }
             if step.leader >= 0 { addStrong(step.node, step.leader, 4) }
             settlements.close(cpu)
-            watch.change(cpu)
+            watch.change(cpu, at: record.time)
             loaded[cpu] = .of(step.next)
             // What follows is the end of the mm that the task had.
             if !walk.rules.sendsFirst, walk.tasks[step.next].origin != .usesMM { sends[cpu] = Send(node: step.node, pages: -1, paired: true) }
@@ -114,7 +113,7 @@ struct EvidencePass {
             loaded[cpu] = .initMM
         case .leftInIRQ:
             answered(step, pages: nil)
-            watch.change(cpu)
+            watch.change(cpu, at: record.time)
             settlements.close(cpu)
             loaded[cpu] = .initMM
             if step.node >= 0, !walk.tasks[step.node].isDead { walk.tasks[step.node].kernelEvidence += 1 }
@@ -122,7 +121,7 @@ struct EvidencePass {
         case .sent: sent(step, source)
         case .answered:
             if !elimination.isIdle { clear(step) }
-            watch.answer(cpu, pages: step.pages, unique: answered(step, pages: step.pages))
+            watch.answer(cpu, pages: step.pages, unique: answered(step, pages: step.pages), at: record.time)
         case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
         case .broken:
             sends[cpu].open = false
@@ -257,7 +256,10 @@ struct EvidencePass {
         }
         send.underWay = true
         sends[cpu] = send
-        if (send.open || send.awaitsLocal) && send.weight > 1 && send.node >= 0 { watch.begin(cpu, pages: step.pages) }
+        // Where the life cycle has told whose mm it is, and no birth is lost, answers tell nothing new.
+        if send.open || send.awaitsLocal, send.weight > 1, send.node >= 0, walk.gaps > 0 || !usesLifeCycle || !walk.tasks.isSettled(send.node) {
+            watch.begin(cpu, pages: step.pages, at: source.headTime)
+        }
     }
 
     /// The sender waits: with its next record the flush is over, unless that is the sender's own half of it.
@@ -266,7 +268,7 @@ struct EvidencePass {
             sends[cpu].hasLocalHalf = true
         } else {
             if watch.openFlushes > 0 { endFlush(cpu) }
-            if kind != .sent { sends[cpu] = Send() }
+            if kind != .sent, sends[cpu].underWay || sends[cpu].paired { sends[cpu] = Send() }
         }
     }
 
@@ -294,7 +296,7 @@ struct EvidencePass {
 
     /// The sender goes on: whoever has its mm loaded, and runs a task with an mm, has answered.
     private mutating func endFlush(_ cpu: Int) {
-        guard let flush = watch.end(cpu), usesLifeCycle, sends[cpu].open else { return }
+        guard let flush = watch.end(cpu, inGap: openGaps > 0), usesLifeCycle, sends[cpu].open else { return }
         let sender = sends[cpu].node
         if !elimination.isIdle { elimination.clear(sender) }
         if let only = flush.only {

@@ -4,11 +4,15 @@ import LazyTLB
 /// What a measurement got wrong most often, a line each.
 func describe(_ name: String, _ measured: Measurement, _ truth: Truth) -> [String] {
     let accuracy = measured.accuracy
-    var lines = accuracy.mistakes.prefix(12).map { mistake in
-        let (real, guess) = (truth.mms.name(mistake.real), measured.mms.name(mistake.guess))
-        let place = "\(mistake.time / 1_000_000_000).\(padded(mistake.time % 1_000_000_000)) on CPU \(mistake.cpu)"
-        return "    \(mistake.count) switches to a task of \(real), taken for \(guess); the first at \(place), pid \(mistake.pid)"
+    let names = { (mistake: Accuracy.Mistake) in
+        "\(truth.mms.name(mistake.real)), taken for \(measured.mms.name(mistake.guess));"
     }
+    let place = { (mistake: Accuracy.Mistake) in
+        "the first at \(mistake.time / 1_000_000_000).\(padded(mistake.time % 1_000_000_000)) on CPU \(mistake.cpu)"
+    }
+    var lines = accuracy.mistakes.prefix(12).map { "    \($0.count) switches to a task of \(names($0)) \(place($0)), pid \($0.pid)" }
+    lines += accuracy.flushMistakes.prefix(4).map { "    \($0.count) flushes of \(names($0)) \(place($0))" }
+    lines += accuracy.timeMistakes.prefix(4).map { "    \($0.count) ns of \(names($0)) \(place($0))" }
     if !lines.isEmpty { lines.insert("\n\(name), \(measured.level.rawValue):\n", at: 0) }
     return lines
 }
