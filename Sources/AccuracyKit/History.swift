@@ -1,4 +1,3 @@
-import Glibc
 import LazyTLB
 import Reconstruction
 import Replay
@@ -35,8 +34,6 @@ public struct History: StimulusSink, Sendable {
     private(set) var flushes: [[Flush]]
     /// The schemes, run on the same stimuli.
     public private(set) var replay: Replay
-    var log: [String] = []
-    static let dump = getenv("LZD") != nil
     private var task: [MM]
     private var loadedMM: [MM]
     private var lastLocal: [MM]
@@ -75,17 +72,12 @@ public struct History: StimulusSink, Sendable {
         case .batchOthers: lastSent[cpu] = .none
         default: break
         }
-        let b = (replay.v412.scheme.counters, replay.v413.scheme.counters)
         replay.apply(stimulus, at: moment)
         switch stimulus {
         // Behind a gap: who runs, without a switch.
         case .observe, .exec: setTask(cpu, replay.machine.mm[cpu], moment.time)
         default: break
         }
-        if History.dump { let a = (replay.v412.scheme.counters, replay.v413.scheme.counters); var k = ""
-            switch stimulus { case .flushOthers(_, let m, let p): k = "flush \(m.index) \(p)"; case .batchOthers: k = "batch"; default: k = "\(stimulus)".replacing(" ", with: "") }
-            let d = [a.0.ipiTargets - b.0.ipiTargets, a.1.ipiTargets - b.1.ipiTargets, a.0.cr3Loads - b.0.cr3Loads, a.1.cr3Loads - b.1.cr3Loads]
-            if d != [0,0,0,0] { log.append("\(moment.time) \(cpu) \(d[0]) \(d[1]) \(d[2]) \(d[3]) \(k)") } }
     }
 
     public mutating func recorded(_ record: Held) {

@@ -53,7 +53,6 @@ public struct Measurement {
         let inferred = try Reconstruction(file, sink: History(cpus: cpus), evidence: level)
         var history = inferred.sink
         history.finish()
-        if History.dump { for l in truth.history.log { print("T", l) }; for l in history.log { print("G", l) } }
         self.level = level
         self.history = history
         evidence = inferred.evidence

@@ -1,57 +1,6 @@
 import Tables
 import TraceData
 
-/// What one record means for the tasks and CPUs, as far as no mm is concerned yet.
-struct Step {
-    enum Kind {
-        /// Nothing to do with mms, or folded into another step.
-        case nothing
-        /// A sched_switch; ``Step/loads`` tells whether it changed CR3.
-        case switched
-        /// The TASK_SWITCH record of the CPU's last sched_switch.
-        case switchLoaded
-        /// A CR3 load in task context outside of a switch: an exec or the end of an mm. ``Step/node`` is what the task is after it.
-        case reloaded
-        /// A CR3 load that leaves init_mm loaded: of the idle task, of a kernel thread, of a dying task.
-        case left
-        /// The same in an interrupt: the CPU was lazy.
-        case leftInIRQ
-        /// LOCAL_MM_SHOOTDOWN by the current task.
-        case flushed
-        /// LOCAL_SHOOTDOWN: the local half of a batch.
-        case batch
-        /// REMOTE_SEND_IPI.
-        case sent
-        /// REMOTE_SHOOTDOWN in an interrupt.
-        case answered
-        /// REMOTE_WRONG_CPU: the flushed mm is not loaded here. In an interrupt an answer, else the sender's own half.
-        case wrongCPU
-        /// The current task was renamed, made a task, exec'd or exited.
-        case lifeCycle
-        /// A trace_marker line.
-        case marker
-        /// Records are missing before this one: what the CPU does, and has loaded, is not known.
-        case broken
-    }
-
-    var kind = Kind.nothing
-    var cpu = 0
-    /// The current task (of a switch: the one that goes).
-    var node: Int32 = 0
-    /// Of a switch: the one that comes.
-    var next: Int32 = 0
-    var loads = false
-    /// Of a switch: its TASK_SWITCH record, if there was one, is lost.
-    var isCut = false
-    /// Records are missing before this one.
-    var broken = false
-    /// Broken because the CPU was offline: it has init_mm loaded.
-    var wasOffline = false
-    var pages: Int64 = 0
-    /// Of an exec by a thread that is not the leader: the dead leader, whose pid it takes; -1 otherwise, or if that is not known.
-    var leader: Int32 = -1
-}
-
 /// Follows tasks and CPUs through the records: who is current where, which task becomes which node, which records belong together.
 ///
 /// Both passes walk the same way, so that the nodes of the second are those of the first.
@@ -63,6 +12,8 @@ struct TraceWalk {
     let rules: KernelRules
     private let usesLifeCycle: Bool
     let cpus: Flat<PerCPU>
+    /// The one step that there is at a time.
+    private let latest = Flat(repeating: Step.Fields(), count: 1)
     private(set) var brokenChains = 0
     private(set) var gaps = 0
     private(set) var lostEvents: UInt64 = 0
@@ -89,7 +40,8 @@ struct TraceWalk {
     @inline(__always) mutating func step(_ source: Lookahead) -> Step {
         let record = source.head
         let cpu = Int(record.cpu)
-        var step = Step(cpu: cpu, node: cpus[cpu].node)
+        latest.base.pointee = Step.Fields(cpu: cpu, node: cpus[cpu].node)
+        let step = Step(latest.base)
         switch record.kind {
         case .lost:
             gaps += 1
@@ -97,12 +49,12 @@ struct TraceWalk {
             cpus[cpu] = PerCPU()
             step.kind = .broken
             step.broken = true
-        case .schedSwitch: switched(record, source, &step)
-        case .tlbFlush: flush(record, source, &step)
+        case .schedSwitch: switched(record, source, step)
+        case .tlbFlush: flush(record, source, step)
         case .newTask, .exec, .exit, .rename:
             if usesLifeCycle {
-                follow(record, source, &step)
-                step = elsewhere(step) { lifeCycle(record, source.headDetails, &$0) }
+                follow(record, source, step)
+                lifeCycle(record, source.headDetails, step)
             }
         case .marker: step.kind = .marker
         default: break
@@ -110,17 +62,9 @@ struct TraceWalk {
         return step
     }
 
-    /// Lets a function that is not inlined work on a copy: what it gets the address of is kept in memory, where writing small fields and
-    /// reading them as a whole is slow.
-    @inline(__always) private func elsewhere(_ step: Step, _ body: (inout Step) -> Void) -> Step {
-        var copy = step
-        body(&copy)
-        return copy
-    }
-
     // MARK: switches
 
-    @inline(__always) private mutating func switched(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+    @inline(__always) private mutating func switched(_ record: Held, _ source: Lookahead, _ step: Step) {
         let cpu = step.cpu
         let known = cpus[cpu].pid
         step.kind = .switched
@@ -198,7 +142,7 @@ struct TraceWalk {
 
     // MARK: tlb_flush
 
-    @inline(__always) private mutating func flush(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+    @inline(__always) private mutating func flush(_ record: Held, _ source: Lookahead, _ step: Step) {
         let cpu = step.cpu
         step.pages = record.pages
         if cpus[cpu].awaitsLoad, record.reason == 0, !record.inHardIRQ {
@@ -210,9 +154,9 @@ struct TraceWalk {
             step.kind = .nothing
             return
         }
-        follow(record, source, &step)
+        follow(record, source, step)
         switch record.reason {
-        case 0: step = elsewhere(step) { loaded(record, source, &$0) }
+        case 0: loaded(record, source, step)
         // In task context it is the sender's: v4.20 to v5.12 run the handler there as well, behind a local half that has told all.
         case 1: step.kind = record.inHardIRQ ? .answered : .nothing
         case 2: step.kind = .batch
@@ -238,7 +182,7 @@ struct TraceWalk {
         return true
     }
 
-    @inline(never) private mutating func loaded(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+    @inline(never) private mutating func loaded(_ record: Held, _ source: Lookahead, _ step: Step) {
         if record.inHardIRQ {
             step.kind = .leftInIRQ
             return
@@ -272,11 +216,11 @@ struct TraceWalk {
     }
 
     /// The record names the current task: it should be the one that was switched in.
-    @inline(__always) private mutating func follow(_ record: Held, _ source: Lookahead, _ step: inout Step) {
-        if _slowPath(cpus[step.cpu].pid != record.pid) { step = elsewhere(step) { correct(record, source, &$0) } }
+    @inline(__always) private mutating func follow(_ record: Held, _ source: Lookahead, _ step: Step) {
+        if _slowPath(cpus[step.cpu].pid != record.pid) { correct(record, source, step) }
     }
 
-    @inline(never) private mutating func correct(_ record: Held, _ source: Lookahead, _ step: inout Step) {
+    @inline(never) private mutating func correct(_ record: Held, _ source: Lookahead, _ step: Step) {
         let cpu = step.cpu
         let known = cpus[cpu].pid
         // An exec by a thread that is not the leader gives it the leader's pid without a switch; its CR3 load has the new pid already.
@@ -311,11 +255,11 @@ struct TraceWalk {
 
     // MARK: life cycle
 
-    @inline(never) private mutating func lifeCycle(_ record: Held, _ details: Details, _ step: inout Step) {
+    @inline(never) private mutating func lifeCycle(_ record: Held, _ details: Details, _ step: Step) {
         step.kind = .lifeCycle
         switch record.kind {
         case .newTask: born(details, parent: step.node)
-        case .exec: executed(details, &step)
+        case .exec: executed(details, step)
         case .exit:
             guard let node = details.pid == record.pid ? step.node : tasks.existing(details.pid) else { break }
             if rules.exitsBeforeMM {
@@ -355,7 +299,7 @@ struct TraceWalk {
         tasks[node].isThread = details.cloneFlags & cloneThread != 0
     }
 
-    private mutating func executed(_ details: Details, _ step: inout Step) {
+    private mutating func executed(_ details: Details, _ step: Step) {
         guard let node = tasks.existing(details.pid) else { return }
         if tasks[node].origin == .afterLoad, tasks[node].isExec != false {
             tasks[node].isExec = true
