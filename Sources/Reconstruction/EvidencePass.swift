@@ -88,7 +88,12 @@ struct EvidencePass {
         elimination = Elimination(cpus: cpus)
     }
 
-    mutating func consume(_ source: Lookahead) {
+    @inline(__always) mutating func consume(_ source: Lookahead) {
+        if gaps[Int(source.head.cpu)] == .none, walk.takesLoad(source.head) { return }
+        consumeOther(source)
+    }
+
+    @inline(never) private mutating func consumeOther(_ source: Lookahead) {
         let record = source.head
         let step = walk.step(source)
         let cpu = step.cpu

@@ -84,6 +84,17 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     @inline(__always) mutating func consume(_ source: Lookahead) {
         let record = source.head
+        let cpu = Int(record.cpu)
+        if state[cpu].gap < 0, !state[cpu].sending, walk.takesLoad(record) {
+            finishSwitch(cpu, record.time)
+            sink.recorded(record)
+        } else {
+            consumeOther(source)
+        }
+    }
+
+    @inline(never) private mutating func consumeOther(_ source: Lookahead) {
+        let record = source.head
         let step = walk.step(source)
         let cpu = step.cpu
         if _slowPath(state[cpu].sending), !record.inHardIRQ {
