@@ -9,6 +9,7 @@ enum Failures {
     static func handle(_ body: () throws -> Void) throws {
         // A closed pipe is seen as an error of write(2) instead.
         signal(SIGPIPE, SIG_IGN)
+        signal(SIGBUS, sayThatFileShrank)
         do {
             try body()
         } catch let error as TraceError {
@@ -22,6 +23,14 @@ enum Failures {
         } catch let error as OutputError {
             throw fail(error.description)
         }
+    }
+
+    /// A page of a mapped file is gone. Only what a signal handler may call, and no way back to where the page was wanted; an output file that is under way
+    /// has no name yet.
+    private static let sayThatFileShrank: @convention(c) (Int32) -> Void = { _ in
+        let message: StaticString = "lazytlb: a trace became shorter while it was read, or cannot be read from its disk\n"
+        _ = write(STDERR_FILENO, message.utf8Start, message.utf8CodeUnitCount)
+        _exit(2)
     }
 
     /// Writes a message to stderr and gives the exit status of bad input.

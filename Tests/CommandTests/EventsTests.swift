@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -10,6 +11,27 @@ import Testing
         let result = try Program.run(Program.lazytlb, with: arguments)
         #expect(result.status == 0)
         return try result.output.split(separator: 10).map { try #require(try JSONSerialization.jsonObject(with: $0) as? [String: Any]) }
+    }
+
+    @Test func aFileThatShrinksMeanwhileIsAnErrorAndNoCrash() throws {
+        let copy = FileManager.default.temporaryDirectory.appendingPathComponent("lazytlb-test-\(UUID().uuidString).dat")
+        try FileManager.default.copyItem(atPath: Recordings.fixture("v4.12-reclaim-4cpu-truth.dat"), toPath: copy.path)
+        defer { try? FileManager.default.removeItem(at: copy) }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Program.lazytlb)
+        process.arguments = ["events", copy.path]
+        let (output, errors) = (Pipe(), Pipe())
+        (process.standardOutput, process.standardError) = (output, errors)
+        try process.run()
+        // It has begun, and waits for somebody to read on.
+        _ = try output.fileHandleForReading.read(upToCount: 1000)
+        #expect(truncate(copy.path, 8192) == 0)
+        _ = try output.fileHandleForReading.readToEnd()
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit)
+        #expect(process.terminationStatus == 2)
+        let message = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        #expect(message.contains("became shorter"))
     }
 
     @Test func everyLineOfJSONIsAnObjectWithTheSameKeys() throws {

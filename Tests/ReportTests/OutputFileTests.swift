@@ -21,6 +21,22 @@ import Testing
         }
     }
 
+    /// So a program that is killed leaves nothing behind, whatever the signal.
+    @Test func aFileHasNoNameBeforeItIsWhole() throws {
+        try withTemporaryFolder { folder in
+            // O_TMPFILE, which not all file systems have.
+            let descriptor = open(folder.path, O_WRONLY | 0o20000000 | O_DIRECTORY, 0o600)
+            guard descriptor >= 0 else { return }
+            close(descriptor)
+            var output = try OutputFile(path: folder.appendingPathComponent("report.json").path)
+            try output.write("half")
+            try output.flush()
+            #expect(try names(in: folder) == [])
+            try output.finish()
+            #expect(try names(in: folder) == ["report.json"])
+        }
+    }
+
     @Test func anAbandonedOutputLeavesNothing() throws {
         try withTemporaryFolder { folder in
             let path = folder.appendingPathComponent("report.json").path

@@ -16,16 +16,19 @@ public struct OutputError: Error, Equatable, CustomStringConvertible {
 
 /// Where output goes: standard output, or a file that appears only when it is whole.
 ///
-/// A regular file is written beside its place and renamed when ``finish()`` is called, so nobody ever sees half a report, and a
-/// report that was there stays until then. What exists and is not a regular file (a device, a pipe) is written in place.
+/// A regular file is written without a name, or where the file system cannot do that beside its place, and gets its name when ``finish()`` is called:
+/// so nobody ever sees half a report, a report that was there stays until then, and a program that is killed leaves nothing behind. What
+/// exists and is not a regular file (a device, a pipe) is written in place.
 ///
 /// A reader that goes away (EPIPE, as with `| head`) is no error: ``readerIsGone`` becomes true and what follows is dropped. To
 /// learn of it, SIGPIPE is ignored from the first `OutputFile` on; a program that starts others sets it back for them.
 public struct OutputFile: ~Copyable {
     private var descriptor: Int32
     private let path: String?
-    /// What is written until it takes the file's place; nil if the output goes there directly.
+    /// What is written until it takes the file's place; nil if the output goes there directly, or has no name yet.
     private var temporary: String?
+    /// The output has no name yet.
+    private var isUnnamed = false
     private let destination: String
     private var buffer: [UInt8] = []
     /// The other end of the pipe was closed: there is no use in writing more.
@@ -54,19 +57,40 @@ public struct OutputFile: ~Copyable {
             return
         }
         let folder = parent(destination)
+        descriptor = open(folder.isEmpty ? "." : String(folder), O_WRONLY | OutputFile.unnamed | O_CLOEXEC, 0o666)
+        isUnnamed = descriptor >= 0
         var attempt = 0
-        repeat {
-            let name = "\(folder).lazytlb-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        while descriptor < 0, attempt == 0 || errno == EEXIST, attempt < 100 {
+            let name = OutputFile.temporaryName(in: folder)
             descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
             temporary = name
             attempt += 1
-        } while descriptor < 0 && errno == EEXIST && attempt < 100
+        }
         if descriptor < 0 {
             let code = errno
             temporary = nil
             throw OutputError(path: path, operation: "create a file beside it", code: code)
         }
         if exists { _ = fchmod(descriptor, status.st_mode & 0o777) }
+    }
+
+    /// O_TMPFILE of include/uapi/asm-generic/fcntl.h on x86, a macro that is not imported.
+    private static let unnamed: Int32 = 0o20000000 | O_DIRECTORY
+
+    private static func temporaryName(in folder: Substring) -> String { "\(folder).lazytlb-\(getpid())-\(UInt32.random(in: 0 ... .max))" }
+
+    /// Gives the output a name beside its place: a link cannot take the place of a file that is there, but a renamed file can.
+    private mutating func link() throws(OutputError) {
+        var attempt = 0
+        repeat {
+            let name = OutputFile.temporaryName(in: parent(destination))
+            if linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0 {
+                (temporary, isUnnamed) = (name, false)
+                return
+            }
+            attempt += 1
+        } while errno == EEXIST && attempt < 100
+        throw OutputError(path: path, operation: "give the new file a name", code: errno)
     }
 
     /// Where a ``ByteWriter`` may write to instead; it is to be flushed before ``finish()``.
@@ -111,11 +135,14 @@ public struct OutputFile: ~Copyable {
     public consuming func finish() throws(OutputError) {
         try flush()
         guard path != nil else { return }
-        if let temporary {
+        if isUnnamed || temporary != nil {
             // Some file systems tell of a full disk only here.
             if fsync(descriptor) != 0, errno != EINVAL, errno != EROFS {
                 throw OutputError(path: path, operation: "write", code: errno)
             }
+        }
+        if isUnnamed { try link() }
+        if let temporary {
             if rename(temporary, destination) != 0 {
                 throw OutputError(path: path, operation: "rename the new file to it", code: errno)
             }
