@@ -47,6 +47,8 @@ struct EvidencePass {
     var watch: AnswerWatch
     var elimination: Elimination
     let usesLifeCycle: Bool
+    /// The order in which the records came, for the second pass.
+    var order = MergeOrder(sources: 0)
     /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
     private var leavesAtOnce = false
 

@@ -87,7 +87,7 @@ public struct Reconstruction<Sink: StimulusSink> {
             let rules = KernelRules(release: kernel ?? file.kernelRelease)
             let pass = try EvidencePass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, jobs: jobs)
             let ahead = Lookaheads(file, probes: false, jobs: jobs)
-            var merge = TimeMerge(ahead.all)
+            var merge = RepeatedMerge(ahead.all, order: pass.order)
             let any = try merge.next()
             var replay = InferredReconstruction(
                 sink: sink, sources: ahead.all, cpus: cpus, rules: rules, classes: TaskClasses(pass), lifeCycle: pass.usesLifeCycle,
@@ -147,7 +147,12 @@ extension EvidencePass {
         var merge = TimeMerge(ahead.all)
         guard try merge.next() else { return }
         for source in ahead.all { if let first = source.peek(0) { expect(Int(first.cpu)) } }
-        repeat { consume(merge.head) } while try merge.next()
+        let order = MergeOrder(sources: ahead.all.count)
+        repeat {
+            order.append(merge.current)
+            consume(merge.head)
+        } while try merge.next()
+        self.order = order
         ahead.stayAlive()
     }
 }

@@ -64,6 +64,13 @@ public struct TimeMerge<Source: TimedSource> {
         firsts = [Entry](repeating: .ended, count: leaves)
     }
 
+    /// Takes sources of which some have a head already; the others have ended.
+    init(_ sources: [Source], hasHead: [Bool]) {
+        self.init(sources)
+        pending = []
+        for (index, source) in sources.enumerated() where hasHead[index] { firsts[index] = Entry(time: source.headTime, index: index) }
+    }
+
     /// Index of the source whose head came last. Only valid after ``next()`` returned true.
     @inlinable
     public var current: Int { winner.index }

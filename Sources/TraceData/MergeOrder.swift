@@ -1,0 +1,128 @@
+import Tables
+
+/// The order in which a merge took its sources, kept so that a second pass over the same records need not compare times again.
+///
+/// As few bits for each record as tell the sources apart. What exceeds ``limit`` is not kept: from there on the second pass merges by itself.
+public final class MergeOrder {
+    /// Bytes that an order may take.
+    public static let limit = 40 << 20
+    private static let chunkWords = 1 << 16
+
+    /// Bits of an index: 2, 4, 8 or 16.
+    let bits: UInt64
+    private let wordLimit: Int
+    private var chunks: [UnsafeMutablePointer<UInt64>] = []
+    private var words = 0
+    private var word: UInt64 = 0
+    private var shift: UInt64 = 0
+    /// Indices that were kept.
+    public private(set) var count = 0
+    /// All were.
+    public private(set) var isWhole = true
+
+    /// - Parameters:
+    ///   - sources: how many there are.
+    ///   - limit: bytes.
+    public init(sources: Int, limit: Int = MergeOrder.limit) {
+        bits = sources <= 4 ? 2 : sources <= 16 ? 4 : sources <= 256 ? 8 : 16
+        wordLimit = sources <= 1 << 16 ? limit / 8 : 0
+    }
+
+    deinit { for chunk in chunks { chunk.deallocate() } }
+
+    /// Notes that the next record came from source `index`.
+    ///
+    /// - Complexity: O(1).
+    @inline(__always)
+    public func append(_ index: Int) {
+        guard isWhole else { return }
+        word |= UInt64(truncatingIfNeeded: index) << shift
+        shift += bits
+        count += 1
+        if _slowPath(shift == 64) { store() }
+    }
+
+    private func store() {
+        guard words < wordLimit else {
+            // The word that has no room was not kept.
+            count -= Int(64 / bits)
+            isWhole = false
+            return
+        }
+        let place = words & (Self.chunkWords - 1)
+        if place == 0 { chunks.append(.allocate(capacity: Self.chunkWords)) }
+        chunks[chunks.count - 1][place] = word
+        words += 1
+        (word, shift) = (0, 0)
+    }
+
+    /// Word `index` of what was kept; the last one may be incomplete.
+    func word(_ index: Int) -> UInt64 {
+        index < words ? chunks[index / Self.chunkWords][index & (Self.chunkWords - 1)] : word
+    }
+}
+
+/// The same merge again: follows the order of the first one as far as that was kept.
+public struct RepeatedMerge<Source: TimedSource> {
+    private let sources: Flat<Source>
+    private let hasHead: Flat<Bool>
+    private let order: MergeOrder
+    private var position = 0
+    private var word: UInt64 = 0
+    private var left = 0
+    private var current = -1
+    /// Merges what comes behind the order that was kept.
+    private var rest: TimeMerge<Source>?
+
+    /// Takes sources that have not been advanced yet, the same ones as those of the order.
+    public init(_ sources: [Source], order: MergeOrder) {
+        self.sources = Flat(sources)
+        self.order = order
+        hasHead = Flat(repeating: false, count: sources.count)
+    }
+
+    /// The source whose head came last. Only valid after ``next()`` returned true.
+    public var head: Source {
+        @inline(__always) get { rest == nil ? sources[current] : rest!.head }
+    }
+
+    /// Steps to the next head; false when all sources are at their end.
+    @inline(__always)
+    public mutating func next() throws(TraceError) -> Bool {
+        if _fastPath(current >= 0 && position < order.count) {
+            hasHead[current] = try sources[current].advance()
+            if _slowPath(left == 0) { load() }
+            current = Int(truncatingIfNeeded: word & (1 &<< order.bits &- 1))
+            word >>= order.bits
+            left &-= 1
+            position &+= 1
+            return true
+        }
+        return try beginOrEnd()
+    }
+
+    private mutating func load() {
+        word = order.word(position * Int(order.bits) / 64)
+        left = Int(64 / order.bits)
+    }
+
+    private mutating func beginOrEnd() throws(TraceError) -> Bool {
+        if rest != nil { return try rest!.next() }
+        if current < 0 {
+            for index in sources.indices { hasHead[index] = try sources[index].advance() }
+            if order.count > 0 {
+                load()
+                current = Int(truncatingIfNeeded: word & (1 &<< order.bits &- 1))
+                word >>= order.bits
+                left -= 1
+                position = 1
+                return true
+            }
+        } else {
+            hasHead[current] = try sources[current].advance()
+        }
+        if order.isWhole { return false }
+        rest = TimeMerge(Array(sources), hasHead: Array(hasHead))
+        return try rest!.next()
+    }
+}
