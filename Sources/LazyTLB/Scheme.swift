@@ -2,7 +2,8 @@ import Tables
 
 /// An executable model of one kernel generation's lazy-TLB handling.
 ///
-/// A scheme is a value with one function from (state, stimulus) to effects. It knows no traces and no time.
+/// A scheme is one function from (state, stimulus) to effects. It knows no traces and no time. Its state lies in tables that a copy shares: a
+/// scheme has one owner.
 public protocol Scheme: Sendable {
     /// The tool's identifier of the scheme, the kernel version that it models.
     static var id: String { get }
