@@ -57,7 +57,7 @@ extension InferredReconstruction {
     /// The CPUs that are in the middle of a switch to `mm` and will answer `send` behind it are in the mask already.
     mutating func finishSwitches(to mm: MM, _ sender: Int, _ send: Held) {
         for cpu in 0..<cpus where cpu != sender && state[cpu].isPending && state[cpu].mm == mm {
-            guard let source = sources.first(where: { Int($0.head.cpu) == cpu }) else { continue }
+            guard let source = sourceOf[cpu] else { continue }
             var hasLoaded = false
             var distance = 0
             while let record = source.peek(distance), record.kind == .tlbFlush {
@@ -84,7 +84,7 @@ extension InferredReconstruction {
 
     /// The records that a CPU is about to write, as long as its current task runs.
     private func forEachAhead(_ cpu: Int, _ body: (Held) -> Void) {
-        guard let source = sources.first(where: { Int($0.head.cpu) == cpu }) else { return }
+        guard let source = sourceOf[cpu] else { return }
         var distance = 0
         while let record = source.peek(distance), record.kind != .schedSwitch, record.kind != .lost {
             distance += 1

@@ -23,8 +23,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
     var gaps: Int
     /// Row by sender: the CPUs that had its flush's mm loaded when it began.
     var awaited: MaskTable
-    /// All CPUs' records that are to come, by source, and the source of each CPU (-1 if it has none).
+    /// All CPUs' records that are to come; and the same by CPU, nil for those without any.
     let sources: [Lookahead]
+    let sourceOf: [Lookahead?]
     var contradictions = 0
 
     struct PerCPU {
@@ -66,6 +67,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
     init(sink: Sink, sources: [Lookahead], cpus: Int, rules: KernelRules, classes: TaskClasses, lifeCycle: Bool, start: UInt64) {
         self.sink = sink
         self.sources = sources
+        var byCPU = [Lookahead?](repeating: nil, count: cpus)
+        for source in sources { byCPU[source.cpu] = source }
+        sourceOf = byCPU
         self.cpus = cpus
         self.rules = rules
         self.classes = classes

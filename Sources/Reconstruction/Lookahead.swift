@@ -14,6 +14,7 @@ public struct Lookahead: TimedSource {
     let state: UnsafeMutablePointer<State>
 
     struct State {
+        let cpu: Int
         /// nil if the records were given.
         var reader: BatchReader?
         var batch: RecordBatch
@@ -30,6 +31,8 @@ public struct Lookahead: TimedSource {
         var file: TraceFile?
     }
 
+    /// The CPU whose records they are. ``head`` is only there as long as there are any.
+    public var cpu: Int { state.pointee.cpu }
     /// Records read so far, of all kinds; gaps do not count. Whole batches count when the first of their records comes into view.
     public var records: Int { state.pointee.records }
     /// sched_switch records read so far.
@@ -105,20 +108,20 @@ public final class Lookaheads {
         all = streams.enumerated().map { index, stream in
             let reader = BatchReader(stream, capacity: capacity, probes: probes, queue: queues.isEmpty ? nil : queues[index % queues.count])
             reader.start()
-            return Lookahead(state: Lookaheads.state(RecordBatch(capacity: 0), reader: reader, file: file))
+            return Lookahead(state: Lookaheads.state(stream.cpu, RecordBatch(capacity: 0), reader: reader, file: file))
         }
     }
 
-    /// Records written down instead of read: what tests feed the passes with.
+    /// Records written down instead of read, by CPU: what tests feed the passes with.
     init(_ records: [[(held: CompactRecord, details: Details)]]) {
-        all = records.map { Lookahead(state: Lookaheads.state(RecordBatch($0), reader: nil, file: nil)) }
+        all = records.enumerated().map { Lookahead(state: Lookaheads.state($0, RecordBatch($1), reader: nil, file: nil)) }
     }
 
-    private static func state(_ batch: RecordBatch, reader: BatchReader?, file: TraceFile?) -> UnsafeMutablePointer<Lookahead.State> {
+    private static func state(_ cpu: Int, _ batch: RecordBatch, reader: BatchReader?, file: TraceFile?) -> UnsafeMutablePointer<Lookahead.State> {
         let state = UnsafeMutablePointer<Lookahead.State>.allocate(capacity: 1)
         state.initialize(
             to: Lookahead.State(
-                reader: reader, batch: batch, head: batch.start, end: batch.end, refillAt: batch.start, records: batch.records,
+                cpu: cpu, reader: reader, batch: batch, head: batch.start, end: batch.end, refillAt: batch.start, records: batch.records,
                 switches: batch.switches, firstTime: batch.firstTime, lastTime: batch.lastTime ?? 0, file: file))
         return state
     }
@@ -136,8 +139,4 @@ public final class Lookaheads {
             source.state.deallocate()
         }
     }
-}
-
-extension Record.Kind {
-    var isProbe: Bool { rawValue >= Record.Kind.ctxsw.rawValue }
 }
