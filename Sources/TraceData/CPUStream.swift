@@ -32,7 +32,7 @@ public final class CPUStream {
 /// Where a stream stands.
 struct StreamState {
     let cpu: Int
-    var pages: SubbufferSource
+    private var pages: SubbufferSource
     var walker = SubbufferWalker()
     let entries: UnsafePointer<RecordLayout.Entry>
     let fields: RecordLayout.HotFields
@@ -45,8 +45,6 @@ struct StreamState {
     let trace: TraceFile
     /// Time of the record that came last.
     var lastTime: UInt64 = 0
-    /// The same before conversion, where batches are filled.
-    var lastRawTime: UInt64 = 0
     /// A loss that no record has followed yet.
     private var missed = SubbufferWalker.Missed.nothing
     var isMissing = false
@@ -55,7 +53,7 @@ struct StreamState {
     private var atEnd = false
     private var problemCount = 0
     /// Records that were given one by one and that the progress does not know of.
-    private var untold = 0
+    var untold = 0
     /// The batch that is being filled: problems are told when its reader gets there, so that they come in one order.
     var batch: RecordBatch?
 
@@ -145,12 +143,12 @@ struct StreamState {
     }
 
     @inline(__always)
-    func convert(_ raw: UInt64) -> UInt64 {
+    private func convert(_ raw: UInt64) -> UInt64 {
         _fastPath(isPlain) ? raw &+ plainOffset : conversion.convert(raw, cpu: cpu)
     }
 
     /// Steps to the next sub-buffer; false if there is none.
-    mutating func nextPage() throws(TraceError) -> Bool {
+    private mutating func nextPage() throws(TraceError) -> Bool {
         if untold > 0 { trace.options.progress?.read(records: untold) }
         untold = 0
         while !atEnd {
@@ -181,12 +179,12 @@ struct StreamState {
     }
 
     /// Takes note of a loss before the next record.
-    mutating func lose(_ loss: SubbufferWalker.Missed) {
+    private mutating func lose(_ loss: SubbufferWalker.Missed) {
         missed = missed.followed(by: loss)
         isMissing = missed != .nothing
     }
 
-    mutating func fillGap(_ record: inout Record, before time: UInt64) {
+    private mutating func fillGap(_ record: inout Record, before time: UInt64) {
         var count: UInt64 = 0
         if case .count(let number) = missed { count = number }
         missed = .nothing
@@ -200,13 +198,13 @@ struct StreamState {
     }
 
     /// A gap that no record follows is told at the time of the last record.
-    mutating func finalGap(_ record: inout Record) -> Bool {
+    private mutating func finalGap(_ record: inout Record) -> Bool {
         guard isMissing else { return false }
         fillGap(&record, before: lastTime)
         return true
     }
 
-    mutating func tooShort(_ id: UInt16?) throws(TraceError) -> Bool {
+    private mutating func tooShort(_ id: UInt16?) throws(TraceError) -> Bool {
         var cause = "record of \(walker.dataSize) bytes is shorter than the common fields"
         if let id {
             let name = trace.formats.event(id).map { "\($0.system):\($0.name)" } ?? "event \(id)"
@@ -218,7 +216,7 @@ struct StreamState {
     }
 
     /// Throws the error, or lists it if the file keeps going. Either way a stream with too many of them is at its end.
-    mutating func report(_ error: TraceError) throws(TraceError) {
+    private mutating func report(_ error: TraceError) throws(TraceError) {
         guard trace.options.keepGoing else {
             end()
             missed = .nothing

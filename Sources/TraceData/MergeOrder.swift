@@ -91,19 +91,22 @@ public struct RepeatedMerge<Source: TimedSource> {
     public mutating func next() throws(TraceError) -> Bool {
         if _fastPath(current >= 0 && position < order.count) {
             hasHead[current] = try sources[current].advance()
-            if _slowPath(left == 0) { load() }
-            current = Int(truncatingIfNeeded: word & (1 &<< order.bits &- 1))
-            word >>= order.bits
-            left &-= 1
-            position &+= 1
+            follow()
             return true
         }
         return try beginOrEnd()
     }
 
-    private mutating func load() {
-        word = order.word(position * Int(order.bits) / 64)
-        left = Int(64 / order.bits)
+    /// Takes the next source of the order.
+    @inline(__always) private mutating func follow() {
+        if _slowPath(left == 0) {
+            word = order.word(position * Int(order.bits) / 64)
+            left = Int(64 / order.bits)
+        }
+        current = Int(truncatingIfNeeded: word & (1 &<< order.bits &- 1))
+        word >>= order.bits
+        left &-= 1
+        position &+= 1
     }
 
     private mutating func beginOrEnd() throws(TraceError) -> Bool {
@@ -111,11 +114,7 @@ public struct RepeatedMerge<Source: TimedSource> {
         if current < 0 {
             for index in sources.indices { hasHead[index] = try sources[index].advance() }
             if order.count > 0 {
-                load()
-                current = Int(truncatingIfNeeded: word & (1 &<< order.bits &- 1))
-                word >>= order.bits
-                left -= 1
-                position = 1
+                follow()
                 return true
             }
         } else {

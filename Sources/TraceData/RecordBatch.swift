@@ -30,8 +30,6 @@ public final class RecordBatch: @unchecked Sendable {
     public internal(set) var problems: [TraceProblem] = []
 
     public init(capacity: Int) {
-        // A gap and the record behind it are written together.
-        let capacity = max(2, capacity)
         memory = .allocate(capacity: Self.headroom + capacity)
         memory.initialize(repeating: CompactRecord(), count: Self.headroom + capacity)
         start = memory + Self.headroom
