@@ -18,10 +18,10 @@ public enum FlushReason: UInt8, Sendable, CaseIterable {
 /// What one scheme did with one stimulus. Reused from stimulus to stimulus: ``reset()``.
 public struct Effects: Sendable {
     /// The records it would have written on the stimulus's CPU, in order; at most three.
-    public internal(set) var record0 = FlushRecord(reason: .taskSwitch, pages: 0)
-    public internal(set) var record1 = FlushRecord(reason: .taskSwitch, pages: 0)
-    public internal(set) var record2 = FlushRecord(reason: .taskSwitch, pages: 0)
-    public internal(set) var recordCount: UInt8 = 0
+    public private(set) var record0 = FlushRecord(reason: .taskSwitch, pages: 0)
+    public private(set) var record1 = FlushRecord(reason: .taskSwitch, pages: 0)
+    public private(set) var record2 = FlushRecord(reason: .taskSwitch, pages: 0)
+    public private(set) var recordCount: UInt8 = 0
     /// What happened, a bit each, so that one store forgets it all and one comparison finds what is notable.
     @usableFromInline var flags = Flags()
     /// What an IPI found, for ``Stimulus/deliver(cpu:from:)``.

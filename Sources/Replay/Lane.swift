@@ -27,12 +27,7 @@ public struct Lane<Model: Scheme>: Sendable {
     private mutating func tally(_ stimulus: Stimulus, _ cpu: Int) {
         // Tracepoints are silent on a CPU that is marked offline: idle_task_exit()'s CR3 load leaves no record.
         if case .cpuDown = stimulus { return }
-        let effects = latest.base
-        predicted.add(cpu: cpu, reason: Int32(effects.pointee.record0.reason.rawValue), pages: effects.pointee.record0.pages)
-        if effects.pointee.recordCount < 2 { return }
-        predicted.add(cpu: cpu, reason: Int32(effects.pointee.record1.reason.rawValue), pages: effects.pointee.record1.pages)
-        if effects.pointee.recordCount < 3 { return }
-        predicted.add(cpu: cpu, reason: Int32(effects.pointee.record2.reason.rawValue), pages: effects.pointee.record2.pages)
+        latest.base.pointee.forEachRecord { predicted.add(cpu: cpu, reason: Int32($0.reason.rawValue), pages: $0.pages) }
     }
 
     /// Word `index` of the CPUs that the latest stimulus made it interrupt.

@@ -25,7 +25,10 @@ public struct TimelineLines {
     /// The line above all rows, where the format has one.
     public func header() {
         switch format {
-        case .text: writer.text(Self.row("CPU", "start", "duration", "task", "mm", "loaded mm", "state", "active_mm", "evidence"))
+        case .text:
+            numbers("CPU", "start", "duration")
+            left(Cell(narrow: "task"), Self.taskWidth)
+            rest(mm: Cell(narrow: "mm"), loaded: Cell(narrow: "loaded mm"), state: "state", evidence: "evidence", active: "active_mm")
         case .csv: writer.text("cpu,start_ns,end_ns,pid,comm,mm,loaded_mm,state,active_mm,evidence\n")
         case .json: break
         }
@@ -56,21 +59,6 @@ public struct TimelineLines {
 
     // MARK: text
 
-    private static func row(
-        _ cpu: String, _ start: String, _ duration: String, _ task: String, _ mm: String, _ loaded: String, _ state: String, _ active: String,
-        _ evidence: String
-    ) -> String {
-        func left(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - displayWidth(text))) }
-        func right(_ text: String, _ width: Int) -> String { String(repeating: " ", count: max(0, width - displayWidth(text))) + text }
-        let columns = [
-            right(cpu, 3), right(start, 16), right(duration, 9), left(task, 20), left(mm, 16), left(loaded, 16), left(state, 7), left(evidence, 10),
-            active,
-        ]
-        var line = columns.joined(separator: " ")
-        while line.last == " " { line.removeLast() }
-        return line + "\n"
-    }
-
     /// A text that is fit for a terminal, and the columns that it takes.
     private struct Cell {
         var text: String
@@ -88,44 +76,47 @@ public struct TimelineLines {
         }
     }
 
-    /// The same row as ``row(_:_:_:_:_:_:_:_:_:)``, piece by piece: there may be millions.
+    private static let taskWidth = 20
+
+    /// A row is written piece by piece, not made of one string: there may be millions.
     private mutating func text(_ interval: Interval, _ mms: MMTable) {
-        right(Cell(narrow: String(interval.cpu)), 3)
-        writer.byte(UInt8(ascii: " "))
-        right(Cell(narrow: times.moment(interval.start)), 16)
-        writer.byte(UInt8(ascii: " "))
-        right(Cell(narrow: times.duration(interval.end - interval.start)), 9)
-        writer.byte(UInt8(ascii: " "))
+        numbers(String(interval.cpu), times.moment(interval.start), times.duration(interval.end - interval.start))
         task(interval)
-        writer.byte(UInt8(ascii: " "))
-        if interval.mm == .none { left(Cell("-"), 16) } else { left(cell(interval.mm, mms), 16) }
-        writer.byte(UInt8(ascii: " "))
-        left(cell(interval.loaded, mms), 16)
-        writer.byte(UInt8(ascii: " "))
-        left(Cell(narrow: interval.state.rawValue), 7)
-        writer.byte(UInt8(ascii: " "))
-        if interval.active == interval.loaded {
-            writer.text(interval.basis.name)
-        } else {
-            left(Cell(narrow: interval.basis.name), 10)
-            writer.text(" active_mm ")
-            writer.text(cell(interval.active, mms).text)
-        }
-        writer.byte(UInt8(ascii: "\n"))
+        rest(
+            mm: interval.mm == .none ? Cell(narrow: "-") : cell(interval.mm, mms), loaded: cell(interval.loaded, mms), state: interval.state.rawValue,
+            evidence: interval.basis.name, active: interval.active == interval.loaded ? nil : "active_mm " + cell(interval.active, mms).text)
     }
 
+    private func numbers(_ cpu: String, _ start: String, _ duration: String) {
+        right(Cell(narrow: cpu), 3)
+        right(Cell(narrow: start), 16)
+        right(Cell(narrow: duration), 9)
+    }
+
+    private func rest(mm: Cell, loaded: Cell, state: String, evidence: String, active: String?) {
+        left(mm, 16)
+        left(loaded, 16)
+        left(Cell(narrow: state), 7)
+        // No spaces at the end of a line.
+        guard let active else { return writer.text(evidence + "\n") }
+        left(Cell(narrow: evidence), 10)
+        writer.text(active + "\n")
+    }
+
+    /// A column of so many characters, and the space behind it.
     private func left(_ cell: Cell, _ width: Int) {
         writer.text(cell.text)
-        writer.spaces(width - cell.width)
+        writer.spaces(max(0, width - cell.width) + 1)
     }
 
     private func right(_ cell: Cell, _ width: Int) {
         writer.spaces(width - cell.width)
         writer.text(cell.text)
+        writer.spaces(1)
     }
 
     private mutating func task(_ interval: Interval) {
-        guard interval.pid >= 0 else { return left(Cell("?"), 20) }
+        guard interval.pid >= 0 else { return left(Cell(narrow: "?"), Self.taskWidth) }
         let name: Cell
         if interval.pid == 0 {
             name = Cell("swapper/\(interval.cpu)")
@@ -140,7 +131,7 @@ public struct TimelineLines {
         let pid = String(interval.pid)
         writer.byte(UInt8(ascii: "-"))
         writer.text(pid)
-        writer.spaces(20 - name.width - 1 - pid.utf8.count)
+        writer.spaces(max(0, Self.taskWidth - name.width - 1 - pid.utf8.count) + 1)
     }
 
     private mutating func cell(_ mm: MM, _ mms: MMTable) -> Cell {

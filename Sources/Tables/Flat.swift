@@ -1,7 +1,7 @@
 /// A table of fixed length for hot loops: an element is found by its address alone, without a look at whether somebody shares the table.
 ///
 /// Unlike an array it is a reference: copies of it are the same table. What holds one is meant to have a single owner.
-public struct Flat<Element> {
+public struct Flat<Element>: FlatTable {
     public let base: UnsafeMutablePointer<Element>
     public let count: Int
     private let owner: FlatOwner<Element>
@@ -19,33 +19,12 @@ public struct Flat<Element> {
         for (index, element) in elements.enumerated() { (base + index).initialize(to: element) }
         owner = FlatOwner(base, count)
     }
-
-    /// - Precondition: `index` is one of ``indices``.
-    @inlinable
-    public subscript(index: Int) -> Element {
-        @inline(__always) _read {
-            precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
-            yield base[index]
-        }
-        @inline(__always) nonmutating _modify {
-            precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
-            yield &base[index]
-        }
-    }
-
-    public var indices: Range<Int> { 0..<count }
 }
 
 extension Flat: @unchecked Sendable where Element: Sendable {}
 
-extension Flat: Sequence {
-    public func makeIterator() -> UnsafeMutableBufferPointer<Element>.Iterator {
-        UnsafeMutableBufferPointer(start: base, count: count).makeIterator()
-    }
-}
-
 /// A table like ``Flat`` that grows at its end. Addresses are valid until it does.
-public struct FlatList<Element> {
+public struct FlatList<Element>: FlatTable {
     public private(set) var base: UnsafeMutablePointer<Element>
     public private(set) var count = 0
     private let owner: FlatOwner<Element>
@@ -54,21 +33,6 @@ public struct FlatList<Element> {
         base = .allocate(capacity: 0)
         owner = FlatOwner(base, 0)
     }
-
-    /// - Precondition: `index` is one of ``indices``.
-    @inlinable
-    public subscript(index: Int) -> Element {
-        @inline(__always) _read {
-            precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
-            yield base[index]
-        }
-        @inline(__always) nonmutating _modify {
-            precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
-            yield &base[index]
-        }
-    }
-
-    public var indices: Range<Int> { 0..<count }
 
     /// - Complexity: O(1), amortised.
     public mutating func append(_ element: Element) {
@@ -90,7 +54,28 @@ public struct FlatList<Element> {
 
 extension FlatList: @unchecked Sendable where Element: Sendable {}
 
-extension FlatList: Sequence {
+/// What both kinds of table give.
+public protocol FlatTable: Sequence {
+    var base: UnsafeMutablePointer<Element> { get }
+    var count: Int { get }
+}
+
+extension FlatTable {
+    /// - Precondition: `index` is one of ``indices``.
+    @inlinable
+    public subscript(index: Int) -> Element {
+        @inline(__always) _read {
+            precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+            yield base[index]
+        }
+        @inline(__always) nonmutating _modify {
+            precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+            yield &base[index]
+        }
+    }
+
+    public var indices: Range<Int> { 0..<count }
+
     public func makeIterator() -> UnsafeMutableBufferPointer<Element>.Iterator {
         UnsafeMutableBufferPointer(start: base, count: count).makeIterator()
     }
