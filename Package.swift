@@ -54,7 +54,7 @@ let package = Package(
         .testTarget(
             name: "TraceSynthTests",
             dependencies: ["TraceSynth", "Replay", "Reconstruction", "LazyTLB", "TraceData", "lazytlb", "TestSupport"]),
-        .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TestSupport"]),
+        .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TraceSynth", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )
