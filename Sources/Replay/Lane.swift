@@ -16,6 +16,13 @@ public struct Lane<Model: Scheme>: Sendable {
         predicted = FlushTally(cpus: cpus)
     }
 
+    /// Another scheme, which has done the same so far.
+    init<Other: Scheme>(_ other: Lane<Other>, scheme: Model) {
+        self.scheme = scheme
+        predicted = FlushTally(other.predicted)
+        masksMatched = other.masksMatched
+    }
+
     var effects: UnsafeMutablePointer<Effects> { @inline(__always) get { latest.base } }
 
     @inline(__always) mutating func apply(_ stimulus: Stimulus, cpu: Int, on machine: Machine) {
