@@ -64,6 +64,6 @@ let package = Package(
 for target in package.targets where target.type == .regular || target.type == .executable {
     var flags = ["-cross-module-optimization", "-enforce-exclusivity=unchecked"]
     // Only what is short is inlined elsewhere by default. The replay takes the schemes' transitions in, which are not.
-    if target.name == "LazyTLB" { flags += ["-Xllvm", "-cmo-function-size-limit=1000"] }
+    if target.name == "LazyTLB" { flags += ["-Xllvm", "-cmo-function-size-limit=10000"] }
     target.swiftSettings = [.unsafeFlags(flags, .when(configuration: .release))]
 }
