@@ -99,10 +99,8 @@ public final class Lookaheads {
     /// - Parameters:
     ///   - probes: hold probe events, too.
     ///   - jobs: threads that may work: with more than one, CPUs are decoded on the others.
-    ///   - busy: so many of the others have work already. What has to be unpacked as well is decoded beside them all the same.
-    public init(_ file: TraceFile, probes: Bool, jobs: Int, busy: Int = 0) {
+    public init(_ file: TraceFile, probes: Bool, jobs: Int) {
         let streams = file.streams()
-        let jobs = jobs > 1 ? max(file.compression == .none ? 1 : 2, jobs - busy) : 1
         // On one thread what is written is read soon, from a near cache; between threads few handovers count for more.
         let capacity = min(jobs > 1 ? 16384 : 1024, max(256, Lookaheads.budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, streams.count))))
         // One is the caller's.

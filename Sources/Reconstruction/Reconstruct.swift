@@ -69,14 +69,14 @@ public struct Reconstruction<Sink: StimulusSink> {
 
     /// - Parameters:
     ///   - kernel: the recorded kernel's release where the file does not tell, or tells wrong.
-    ///   - jobs: threads that may work at the same time, `sink` on one of its own if there are several. The result does not depend on it.
+    ///   - jobs: threads that may work at the same time. The result does not depend on it.
     /// - Throws: ``TraceError`` where the trace cannot be read (with `keepGoing` such places are left out and listed by the file).
     public init(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel = .all, kernel: String? = nil, jobs: Int = 1) throws(TraceError) {
         let cpus = Reconstruction.cpuCount(file)
         let probes = level == .all && file.hasProbes
         file.willBeRead(times: probes ? 1 : 2)
         if probes {
-            let ahead = Lookaheads(file, probes: true, jobs: jobs, busy: 1)
+            let ahead = Lookaheads(file, probes: true, jobs: jobs)
             var merge = TimeMerge(ahead.all)
             let any = try merge.next()
             var replay = ProbeReconstruction(sink: sink, cpus: cpus, longSize: file.longSize, start: ahead.firstTime)
@@ -86,7 +86,7 @@ public struct Reconstruction<Sink: StimulusSink> {
         } else {
             let rules = KernelRules(release: kernel ?? file.kernelRelease)
             let pass = try EvidencePass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, jobs: jobs)
-            let ahead = Lookaheads(file, probes: false, jobs: jobs, busy: 1)
+            let ahead = Lookaheads(file, probes: false, jobs: jobs)
             var merge = RepeatedMerge(ahead.all, order: pass.order)
             let any = try merge.next()
             var replay = InferredReconstruction(
