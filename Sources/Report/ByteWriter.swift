@@ -143,17 +143,9 @@ public final class ByteWriter {
         for _ in 0..<max(count, 0) { byte(UInt8(ascii: " ")) }
     }
 
-    /// Bytes for a terminal: control characters, and what is not UTF-8, as `\xNN`; format characters as `\u{N}`.
+    /// Bytes for a terminal, as ``Report/printable(_:)`` shows them; what is not UTF-8 as `\xNN`.
     public func printable(_ bytes: UnsafeRawBufferPointer) {
-        guard bytes.allSatisfy({ $0 < 0x80 }) else { return text(Report.printable(nameFromTrace(bytes))) }
-        for value in bytes {
-            if value < 0x20 || value == 0x7f {
-                text("\\x")
-                hexByte(value)
-            } else {
-                byte(value)
-            }
-        }
+        if bytes.allSatisfy({ 0x20..<0x7f ~= $0 }) { self.bytes(bytes) } else { text(Report.printable(nameFromTrace(bytes))) }
     }
 
     /// Bytes as a JSON string. What is not UTF-8 becomes `\xNN` in the string, as in every other output.
