@@ -80,7 +80,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         switch record.kind {
         case .lost:
             evidence.gaps += 1
-            evidence.lostEvents += record.word0
+            evidence.lostEvents.addClamped(record.word0)
             forget(cpu, moment)
         case .schedSwitch: beginSwitch(cpu, record, moment)
         case .tlbFlush: flushRecord(cpu, record, moment)

@@ -144,7 +144,7 @@ public struct Comparison: Sendable {
     private mutating func endStale(_ cpu: Int, at time: UInt64) {
         guard let start = cpus[cpu].staleSince else { return }
         // A damaged trace may run backwards.
-        if time > start.time { staleNs &+= time - start.time }
+        if time > start.time { staleNs.addClamped(time - start.time) }
         if takes(.staleActiveMM) { divergences.append(Divergence(kind: .staleActiveMM, moment: start, end: time, mm: cpus[cpu].staleMM, scheme: old)) }
         cpus[cpu].staleSince = nil
     }
