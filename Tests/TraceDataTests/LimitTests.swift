@@ -101,7 +101,7 @@ import TraceSynth
     @Test(arguments: [("65535", "1", false), ("65535", "0", true), ("65534", "8", false), ("1", "65535", false)])
     func aFieldThatNoRecordCanHoldIsRefused(offset: String, size: String, isFine: Bool) {
         let formats = Self.parsed("\tfield:unsigned short common_type;\toffset:\(offset);\tsize:\(size);\tsigned:0;\n")
-        #expect(formats.refused.contains { $0.contains("a field lies outside of any record") } == !isFine)
+        #expect(formats.refused.contains { $0.error.cause.contains("a field lies outside of any record") } == !isFine)
     }
 
     @Test func whatRepeatsInADeclarationIsBounded() {
