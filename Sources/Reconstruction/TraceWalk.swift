@@ -91,12 +91,13 @@ struct TraceWalk {
         step.node = known >= 0 && known == record.prevPID || renamed ? cpus[cpu].node : tasks.node(record.prevPID)
         step.next = tasks.node(record.nextPID)
         let comm = record.comm
-        if usesLifeCycle, tasks[step.next].comm != comm { step.next = execUnseen(step.next, pid: record.nextPID, comm) }
-        tasks[step.next].switches &+= 1
+        // Every CPU's idle task has a name of its own.
         if record.nextPID != 0, tasks[step.next].comm != comm {
+            if usesLifeCycle { step.next = execUnseen(step.next, pid: record.nextPID, comm) }
             tasks[step.next].comm = comm
             tasks[step.next].hasKernelName = comm.isKernelThread
         }
+        tasks[step.next].switches &+= 1
         if tasks[step.next].switches == 1 { tasks[step.next].firstComm = comm }
         let following = source.peek(1)
         if let next = following, next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == record.prevPID {
