@@ -168,7 +168,7 @@ public final class TraceFile: Sendable {
         let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[Int(extent.offset)..<end])
         return SubbufferSource(
             file: file, bytes: bytes, offset: extent.offset, shape: shape, compression: buffer.compressed ? compression : nil,
-            progress: options.progress)
+            chunkLimit: Compression.chunkLimit(cpus: cpusWithData.count, fileSize: file.bytes.count), progress: options.progress)
     }
 
     /// A stream for each CPU that has data, by ascending number.
