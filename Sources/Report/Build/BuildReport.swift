@@ -164,6 +164,9 @@ struct ReportBuilder {
         evidence.flushes.attributed = found.flushes - found.unknownFlushes
         evidence.contradictions = found.contradictions
         evidence.notes = found.notes
+        if context.trace.timeUnit != .ns {
+            evidence.notes.append("The clock \(context.trace.clock) counts something else than time: spans are in its ticks, and shares of them say little about time.")
+        }
         if found.brokenChains > 0 {
             evidence.notes.append(
                 "\(count(found.brokenChains, "sched_switch record")) did not continue where the CPU's last one ended: "
