@@ -28,6 +28,13 @@ func sampleDocument() -> ReportDocument {
     document.recorded.remoteShootdowns = 9_800
     document.recorded.localShootdowns = 700
     document.recorded.localMMShootdowns = 8_119
+    var workload = ReportDocument.Workload()
+    workload.switches = 2_400
+    workload.tasks = [
+        .init(name: "wl", isKernelThread: false, switches: 2_000), .init(name: "kworker", isKernelThread: true, switches: 390),
+    ]
+    workload.otherSwitches = 10
+    document.workload = workload
     document.schemes = [
         "v4.12": sampleScheme(targets: 11_300, ignored: 800),
         "v4.13-parent": sampleScheme(targets: 11_100, ignored: 600),

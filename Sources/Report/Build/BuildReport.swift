@@ -44,6 +44,7 @@ extension ReportDocument {
             divergences: context.listsDivergences ? builder.divergences() : nil, ipiMatrix: builder.matrix(),
             shootdownLatency: ShootdownLatency(replay.latency), conformance: own.map { builder.conformance($0) },
             marks: own.flatMap { builder.marks($0.id) })
+        workload = builder.workload()
         let interrupters = builder.interrupters()
         self.interrupters = Array(interrupters.prefix(Self.interrupterLimit))
         if interrupters.count > Self.interrupterLimit { interruptersOmitted = interrupters.count - Self.interrupterLimit }
@@ -145,6 +146,33 @@ struct ReportBuilder {
     func marks(_ own: String) -> [ReportDocument.Mark]? {
         guard !replay.marks.isEmpty else { return nil }
         return replay.marks.map { .init(timeNS: $0.time, text: $0.text, vmstat: .init($0.vmstat[own] ?? VMStat())) }
+    }
+
+    /// Whose tasks ran, by name.
+    func workload() -> ReportDocument.Workload {
+        struct Name: Hashable {
+            var text: String
+            var isKernelThread: Bool
+        }
+        var switches: [Name: Int] = [:]
+        for (comm, count) in history.switchesByName {
+            var text = comm == .empty ? "<...>" : nameFromTrace(comm.bytes)
+            let isKernelThread = comm.isKernelThread
+            // Which of the kworkers it was says nothing about the workload.
+            if isKernelThread {
+                text = String(text.prefix { $0 != "/" })
+                while text.last?.isNumber == true { text.removeLast() }
+            }
+            switches[Name(text: text, isKernelThread: isKernelThread), default: 0] += count
+        }
+        let order = switches.sorted { ($1.value, $0.key.text) < ($0.value, $1.key.text) }
+        var workload = ReportDocument.Workload()
+        workload.switches = order.reduce(0) { $0 + $1.value }
+        workload.tasks = order.prefix(ReportDocument.Workload.limit).map {
+            .init(name: $0.key.text, isKernelThread: $0.key.isKernelThread, switches: $0.value)
+        }
+        workload.otherSwitches = workload.switches - workload.tasks.reduce(0) { $0 + $1.switches }
+        return workload
     }
 
     // MARK: Evidence and schemes
