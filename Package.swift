@@ -42,6 +42,13 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
+        // How often a check gives a false alarm or misses a regression: tools/calibrate, and docs/ci.md.
+        .executableTarget(
+            name: "calibrate",
+            dependencies: [
+                "Checks", "TraceData", "LazyTLB", "Reconstruction", "Replay", "Report", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+
         // Synthetic recordings with known answers, of any size: tools/synth, tools/bench, and the tests.
         .target(name: "TraceSynth", dependencies: ["LazyTLB", "CZstd"]),
         .executableTarget(
