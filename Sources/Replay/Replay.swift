@@ -64,7 +64,7 @@ public struct Replay: StimulusSink, Sendable {
         if case .deliver(let cpu, let sender) = stimulus { latency.answered(sender, by: cpu, at: moment.time) }
     }
 
-    private mutating func step(_ stimulus: Stimulus, _ moment: Moment) {
+    mutating func step(_ stimulus: Stimulus, _ moment: Moment) {
         let cpu = moment.cpu
         lastTime = max(lastTime, moment.time)
         v412.apply(stimulus, cpu: cpu, on: machine)
@@ -120,13 +120,7 @@ public struct Replay: StimulusSink, Sendable {
         for index in 0..<stride {
             let word =
                 v412.scheme.pendingWord(cpu, index) | v413Parent.scheme.pendingWord(cpu, index) | v413.scheme.pendingWord(cpu, index)
-            // They happen on the receivers, whose tasks the sender's record does not tell.
-            forEachBit(word) {
-                let receiver = index * 64 + $0
-                var handled = Moment(time: moment.time, cpu: receiver, pid: -1, cause: moment.cause)
-                handled.recordCPU = moment.cpu
-                step(.deliver(cpu: receiver, from: cpu), handled)
-            }
+            forEachBit(word) { step(.deliver(cpu: index * 64 + $0, from: cpu), moment.handled(by: index * 64 + $0)) }
         }
         latency.complete(cpu)
     }
@@ -168,5 +162,14 @@ public struct Replay: StimulusSink, Sendable {
         for cpu in 0..<cpus { complete(cpu: cpu, at: Moment(time: lastTime, cpu: cpu, pid: 0, cause: .other)) }
         besideV412.finish(at: lastTime)
         besideParent.finish(at: lastTime)
+    }
+}
+
+extension Moment {
+    /// An IPI that must have been handled by now: that happens on the receiver, whose task the sender's record does not tell.
+    func handled(by receiver: Int) -> Moment {
+        var handled = Moment(time: time, cpu: receiver, pid: -1, cause: cause)
+        handled.recordCPU = cpu
+        return handled
     }
 }

@@ -52,6 +52,9 @@ struct CheckCommand: ParsableCommand {
 
     @OptionGroup var reading: TraceReport
 
+    /// So many deviations are listed; the others are counted only.
+    static let deviationLimit = 1000
+
     func validate() throws {
         guard baseline != nil || budget != nil || conform || noExtraIPIs || noStaleActiveMM else {
             throw ValidationError("nothing to check: give --baseline, --budget, --conform, --no-extra-ipis or --no-stale-active-mm")
@@ -69,7 +72,7 @@ struct CheckCommand: ParsableCommand {
             if let bounds, expected == nil, let bound = bounds.bounds.first(where: \.needsBaseline) {
                 throw DocumentError(path: budget ?? "", line: bound.line, key: "metrics.\(bound.metric.name)", cause: "a bound relative to the baseline needs --baseline")
             }
-            let documents = try traces.flatMap { try CheckInput.documents($0, reading) }
+            let documents = try traces.flatMap { try CheckInput.documents($0, reading, deviations: conform ? Self.deviationLimit : nil) }
             let result = judge(documents, expected, bounds)
             for file in write { try OutputFile.write(try file.format.render(result), to: file.path) }
             try OutputFile.write(try format.render(result), to: output)

@@ -7,9 +7,9 @@ import TraceData
 
 /// What baseline, check and diff take as recordings: traces, or reports that were written with `report --format json`.
 enum CheckInput {
-    /// The report of a trace, or those of a report file.
-    static func documents(_ path: String, _ reading: TraceReport) throws -> [ReportDocument] {
-        guard let text = try jsonText(path) else { return [try reading.document(path)] }
+    /// The report of a trace, with as many deviations from its scheme as asked for, or those of a report file.
+    static func documents(_ path: String, _ reading: TraceReport, deviations: Int? = nil) throws -> [ReportDocument] {
+        guard let text = try jsonText(path) else { return [try reading.document(path, deviations: deviations)] }
         return try reports(text, path)
     }
 

@@ -40,9 +40,11 @@ struct TraceReport: ParsableArguments {
 
     /// The report on one trace.
     ///
-    /// - Parameter divergences: how many of each pair of schemes to list; nil to count them only.
+    /// - Parameters:
+    ///   - divergences: how many of each pair of schemes to list; nil to count them only.
+    ///   - deviations: how many places to list where the recorded kernel parts from its own scheme; nil to count records only.
     /// - Throws: `TraceError` where the trace cannot be read, or holds nothing to replay.
-    func document(_ path: String, divergences: Int? = nil) throws -> ReportDocument {
+    func document(_ path: String, divergences: Int? = nil, deviations: Int? = nil) throws -> ReportDocument {
         let progress = ReadingProgress()
         let line = ProgressLine(progress, quiet: quiet)
         defer { line?.end() }
@@ -52,18 +54,29 @@ struct TraceReport: ParsableArguments {
         let recorded = named ?? RecordedKernel(release: file.kernelRelease)
         let replay = Replay(cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences ?? 0)
         let threads = jobs ?? processorCount()
+        var lists: [ConformanceWatch.List] = []
         let history =
-            threads == 1
-            ? try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel)
-            : try Reconstruction(file, sink: PipelinedReplay(replay), evidence: evidence, kernel: kernel, jobs: threads).map { $0.result() }
+            if let deviations {
+                try Reconstruction(
+                    file, sink: ConformanceWatch(replay, candidates: recorded.candidates, limit: deviations), evidence: evidence, kernel: kernel
+                ).map { watch in
+                    lists = watch.finished()
+                    return watch.replay
+                }
+            } else if threads == 1 {
+                try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel)
+            } else {
+                try Reconstruction(file, sink: PipelinedReplay(replay), evidence: evidence, kernel: kernel, jobs: threads).map { $0.result() }
+            }
         var empty: [String] = []
         if history.switches == 0 { empty.append("sched:sched_switch") }
         if history.sink.recorded.total == 0 { empty.append("tlb:tlb_flush") }
         try demand(file, withoutRecord: empty)
-        let context = ReportContext(
+        var context = ReportContext(
             tool: .init(version: lazytlbVersion), trace: .init(file, history, release: recorded.release), kernel: recorded,
             eventNames: Dictionary(file.formats.events.map { ($0.kind, $0.name) }, uniquingKeysWith: { first, _ in first }),
             savedNames: file.commands, listsDivergences: divergences != nil)
+        context.deviations = lists
         var document = ReportDocument(history, context)
         document.problems = file.problems.map { .init(offset: $0.error.offset, cause: $0.shortDescription) }
         return document

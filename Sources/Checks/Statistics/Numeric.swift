@@ -29,7 +29,8 @@ enum StudentT {
     static func quantile(tail: Double, df: Double) -> Double {
         var (low, high) = (0.0, 1.0)
         while upperTail(high, df: df) > tail, high < 1e12 { high *= 2 }
-        for _ in 0..<200 {
+        // As many halvings as a Double has bits, and some.
+        for _ in 0..<60 {
             let middle = (low + high) / 2
             if upperTail(middle, df: df) > tail { low = middle } else { high = middle }
         }

@@ -42,8 +42,12 @@ public enum KernelChecks {
         return finding
     }
 
-    /// What the kernel did and its scheme did not, and the reverse.
+    /// What the kernel did and its scheme did not, and the reverse: each place where the report lists them, else how many of each kind.
     private static func deviations(_ conformance: ReportDocument.Conformance, _ scheme: ReportDocument.Scheme) -> [String] {
+        if let deviations = conformance.deviations {
+            let all = (conformance.deviationCounts ?? [:]).values.reduce(0, +)
+            return deviations.map(line) + (all > deviations.count ? ["and \(grouped(all - deviations.count)) more"] : [])
+        }
         var lines: [String] = []
         for (reason, counts) in conformance.byReason.sorted(by: { $0.key < $1.key }) {
             let (missing, extra) = (counts.predicted - counts.matched, counts.records - counts.matched)
@@ -52,6 +56,24 @@ public enum KernelChecks {
         }
         for (warning, count) in scheme.warnings.sorted(by: { $0.key < $1.key }) { lines.append("WARN or BUG condition \(warning): \(grouped(count))") }
         return lines
+    }
+
+    /// e.g. `16.758970730 [003] wl-861 missing-ipi: 1 page of mm wl:861, to CPU 0`
+    private static func line(_ deviation: ReportDocument.Deviation) -> String {
+        let fraction = String(deviation.timeNS % 1_000_000_000)
+        var text = "\(deviation.timeNS / 1_000_000_000)." + String(repeating: "0", count: 9 - fraction.count) + fraction
+        let cpu = String(deviation.cpu)
+        text += " [" + String(repeating: "0", count: max(0, 3 - cpu.count)) + cpu + "]"
+        if let pid = deviation.pid { text += " \(deviation.comm ?? "<...>")-\(pid)" }
+        text += " \(deviation.kind)"
+        var parts: [String] = []
+        if let pages = deviation.pages, !deviation.kind.hasSuffix("cr3-load") {
+            parts.append(pages < 0 ? "everything" : pages == 1 ? "1 page" : "\(grouped(pages)) pages")
+        }
+        if let mm = deviation.mm { parts.append("mm \(mm)") }
+        if let targets = deviation.targets { parts.append("to CPU \(list(targets.map(String.init), "and"))") }
+        if let detail = deviation.detail { parts.append(detail) }
+        return printable(parts.isEmpty ? text : text + ": " + parts.joined(separator: ", "))
     }
 
     /// The recorded kernel interrupts no CPU that the reworked scheme would leave alone, and none that its own scheme would.

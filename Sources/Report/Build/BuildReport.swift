@@ -14,6 +14,8 @@ public struct ReportContext {
     public var savedNames: [Int32: String]
     /// Whether to list the divergences that the replay kept.
     public var listsDivergences: Bool
+    /// Where the recorded kernel parts from the schemes that it may run, if that was asked for.
+    public var deviations: [ConformanceWatch.List] = []
 
     public init(
         tool: ReportDocument.Tool, trace: ReportDocument.Trace, kernel: RecordedKernel, eventNames: [Record.Kind: String] = [:],
@@ -139,6 +141,10 @@ struct ReportBuilder {
         if replay.masks > 0 {
             conformance.masks = replay.masks
             conformance.masksMatched = own.masksMatched
+        }
+        if let list = context.deviations.first(where: { $0.scheme == own.id }) {
+            conformance.deviationCounts = Dictionary(uniqueKeysWithValues: list.counts.map { ($0.key.rawValue, $0.value) })
+            conformance.deviations = list.deviations.map(document)
         }
         return conformance
     }
