@@ -63,7 +63,8 @@ let package = Package(
         .testTarget(
             name: "TraceSynthTests",
             dependencies: ["TraceSynth", "Replay", "Reconstruction", "LazyTLB", "TraceData", "lazytlb", "TestSupport"]),
-        .testTarget(name: "ChecksTests", dependencies: ["Checks", "Report", "TestSupport", "lazytlb"]),
+        .testTarget(
+            name: "ChecksTests", dependencies: ["Checks", "Report", "TestSupport", "lazytlb", "calibrate"], exclude: ["junit.xsd"]),
         .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Checks
-import Foundation
 import Reconstruction
 import Replay
 import Report
@@ -32,12 +31,10 @@ struct CalibrateCommand: ParsableCommand {
         print("| recordings | of them | in the baseline | checked | checks | false alarms |" + Self.shares.map { " +\(Int($0 * 100)) % found |" }.joined())
         print("| --- | ---: | --- | --- | ---: | ---: |" + Self.shares.map { _ in " ---: |" }.joined())
         var sums: [Size: Tally] = [:]
-        for (name, members) in groups.sorted(by: { $0.key < $1.key }) {
-            for (index, member) in members.enumerated() {
-                let reasons = members.indices.filter { $0 != index }.map { Comparability.reasons([member.plain], [members[$0].plain]) }
-                if let reason = reasons.first(where: { !$0.isEmpty })?.first, reasons.allSatisfy({ !$0.isEmpty }) {
-                    FileHandle.standardError.write(Data("\(member.plain.path): compared with none: \(reason)\n".utf8))
-                }
+        for (name, all) in groups.sorted(by: { $0.key < $1.key }) {
+            // Those that can be compared with another one.
+            let members = all.filter { member in
+                all.contains { $0.plain.path != member.plain.path && Self.fails([member.plain], Baseline(tool: "", recordings: [$0.plain])) != nil }
             }
             for (size, tally) in Self.measure(members).sorted(by: { $0.key < $1.key }) {
                 print(tally.row("\(name) | \(members.count) | \(size.text)"))
@@ -48,22 +45,23 @@ struct CalibrateCommand: ParsableCommand {
     }
 
     static let shares = [0.05, 0.1, 0.2]
-    static let mostWays = 3000
+    static let mostWays = 6000
 
     /// How many recordings are on each side, roughly.
     enum Size: Int, Comparable, Hashable {
-        case single, few, several
+        case single, few, several, many
         static func < (left: Size, right: Size) -> Bool { left.rawValue < right.rawValue }
 
         init(_ baseline: Int, _ now: Int) {
-            self = baseline == 1 && now == 1 ? .single : baseline < 4 || now < 2 ? .few : .several
+            self = baseline + now == 2 ? .single : baseline >= 6 && now >= 3 ? .many : baseline >= 3 && now >= 2 ? .several : .few
         }
 
         var text: String {
             switch self {
             case .single: "1 | 1"
-            case .few: "fewer than 4, or | 1"
-            case .several: "4 or more | 2 or more"
+            case .few: "fewer |"
+            case .several: "3 or more | 2 or more"
+            case .many: "6 or more | 3 or more"
             }
         }
     }
@@ -85,9 +83,20 @@ struct CalibrateCommand: ParsableCommand {
         }
     }
 
-    /// All ways to give each recording to the baseline, to the check, or to neither.
+    /// All pairs, and all ways to give each recording to the baseline, to the check, or to neither.
     static func measure(_ members: [(plain: Recording, more: [Recording])]) -> [Size: Tally] {
         var tallies: [Size: Tally] = [:]
+        func check(_ baseline: [Int], _ now: [Int]) {
+            let expected = Baseline(tool: "", recordings: baseline.map { members[$0].plain })
+            guard let isAlarm = fails(now.map { members[$0].plain }, expected) else { return }
+            let size = Size(baseline.count, now.count)
+            tallies[size, default: Tally()].checks += 1
+            if isAlarm { tallies[size]!.alarms += 1 }
+            for index in shares.indices where fails(now.map { members[$0].more[index] }, expected) == true { tallies[size]!.found[index] += 1 }
+        }
+        for left in members.indices {
+            for right in members.indices where left != right { check([left], [right]) }
+        }
         var ways = 1
         for _ in members { ways *= 3 }
         // A stride that has no factor in common with 3, so that all recordings take all parts.
@@ -98,22 +107,17 @@ struct CalibrateCommand: ParsableCommand {
                 if rest % 3 == 1 { baseline.append(index) } else if rest % 3 == 2 { now.append(index) }
                 rest /= 3
             }
-            guard !baseline.isEmpty, !now.isEmpty else { continue }
-            let expected = Baseline(tool: "", recordings: baseline.map { members[$0].plain })
-            guard let isAlarm = fails(now.map { members[$0].plain }, expected) else { continue }
-            let size = Size(baseline.count, now.count)
-            tallies[size, default: Tally()].checks += 1
-            if isAlarm { tallies[size]!.alarms += 1 }
-            for index in shares.indices where fails(now.map { members[$0].more[index] }, expected) == true { tallies[size]!.found[index] += 1 }
+            if !baseline.isEmpty, !now.isEmpty, baseline.count + now.count > 2 { check(baseline, now) }
         }
         return tallies
     }
 
-    /// Whether a check of the recordings gives a regression; nil if they are not comparable.
+    /// Whether a check of the recordings gives a regression; nil if they are not comparable, or cannot support what is judged.
     static func fails(_ recordings: [Recording], _ baseline: Baseline) -> Bool? {
         let check = Check(recordings: recordings)
         guard check.comparable(baseline).outcome == .passed else { return nil }
-        return check.againstBaseline(baseline).contains { $0.outcome == .failed }
+        let findings = check.againstBaseline(baseline)
+        return findings.contains { $0.outcome == .inconclusive } ? nil : findings.contains { $0.outcome == .failed }
     }
 
     /// The recording with a share of its shootdowns done twice; nil if it cannot be replayed.

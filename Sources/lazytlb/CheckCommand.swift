@@ -36,7 +36,7 @@ struct CheckCommand: ParsableCommand {
     var confidence = 95.0
 
     @Option(help: ArgumentHelp("With one recording on either side: the increase that is allowed, in percent.", valueName: "percent"))
-    var tolerance = 50.0
+    var tolerance = 100.0
 
     @Flag(help: "Compare with the baseline even what is not comparable; the output says so.")
     var forceCompare = false

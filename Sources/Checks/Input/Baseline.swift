@@ -46,7 +46,7 @@ extension Baseline {
             "      \"kernel\": \(text(recording.kernel)), \"scheme\": \(text(recording.scheme)), \"machine\": \(text(recording.machine)),",
             "      \"clock\": \(quoted(recording.clock)), \"counts_time\": \(recording.countsTime), \"cpus\": \(recording.cpus), \"duration_ns\": \(recording.durationNS),",
             "      \"events\": \(recording.events), \"context_switches\": \(recording.switches), \"lost_gaps\": \(recording.lostGaps), \"lost_events\": \(recording.lostEvents), \"problems\": \(recording.problems),",
-            "      \"evidence\": \(quoted(recording.evidence)), \"unknown_switches\": \(recording.unknownSwitches), \"flushes\": \(recording.flushes), \"unknown_flushes\": \(recording.unknownFlushes), \"unknown_time_ns\": \(recording.unknownTimeNS),",
+            "      \"evidence\": \(quoted(recording.evidence)), \"unknown_switches\": \(recording.unknownSwitches), \"flushes\": \(recording.flushes), \"unknown_flushes\": \(recording.unknownFlushes), \"unknown_time_ns\": \(recording.unknownTimeNS), \"broken_chains\": \(recording.brokenChains),",
             "      \"lists_all_processes\": \(recording.hasAllProcesses),",
             "      \"tasks\": [\(tasks.joined(separator: ", "))]",
         ]
@@ -97,7 +97,7 @@ extension Baseline {
         var recording = Recording(path: try node.required("path").text())
         _ = try node.members([
             "path", "kernel", "scheme", "machine", "clock", "counts_time", "cpus", "duration_ns", "events", "context_switches", "lost_gaps",
-            "lost_events", "problems", "evidence", "unknown_switches", "flushes", "unknown_flushes", "unknown_time_ns", "lists_all_processes", "tasks",
+            "lost_events", "problems", "evidence", "unknown_switches", "flushes", "unknown_flushes", "unknown_time_ns", "broken_chains", "lists_all_processes", "tasks",
         ])
         recording.kernel = try node.required("kernel").optionalText()
         recording.scheme = try node.required("scheme").optionalText()
@@ -116,6 +116,7 @@ extension Baseline {
         recording.flushes = try node.required("flushes").count()
         recording.unknownFlushes = try node.required("unknown_flushes").count()
         recording.unknownTimeNS = UInt64(try node.required("unknown_time_ns").count())
+        recording.brokenChains = try node.required("broken_chains").count()
         recording.hasAllProcesses = try node.required("lists_all_processes").bool()
         for task in try node.required("tasks").elements() {
             _ = try task.members(["name", "kernel_thread", "share"])

@@ -24,6 +24,8 @@ public struct Recording: Sendable, Equatable {
     public var flushes: Int
     public var unknownFlushes: Int
     public var unknownTimeNS: UInt64
+    /// sched_switch records that do not continue where their CPU's last one ended.
+    public var brokenChains: Int
     /// Shares of the switches to other than idle tasks, by name.
     public var tasks: [Task]
     /// By name; nil where the report does not know.
@@ -63,6 +65,7 @@ public struct Recording: Sendable, Equatable {
         flushes = document.evidence.flushes.total
         unknownFlushes = document.evidence.flushes.unknown
         unknownTimeNS = document.evidence.unknownTimeNS
+        brokenChains = document.evidence.brokenChains ?? 0
         let all = Double(max(document.workload?.switches ?? 0, 1))
         tasks = (document.workload?.tasks ?? []).map {
             Task(name: $0.name, isKernelThread: $0.isKernelThread, share: Double($0.switches) / all)
@@ -77,7 +80,7 @@ public struct Recording: Sendable, Equatable {
         countsTime = true
         (cpus, durationNS, events, switches, lostGaps, lostEvents, problems) = (0, 0, 0, 0, 0, 0, 0)
         evidence = ""
-        (unknownSwitches, flushes, unknownFlushes, unknownTimeNS) = (0, 0, 0, 0)
+        (unknownSwitches, flushes, unknownFlushes, unknownTimeNS, brokenChains) = (0, 0, 0, 0, 0)
         tasks = []
         values = [:]
         hasAllProcesses = true

@@ -14,6 +14,9 @@ extension Recording {
         if value(metric) == nil { return missingReason(metric) }
         if metric.needs.contains(.records) {
             if lostGaps > 0 { return "events were lost in \(lostGaps) \(lostGaps == 1 ? "place" : "places"): counts are lower bounds" }
+            if let share = share(brokenChains, of: switches, above: limits.unknown) {
+                return "\(share) of the switches do not continue where their CPU's last one ended: records were left out, by a filter perhaps"
+            }
             if problems > 0 { return "parts of the file could not be read: counts are lower bounds" }
         }
         if metric.needs.contains(.mms) {

@@ -6,7 +6,7 @@ public struct Check: Sendable {
         /// That no metric of those judged together gives a false alarm.
         public var confidence = 0.95
         /// One recording beside one: the increase that is allowed.
-        public var tolerance = 0.5
+        public var tolerance = 1.0
         public var forcesComparison = false
 
         public init() {}
@@ -140,7 +140,12 @@ public struct Check: Sendable {
             }
         }
         let isStatistical = isStatistical(baseline)
-        let values = holm(judged.map { $0.comparison.pValue(allowed: $0.allowed, direction: $0.direction) })
+        // What never happened on either side cannot be significant, and is no test that others must pay for (R. E. Tarone, A modified Bonferroni method
+        // for discrete data, 1990).
+        let isTest = judged.map { $0.comparison.rate > 0 || $0.comparison.baselineRate > 0 }
+        let tests = isTest.filter { $0 }.count
+        var adjusted = holm(zip(judged, isTest).filter(\.1).map { $0.0.comparison.pValue(allowed: $0.0.allowed, direction: $0.0.direction) }).makeIterator()
+        let values = isTest.map { $0 ? adjusted.next() ?? 1 : 1 }
         for (one, p) in zip(judged, values) {
             let comparison = one.comparison
             let isWorse = isStatistical ? p < 1 - options.confidence : comparison.exceeds(one.allowed, direction: one.direction)
@@ -150,7 +155,7 @@ public struct Check: Sendable {
                 let interval = comparison.interval(confidence: options.confidence)
                 (numbers.ratioLow, numbers.ratioHigh) = (interval.lowerBound, interval.upperBound)
                 numbers.pValue = p
-                numbers.detectableRatio = comparison.detectableRatio(confidence: options.confidence, tests: judged.count)
+                numbers.detectableRatio = comparison.detectableRatio(confidence: options.confidence, tests: tests)
                 if comparison.baselineRate > 0 {
                     reason += " (\(changeText(comparison.ratio)); \(changeText(interval.lowerBound)) to \(changeText(interval.upperBound)); \(pText(p)))"
                 } else if comparison.rate > 0 {

@@ -109,7 +109,7 @@ public struct CheckResult: Sendable, Equatable, Codable {
         let counts = "\(count(.failed)) failed, \(count(.inconclusive)) inconclusive, \(count(.passed)) passed"
         switch verdict {
         case .failed:
-            let names = findings.filter { $0.outcome == .failed }.map(\.subject)
+            let names = findings.filter { $0.outcome == .failed }.map { $0.numbers == nil ? $0.name : $0.subject }
             return "Regression: \(names.prefix(6).joined(separator: ", "))\(names.count > 6 ? ", …" : "") (\(counts))"
         case .inconclusive: return "Inconclusive: neither fine nor a regression can be said (\(counts))"
         case .passed, .skipped: return "Fine (\(counts))"

@@ -197,6 +197,7 @@ struct ReportBuilder {
         evidence.flushes.unknown = found.unknownFlushes
         evidence.flushes.attributed = found.flushes - found.unknownFlushes
         evidence.contradictions = found.contradictions
+        evidence.brokenChains = found.brokenChains
         evidence.notes = found.notes
         if found.brokenChains > 0 {
             evidence.notes.append(

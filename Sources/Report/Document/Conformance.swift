@@ -63,6 +63,21 @@ extension ReportDocument {
         /// For "mask" and "warning": the values, or the condition.
         public var detail: String?
 
+        public init(
+            kind: String, timeNS: UInt64, cpu: Int, pid: Int?, comm: String?, mm: String?, pages: Int? = nil, targets: [Int]? = nil,
+            detail: String? = nil
+        ) {
+            self.kind = kind
+            self.timeNS = timeNS
+            self.cpu = cpu
+            self.pid = pid
+            self.comm = comm
+            self.mm = mm
+            self.pages = pages
+            self.targets = targets
+            self.detail = detail
+        }
+
         enum CodingKeys: String, CodingKey {
             case kind
             case timeNS = "time_ns"
