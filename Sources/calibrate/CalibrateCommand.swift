@@ -34,7 +34,7 @@ struct CalibrateCommand: ParsableCommand {
         for (name, all) in groups.sorted(by: { $0.key < $1.key }) {
             // Those that can be compared with another one.
             let members = all.filter { member in
-                all.contains { $0.plain.path != member.plain.path && Self.fails([member.plain], Baseline(tool: "", recordings: [$0.plain])) != nil }
+                all.contains { $0.plain.path != member.plain.path && Self.failures([member.plain], Baseline(tool: "", recordings: [$0.plain])) != nil }
             }
             for (size, tally) in Self.measure(members).sorted(by: { $0.key < $1.key }) {
                 print(tally.row("\(name) | \(members.count) | \(size.text)"))
@@ -42,10 +42,14 @@ struct CalibrateCommand: ParsableCommand {
             }
         }
         for (size, tally) in sums.sorted(by: { $0.key < $1.key }) { print(tally.row("all |  | \(size.text)")) }
+        print()
+        for (size, tally) in sums.sorted(by: { $0.key < $1.key }) where tally.alarms > 0 {
+            print("False alarms, \(size.text): \(tally.causes.sorted { $0.value > $1.value }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))")
+        }
     }
 
     static let shares = [0.05, 0.1, 0.2]
-    static let mostWays = 6000
+    static let mostWays = 20_000
 
     /// How many recordings are on each side, roughly.
     enum Size: Int, Comparable, Hashable {
@@ -67,6 +71,8 @@ struct CalibrateCommand: ParsableCommand {
     }
 
     struct Tally {
+        /// By metric.
+        var causes: [String: Int] = [:]
         var checks = 0
         var alarms = 0
         var found = [Int](repeating: 0, count: CalibrateCommand.shares.count)
@@ -74,6 +80,7 @@ struct CalibrateCommand: ParsableCommand {
         mutating func add(_ other: Tally) {
             checks += other.checks
             alarms += other.alarms
+            causes.merge(other.causes, uniquingKeysWith: +)
             for index in found.indices { found[index] += other.found[index] }
         }
 
@@ -88,11 +95,14 @@ struct CalibrateCommand: ParsableCommand {
         var tallies: [Size: Tally] = [:]
         func check(_ baseline: [Int], _ now: [Int]) {
             let expected = Baseline(tool: "", recordings: baseline.map { members[$0].plain })
-            guard let isAlarm = fails(now.map { members[$0].plain }, expected) else { return }
+            guard let failed = failures(now.map { members[$0].plain }, expected) else { return }
             let size = Size(baseline.count, now.count)
             tallies[size, default: Tally()].checks += 1
-            if isAlarm { tallies[size]!.alarms += 1 }
-            for index in shares.indices where fails(now.map { members[$0].more[index] }, expected) == true { tallies[size]!.found[index] += 1 }
+            if !failed.isEmpty { tallies[size]!.alarms += 1 }
+            for name in failed { tallies[size]!.causes[name, default: 0] += 1 }
+            for index in shares.indices where failures(now.map { members[$0].more[index] }, expected)?.isEmpty == false {
+                tallies[size]!.found[index] += 1
+            }
         }
         for left in members.indices {
             for right in members.indices where left != right { check([left], [right]) }
@@ -112,12 +122,12 @@ struct CalibrateCommand: ParsableCommand {
         return tallies
     }
 
-    /// Whether a check of the recordings gives a regression; nil if they are not comparable, or cannot support what is judged.
-    static func fails(_ recordings: [Recording], _ baseline: Baseline) -> Bool? {
+    /// The metrics in which a check of the recordings sees a regression; nil if they are not comparable, or cannot support what is judged.
+    static func failures(_ recordings: [Recording], _ baseline: Baseline) -> [String]? {
         let check = Check(recordings: recordings)
         guard check.comparable(baseline).outcome == .passed else { return nil }
         let findings = check.againstBaseline(baseline)
-        return findings.contains { $0.outcome == .inconclusive } ? nil : findings.contains { $0.outcome == .failed }
+        return findings.contains { $0.outcome == .inconclusive } ? nil : findings.filter { $0.outcome == .failed }.map(\.subject)
     }
 
     /// The recording with a share of its shootdowns done twice; nil if it cannot be replayed.

@@ -144,7 +144,12 @@ import Testing
     }
 
     @Test func recordersAndNumbersAreNoPartOfTheMix() {
-        #expect(reasons { $0.workload!.tasks = [.init(name: "work12", isKernelThread: false, switches: 4_000), .init(name: "trace-cmd", isKernelThread: false, switches: 500), .init(name: "kworker", isKernelThread: true, switches: 500)] }.isEmpty)
+        #expect(reasons { $0.workload!.tasks = [.init(name: "work12", isKernelThread: false, switches: 4_000), .init(name: "trace-cmd", isKernelThread: false, switches: 100), .init(name: "kworker", isKernelThread: true, switches: 500)] }.isEmpty)
+    }
+
+    @Test func aRecorderBesideTheWorkloadIsNotComparableWithNone() {
+        let recorded = reasons { $0.workload!.tasks.append(.init(name: "trace-cmd", isKernelThread: false, switches: 250)) }
+        #expect(recorded == ["recorder: it has 5.0 % of the switches here, 0.0 % in the baseline"])
     }
 
     @Test func whatIsNotComparableIsInconclusiveUnlessForced() {

@@ -24,5 +24,5 @@ private func data(_ text: String) -> String {
 
 /// The value of a property (escapeProperty, ibid.).
 private func property(_ text: String) -> String {
-    data(text).replacing(":", with: "%3A").replacing(",", with: "%2C")
+    data(printable(text)).replacing(":", with: "%3A").replacing(",", with: "%2C")
 }

@@ -76,10 +76,10 @@ public struct RateComparison: Sendable, Equatable {
         return exponential((critical + StudentT.quantile(tail: 0.2, df: degreesOfFreedom)) * error)
     }
 
-    /// One recording beside one: whether the change is beyond a ratio, and beyond what counting noise of two standard errors would explain.
+    /// One recording beside one: whether the change is beyond a ratio, and beyond what counting noise of three standard errors would explain.
     public func exceeds(_ allowed: Double, direction: Metric.Direction) -> Bool {
         let change = direction == .lowerIsWorse ? -difference : difference
         let bound = direction == .lowerIsWorse ? -logarithm(allowed) : logarithm(allowed)
-        return change > bound + 2 * noise.squareRoot()
+        return change > bound + 3 * noise.squareRoot()
     }
 }

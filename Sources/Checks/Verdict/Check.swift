@@ -61,7 +61,7 @@ public struct Check: Sendable {
                 + "normally distributed with one variance, and the recordings to be independent"
         }
         return "one recording in the baseline, one here: no test is possible. An increase of more than \(percentText(options.tolerance)), "
-            + "and of more than two standard errors of counting, is a regression (--tolerance)"
+            + "and of more than three standard errors of counting, is a regression (--tolerance)"
     }
 
     // MARK: The budget

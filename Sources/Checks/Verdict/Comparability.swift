@@ -13,6 +13,9 @@ public enum Comparability {
     static let mostRateFactor = 6.0
     /// Programs that record, and whose threads are no part of the workload.
     static let recorders: Set = ["trace-cmd", "perf", "lazytlb"]
+    /// A recorder that runs beside the workload, not only before and after it, has this share of the switches or more: it interrupts the workload's
+    /// CPUs, and is interrupted.
+    static let recorderShare = 0.03
 
     /// One sentence for each reason; empty if they can be compared.
     public static func reasons(_ now: [Recording], _ baseline: [Recording]) -> [String] {
@@ -28,7 +31,11 @@ public enum Comparability {
         one("clock", \.countsTime) { $0 ? "one that counts time" : "one that counts no time" }
         one("evidence", \.evidence) { printable($0) }
         for recording in now {
-            let found = workloadReasons(recording, mix(baseline), rate(baseline))
+            var found = workloadReasons(recording, mix(baseline), rate(baseline))
+            let (here, there) = (recorderShare([recording]), recorderShare(baseline))
+            if max(here, there) >= recorderShare, min(here, there) < recorderShare / 3 {
+                found.append("recorder: it has \(percentText(here)) of the switches here, \(percentText(there)) in the baseline")
+            }
             reasons += found.map { now.count > 1 ? "\(printable(recording.path)): \($0)" : $0 }
         }
         return reasons
@@ -61,6 +68,11 @@ public enum Comparability {
     private static func stem(_ name: String) -> String {
         let end = name.lastIndex { !$0.isNumber }
         return end.map { String(name[...$0]) } ?? name
+    }
+
+    /// The share of recorders in the switches.
+    private static func recorderShare(_ recordings: [Recording]) -> Double {
+        average(recordings.map { recording in recording.tasks.filter { recorders.contains($0.name) }.reduce(0) { $0 + $1.share } })
     }
 
     /// Context switches per CPU and second; nil where a clock counts no time.

@@ -55,7 +55,7 @@ public struct Diff: Sendable, Equatable, Codable {
         unchanged = 0
         for name in Set((left + right).flatMap(\.values.keys)).sorted() {
             guard let metric = MetricCatalogue.metric(named: name) else { continue }
-            if left.map({ $0.value(metric) }) == right.map({ $0.value(metric) }), left.map(\.switches) == right.map(\.switches) {
+            if Self.isSame(metric, left, right) {
                 unchanged += 1
             } else if let change = Self.change(metric, left, right) {
                 changes.append(change)
@@ -64,6 +64,15 @@ public struct Diff: Sendable, Equatable, Codable {
             }
         }
         changes.sort { ($1.distance ?? .infinity).magnitude < ($0.distance ?? .infinity).magnitude }
+    }
+
+    /// As many recordings on both sides or not: those of one side have what those of the other have.
+    private static func isSame(_ metric: Metric, _ left: [Recording], _ right: [Recording]) -> Bool {
+        let rate = Rate.usual(for: metric.unit)
+        func rates(_ recordings: [Recording]) -> Set<Double?> {
+            Set(recordings.map { recording in recording.value(metric).map { $0 / (recording.exposure(rate) ?? 1) } })
+        }
+        return rates(left) == rates(right)
     }
 
     private static func side(_ name: String, _ recordings: [Recording]) -> Side {
