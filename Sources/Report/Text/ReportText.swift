@@ -128,6 +128,10 @@ struct TextReport {
             "records",
             "\(grouped(trace.events)), of them \(grouped(recorded.contextSwitches)) sched_switch and \(grouped(flushes)) tlb_flush",
         ])
+        if let workload = document.workload, workload.switches > 0 {
+            let tasks = workload.tasks.prefix(4).map { "\(printable($0.name)) \(percent($0.switches, of: workload.switches, decimals: 0))" }
+            table.add(["tasks", "\(tasks.joined(separator: ", "))\(workload.tasks.count > 4 ? ", …" : "") of the switches to other than idle tasks"])
+        }
         table.add([
             "lost",
             trace.lostGaps == 0 && trace.lostEvents == 0

@@ -1,7 +1,7 @@
 /// Numbers as people read them. JSON has the exact ones.
 
 /// 1234567 as "1,234,567".
-func grouped(_ number: some BinaryInteger) -> String {
+package func grouped(_ number: some BinaryInteger) -> String {
     let digits = String(number.magnitude)
     var result = number < 0 ? "-" : ""
     for (index, digit) in digits.enumerated() {
@@ -28,7 +28,7 @@ func percent(_ part: some BinaryInteger, of whole: some BinaryInteger, decimals:
 }
 
 /// A number with so many decimals.
-func fixed(_ value: Double, _ decimals: Int, roundingDown: Bool = false) -> String {
+package func fixed(_ value: Double, _ decimals: Int, roundingDown: Bool = false) -> String {
     let scale = (0..<decimals).reduce(1.0) { result, _ in result * 10 }
     let scaled = (value * scale).rounded(roundingDown ? .down : .toNearestOrAwayFromZero)
     guard scaled.magnitude < 1e15 else { return "\(value)" }
