@@ -24,6 +24,7 @@ public struct Lookahead: TimedSource {
         var refillAt: UnsafeMutablePointer<CompactRecord>
         var started = false
         var records = 0
+        var undeclared = 0
         var switches = 0
         var firstTime: UInt64?
         var lastTime: UInt64 = 0
@@ -35,6 +36,8 @@ public struct Lookahead: TimedSource {
     public var cpu: Int { state.pointee.cpu }
     /// Records read so far, of all kinds; gaps do not count. Whole batches count when the first of their records comes into view.
     public var records: Int { state.pointee.records }
+    /// Those of events that the file does not declare.
+    public var undeclared: Int { state.pointee.undeclared }
     /// sched_switch records read so far.
     public var switches: Int { state.pointee.switches }
     public var firstTime: UInt64? { state.pointee.firstTime }
@@ -79,6 +82,7 @@ extension Lookahead.State {
             end = next.end
             reader.readAhead()
             records += next.records
+            undeclared += next.undeclared
             switches += next.switches
             firstTime = firstTime ?? next.firstTime
             lastTime = next.lastTime ?? lastTime
@@ -102,7 +106,7 @@ public final class Lookaheads {
     public init(_ file: TraceFile, probes: Bool, jobs: Int) {
         let streams = file.streams()
         // On one thread what is written is read soon, from a near cache; between threads few handovers count for more.
-        let capacity = min(jobs > 1 ? 16384 : 1024, max(256, Lookaheads.budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, streams.count))))
+        let capacity = min(jobs > 1 ? 16384 : 1024, max(64, Lookaheads.budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, streams.count))))
         // One is the caller's.
         let queues = (1..<max(1, min(jobs, streams.count + 1))).map { DispatchQueue(label: "lazytlb.decode.\($0)") }
         all = streams.enumerated().map { index, stream in

@@ -44,8 +44,8 @@ public final class EventFormats: @unchecked Sendable {
 
     /// All events by ascending id.
     public let events: [Event]
-    /// Formats that cannot be used: which one, and why.
-    public let refused: [String]
+    /// Formats that cannot be used.
+    public let refused: [Refusal]
     let bigEndian: Bool
     let longSize: Int
     let layout: RecordLayout
@@ -55,23 +55,44 @@ public final class EventFormats: @unchecked Sendable {
     struct Source {
         var system: String
         var text: UnsafeRawBufferPointer
+        /// Where the text is in the file: an error that lacks its cause.
+        var place = TraceError(path: "", cause: "")
+    }
+
+    /// A format that cannot be used.
+    public struct Refusal: Sendable {
+        /// Where it is, which one it is, and why.
+        public var error: TraceError
+        /// The replay reads records of this event, or which event it is cannot be told: without the format they would be missing.
+        public var isNeeded: Bool
+
+        init(_ source: Source, _ cause: String) {
+            error = source.place
+            error.cause = "event format of no use: \(source.system): \(cause)\(source.place.cause)"
+            isNeeded = FormatText.name(in: source.text).map { Record.Kind(system: source.system, name: $0, fields: []) != .other } ?? true
+        }
     }
 
     /// The most events that a file may declare. A distribution kernel has 2500.
     static let eventLimit = 65536
 
     init(_ sources: [Source], bigEndian: Bool, longSize: Int) {
-        let parser = FormatParser(bigEndian: bigEndian, longSize: longSize)
+        // It prints warnings to stderr otherwise. The level is the library's, not a handle's.
+        tep_set_loglevel(TEP_LOG_NONE)
         var byID: [Int: Event] = [:]
-        var refused: [String] = []
+        var refused: [Refusal] = []
+        var sourceByID: [Int: Source] = [:]
         var common: [Field] = []
         for source in sources {
+            // A handle of its own: one that has many events takes long to add another, and as much memory again as they take here.
+            let parser = FormatParser(bigEndian: bigEndian, longSize: longSize)
             switch parser.parse(source.text, system: source.system) {
             case .failure(let why):
-                refused.append("\(source.system): \(why.text)")
+                refused.append(Refusal(source, why.text))
             case .success(let (event, itsCommon)):
                 if common.isEmpty { common = itsCommon }
                 byID[event.id] = event
+                if event.kind != .other { sourceByID[event.id] = source }
             }
         }
         let events = byID.values.sorted { $0.id < $1.id }
@@ -79,7 +100,9 @@ public final class EventFormats: @unchecked Sendable {
         self.bigEndian = bigEndian
         self.longSize = longSize
         indexByID = Dictionary(uniqueKeysWithValues: events.indices.map { (events[$0].id, $0) })
-        layout = RecordLayout(events, common: common, refused: &refused)
+        var incomplete: [(id: Int, cause: String)] = []
+        layout = RecordLayout(events, common: common, incomplete: &incomplete)
+        refused += incomplete.map { Refusal(sourceByID[$0.id]!, $0.cause) }
         self.refused = refused
     }
 
@@ -95,13 +118,11 @@ public final class EventFormats: @unchecked Sendable {
     }
 }
 
-/// One libtraceevent handle, for the time of opening a file.
+/// One libtraceevent handle.
 struct FormatParser: ~Copyable {
     private let tep: OpaquePointer?
 
     init(bigEndian: Bool, longSize: Int) {
-        // It prints warnings to stderr otherwise. The level is the library's, not the handle's.
-        tep_set_loglevel(TEP_LOG_NONE)
         tep = tep_alloc()
         tep_set_file_bigendian(tep, bigEndian ? TEP_BIG_ENDIAN : TEP_LITTLE_ENDIAN)
         tep_set_long_size(tep, Int32(longSize))
@@ -135,8 +156,9 @@ struct FormatParser: ~Copyable {
             return .failure(Failure(text: "\(shown): a field lies outside of any record"))
         }
         let printFormat = UnsafeRawBufferPointer(rebasing: text[fields.count...])
+        let styles = PrintFormat.styles(of: own.map(\.name), in: printFormat)
         for index in own.indices {
-            if let style = PrintFormat.style(of: own[index].name, in: printFormat) { own[index].style = style }
+            if let style = styles[own[index].name] { own[index].style = style }
         }
         let event = String(cString: name)
         let kind = Record.Kind(system: system, name: event, fields: own)
@@ -164,7 +186,7 @@ struct FormatParser: ~Copyable {
         var next = first
         while let field = next?.pointee {
             next = field.next
-            guard 0...0xffff ~= field.offset, 0...0xffff ~= field.size else { return nil }
+            guard field.offset >= 0, field.size >= 0, Int(field.offset) + Int(field.size) <= 0xffff else { return nil }
             let flags = UInt32(truncatingIfNeeded: field.flags)
             func has(_ flag: tep_format_flags) -> Bool { flags & flag.rawValue != 0 }
             fields.append(

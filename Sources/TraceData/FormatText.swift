@@ -8,7 +8,8 @@
 ///     format:
 ///     <tab>field:TYPE NAME;<tab>offset:NUMBER;<tab>size:NUMBER;<tab>signed:NUMBER;
 ///
-/// with empty lines anywhere between the fields.
+/// with empty lines anywhere between the fields. What may repeat in a line is bounded, since the library joins a declaration's words one
+/// by one and calls itself for what stands in parentheses.
 struct FormatText {
     private let text: UnsafeRawBufferPointer
     private var position = 0
@@ -28,6 +29,15 @@ struct FormatText {
         return nil
     }
 
+    /// The name that the text begins with; nil if it does not.
+    static func name(in text: UnsafeRawBufferPointer) -> String? {
+        var scan = FormatText(text: text)
+        guard scan.word("name: ") else { return nil }
+        let start = scan.position
+        guard scan.identifier(), scan.byte("\n") else { return nil }
+        return String(decoding: text[start..<scan.position - 1], as: UTF8.self)
+    }
+
     private init(text: UnsafeRawBufferPointer) { self.text = text }
 
     private mutating func field() -> Bool {
@@ -42,7 +52,9 @@ struct FormatText {
     private mutating func declaration() -> Bool {
         var words = 0
         var endsInName = false
+        let limit = position + 1024
         while position < text.count, text[position] != UInt8(ascii: ";") {
+            guard position < limit else { return false }
             if byte(" ") { continue }
             if byte("*") {
                 endsInName = false
@@ -51,7 +63,7 @@ struct FormatText {
             guard identifier() else { return false }
             words += 1
             endsInName = true
-            while byte("[") { guard dimension() else { return false } }
+            while byte("[") { guard position < limit, dimension() else { return false } }
         }
         return words >= 2 && words <= 32 && endsInName
     }
@@ -59,7 +71,9 @@ struct FormatText {
     /// What stands in brackets: a number, a name, an expression of these, or nothing.
     private mutating func dimension() -> Bool {
         var depth = 0
+        let limit = position + 256
         while position < text.count, text[position] != UInt8(ascii: "]") {
+            guard position < limit else { return false }
             switch text[position] {
             case UInt8(ascii: "("): depth += 1
             case UInt8(ascii: ")"): depth -= 1

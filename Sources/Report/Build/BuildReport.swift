@@ -199,6 +199,9 @@ struct ReportBuilder {
         evidence.contradictions = found.contradictions
         evidence.brokenChains = found.brokenChains
         evidence.notes = found.notes
+        if context.trace.timeUnit != .ns {
+            evidence.notes.append("The clock \(context.trace.clock) counts something else than time: spans are in its ticks, and shares of them say little about time.")
+        }
         if found.brokenChains > 0 {
             evidence.notes.append(
                 "\(count(found.brokenChains, "sched_switch record")) did not continue where the CPU's last one ended: "

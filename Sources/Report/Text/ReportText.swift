@@ -74,7 +74,7 @@ struct TextReport {
         if comparison.staleActiveMMNS > 0 {
             parts.append(
                 "kept an active_mm that CR3 no longer held for \(times.duration(comparison.staleActiveMMNS)) "
-                    + "(\(percent(comparison.staleActiveMMNS, of: cpuTime)) of the CPU time)")
+                    + "(\(percent(comparison.staleActiveMMNS, of: cpuTime)) of \(times.whole))")
         }
         if comparison.redundantCR3Loads > 0 {
             parts.append("written CR3 \(count(comparison.redundantCR3Loads, "time")) with what it already held")
@@ -97,7 +97,7 @@ struct TextReport {
             parts.append("\(percent(document.evidence.flushes.unknown, of: document.evidence.flushes.total)) of the flushes")
         }
         if document.evidence.unknownTimeNS > 0 {
-            parts.append("\(percent(document.evidence.unknownTimeNS, of: cpuTime)) of the CPU time")
+            parts.append("\(percent(document.evidence.unknownTimeNS, of: cpuTime)) of \(times.whole)")
         }
         return parts.isEmpty ? nil : "Unknown, and not counted: \(list(parts)); see Evidence."
     }

@@ -52,7 +52,7 @@ extension TextReport {
                     ? TextTable.Cell("0", .faint) : TextTable.Cell(times.duration($0.staleActiveMMNS), .bad)
             })
         table.add(
-            "  of the CPU time", comparisons.map { TextTable.Cell(percent($0.staleActiveMMNS, of: cpuTime), .faint) })
+            "  of \(times.whole)", comparisons.map { TextTable.Cell(percent($0.staleActiveMMNS, of: cpuTime), .faint) })
         row("redundant CR3 loads", \.redundantCR3Loads)
         let kinds = divergenceKinds(in: comparisons)
         table.add("divergences", comparisons.map { cell($0.divergences.values.reduce(0, +)) })

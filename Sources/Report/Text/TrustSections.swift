@@ -89,7 +89,7 @@ extension TextReport {
         if evidence.unknownTimeNS > 0 {
             lines.append(
                 "  loaded mm unknown for \(times.duration(evidence.unknownTimeNS)) "
-                    + "(\(percent(evidence.unknownTimeNS, of: cpuTime)) of the CPU time)")
+                    + "(\(percent(evidence.unknownTimeNS, of: cpuTime)) of \(times.whole))")
         }
         if evidence.contradictions > 0 {
             lines.append("  \(count(evidence.contradictions, "contradiction")): evidence that stronger evidence forbids, and which was not followed")

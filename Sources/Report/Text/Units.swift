@@ -55,6 +55,9 @@ struct TimeFormat {
         }
     }
 
+    /// What shares of a span over all CPUs are shares of.
+    var whole: String { unit == .ns ? "the CPU time" : "the CPUs' ticks" }
+
     /// A moment, as `trace-cmd report -t` writes it: seconds and nine decimals.
     func moment(_ time: UInt64) -> String {
         guard unit == .ns else { return String(time) }
