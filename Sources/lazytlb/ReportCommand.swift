@@ -83,13 +83,10 @@ struct ReportCommand: ParsableCommand {
         try demand(file, withoutRecord: file.missingEvents)
         let named = try kernel.map { name in try RecordedKernel(named: name, traced: file.kernelRelease) }
         let recorded = named ?? RecordedKernel(release: file.kernelRelease)
-        let replay = Replay(
-            cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences?.limit ?? 0)
-        let threads = jobs ?? processorCount()
-        let history =
-            threads == 1
-            ? try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel)
-            : try Reconstruction(file, sink: PipelinedReplay(replay), evidence: evidence, kernel: kernel, jobs: threads).map { $0.result() }
+        var history = try replayed(file, recorded)
+        // Half of the work is for nothing then, but the other traces need no pass more.
+        let skew = history.evidence.clocksDiffer ? try ClockSkew(file, kernel: kernel) : nil
+        if let skew, !skew.cpus.isEmpty { history = try replayed(try file.corrected(by: skew.offsets), recorded) }
         var empty: [String] = []
         if history.switches == 0 { empty.append("sched:sched_switch") }
         if history.sink.recorded.total == 0 { empty.append("tlb:tlb_flush") }
@@ -99,8 +96,18 @@ struct ReportCommand: ParsableCommand {
             eventNames: Dictionary(file.formats.events.map { ($0.kind, $0.name) }, uniquingKeysWith: { first, _ in first }),
             savedNames: file.commands, listsDivergences: divergences != nil)
         var document = ReportDocument(history, context)
+        document.trace.clockSkew = skew.flatMap { $0.inversions > 0 ? $0 : nil }.map(ReportDocument.ClockSkew.init)
         document.problems = file.problems.map { .init(offset: $0.error.offset, cause: $0.shortDescription) }
         return document
+    }
+
+    private func replayed(_ file: TraceFile, _ recorded: RecordedKernel) throws -> Reconstruction<Replay> {
+        let replay = Replay(
+            cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences?.limit ?? 0)
+        let threads = jobs ?? processorCount()
+        return threads == 1
+            ? try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel)
+            : try Reconstruction(file, sink: PipelinedReplay(replay), evidence: evidence, kernel: kernel, jobs: threads).map { $0.result() }
     }
 
     private func write(_ documents: [ReportDocument]) throws {
@@ -154,5 +161,15 @@ extension ReportDocument.Trace {
             events: history.records, lostEvents: Int(clamping: history.evidence.lostEvents), lostGaps: history.evidence.gaps,
             startNS: history.start, durationNS: history.end - min(history.start, history.end), formatVersion: file.version,
             compression: file.compression.rawValue)
+    }
+}
+
+extension ReportDocument.ClockSkew {
+    init(_ skew: ClockSkew) {
+        self.init(
+            inversions: skew.inversions, inversionsLeft: skew.inversionsLeft, largestNS: Int(skew.largest),
+            corrected: skew.cpus.map {
+                CPU(cpu: $0.cpu, aheadNS: Int($0.ahead), atLeastNS: $0.atLeast.map { Int($0) }, atMostNS: $0.atMost.map { Int($0) })
+            })
     }
 }

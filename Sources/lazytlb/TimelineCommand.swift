@@ -104,6 +104,9 @@ struct TimelineCommand: ParsableCommand {
         let history = try Reconstruction(file, sink: sink, evidence: evidence, kernel: kernel)
         var timeline = history.sink
         timeline.finish(at: history.end)
+        if history.evidence.clocksDiffer {
+            Failures.say("\(file.path): the CPUs' clocks differ, so that what hangs on their order may be wrong; lazytlb report measures by how much")
+        }
     }
 }
 
