@@ -54,7 +54,7 @@ let package = Package(
         .testTarget(
             name: "TraceSynthTests",
             dependencies: ["TraceSynth", "Replay", "Reconstruction", "LazyTLB", "TraceData", "lazytlb", "TestSupport"]),
-        .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TestSupport"]),
+        .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TraceSynth", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )
@@ -62,5 +62,8 @@ let package = Package(
 // The stages are modules, and their hot loops are generic over the stage that they feed: without specialisation across modules the
 // replay takes five times as long. Exclusivity is checked in debug builds, which the tests run.
 for target in package.targets where target.type == .regular || target.type == .executable {
-    target.swiftSettings = [.unsafeFlags(["-cross-module-optimization", "-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+    var flags = ["-cross-module-optimization", "-enforce-exclusivity=unchecked"]
+    // Only what is short is inlined elsewhere by default. The replay takes the schemes' transitions in, which are not.
+    if target.name == "LazyTLB" { flags += ["-Xllvm", "-cmo-function-size-limit=10000"] }
+    target.swiftSettings = [.unsafeFlags(flags, .when(configuration: .release))]
 }

@@ -40,9 +40,11 @@ public struct History: StimulusSink, Sendable {
     private var lastSent: [MM]
     /// A switch counts from its sched_switch record on, whatever the CPU (an emulated one may stall for ms) takes to get to its CR3 load.
     private var lastSwitch: [(done: UInt64, begun: UInt64)]
+    private var coming: [IncomingTask?]
 
     public init(cpus: Int) {
         lastSwitch = [(done: UInt64, begun: UInt64)](repeating: (0, 0), count: cpus)
+        coming = [IncomingTask?](repeating: nil, count: cpus)
         switches = [[Switch]](repeating: [], count: cpus)
         points = [[Point]](repeating: [], count: cpus)
         flushes = [[Flush]](repeating: [], count: cpus)
@@ -54,6 +56,7 @@ public struct History: StimulusSink, Sendable {
     }
 
     public mutating func clearLate() { replay.clearLate() }
+    public mutating func willRun(_ task: IncomingTask, cpu: Int) { coming[cpu] = task }
     public mutating func setBatch(_ batch: Batch, cpu: Int) { replay.setBatch(batch, cpu: cpu) }
     public mutating func complete(cpu: Int, at moment: Moment) { replay.complete(cpu: cpu, at: moment) }
     public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) { replay.observedMask(mm, word, at: moment) }
@@ -62,9 +65,10 @@ public struct History: StimulusSink, Sendable {
         let cpu = stimulus.cpu
         switch stimulus {
         case .contextSwitch(_, let mm):
-            lastSwitch[cpu] = (moment.time, moment.begun)
-            switches[cpu].append(Switch(time: moment.begun, nextPID: moment.nextPID, mm: mm))
-            setTask(cpu, mm, moment.begun)
+            guard let task = coming[cpu] else { preconditionFailure("a context switch to no task") }
+            lastSwitch[cpu] = (moment.time, task.begun)
+            switches[cpu].append(Switch(time: task.begun, nextPID: task.pid, mm: mm))
+            setTask(cpu, mm, task.begun)
         // A CPU that is offline runs nothing: no CPU time.
         case .offline, .forget: setTask(cpu, .unknown, moment.time)
         case .flushRange(_, let mm, _), .flushPage(_, let mm): lastLocal[cpu] = mm

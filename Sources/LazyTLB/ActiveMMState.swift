@@ -33,6 +33,13 @@ struct ActiveMMState: Sendable {
         batchMasks = MaskTable(cpus: cpus, rows: cpus)
     }
 
+    /// A machine of its own in the same state.
+    init(_ other: ActiveMMState) {
+        cpus = other.cpus.copy()
+        (masks, shootdowns, batchMasks) = (other.masks.copy(), other.shootdowns.copy(), other.batchMasks.copy())
+        (clearsLate, counters) = (other.clearsLate, other.counters)
+    }
+
     /// Leaves the mask of the mm that was switched away from.
     @inline(__always) mutating func settle(_ cpu: Int) {
         let mm = cpus[cpu].lingering
@@ -148,7 +155,7 @@ struct ActiveMMState: Sendable {
     }
 
     /// flush_tlb_others(): one SEND_IPI record, then an IPI to each online CPU of the row but the sender.
-    mutating func flushOthers(
+    @inline(__always) mutating func flushOthers(
         _ cpu: Int, _ mm: MM, _ pages: Int64, row: Int, in rows: MaskTable, _ machine: Machine, _ effects: inout Effects
     ) {
         guard rows.hasOther(than: cpu, row) else { return }
@@ -159,7 +166,7 @@ struct ActiveMMState: Sendable {
         counters.ipiTargets += shootdowns.open(cpu, mm, pages, row: row, in: rows, online: machine.online)
     }
 
-    mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
+    @inline(__always) mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
         guard mm.isKnown else {
             counters.unknownFlushes += 1
             return
@@ -168,7 +175,7 @@ struct ActiveMMState: Sendable {
     }
 
     /// flush_tlb_func() on a CPU that was interrupted, arch/x86/mm/tlb.c.
-    mutating func deliver(_ cpu: Int, from sender: Int, _ effects: inout Effects) {
+    @inline(__always) mutating func deliver(_ cpu: Int, from sender: Int, _ effects: inout Effects) {
         guard shootdowns.take(cpu, from: sender) else { return }
         let mm = shootdowns.mm[sender]
         if shootdowns.xen[sender] { return dropOtherMMRef(cpu, mm, &effects) }

@@ -55,12 +55,6 @@ public struct Effects: Sendable {
         if recordCount == 1 { record1 = record } else { record2 = record }
         recordCount += 1
     }
-
-    @inlinable public func forEachRecord(_ body: (FlushRecord) -> Void) {
-        if recordCount > 0 { body(record0) }
-        if recordCount > 1 { body(record1) }
-        if recordCount > 2 { body(record2) }
-    }
 }
 
 extension Effects {

@@ -34,7 +34,7 @@ public final class Machine: @unchecked Sendable {
     }
 
     /// Takes the stimulus over. Schemes see the machine as it was before.
-    public func apply(_ stimulus: Stimulus) {
+    @inline(__always) public func apply(_ stimulus: Stimulus) {
         switch stimulus {
         case .contextSwitch(let cpu, let mm), .exec(let cpu, let mm), .useMM(let cpu, let mm): set(cpu, mm)
         case .exitMM(let cpu), .unuseMM(let cpu): set(cpu, .none)

@@ -14,6 +14,13 @@ public struct MaskTable: Sendable {
         words.extend(with: 0, to: stride * rows)
     }
 
+    /// A table of its own with the same rows.
+    func copy() -> MaskTable {
+        var copy = self
+        copy.words = words.copy()
+        return copy
+    }
+
     /// - Complexity: O(1), amortised growth aside.
     @inlinable @inline(__always) public mutating func insert(_ cpu: Int, _ row: Int) {
         let at = row &* stride &+ (cpu >> 6)

@@ -60,6 +60,13 @@ struct Shootdowns: Sendable {
         xen = Flat(repeating: false, count: cpus)
     }
 
+    private init(_ other: Shootdowns) {
+        (pending, sent) = (other.pending.copy(), other.sent.copy())
+        (mm, pages, xen) = (other.mm.copy(), other.pages.copy(), other.xen.copy())
+    }
+
+    func copy() -> Shootdowns { Shootdowns(self) }
+
     /// Opens a flush of `sender` to the CPUs of `row` in `masks` that are online, but itself. Returns how many those are.
     mutating func open(
         _ sender: Int, _ mm: MM, _ pages: Int64, row: Int, in masks: MaskTable, online: MaskTable, xen isXen: Bool = false

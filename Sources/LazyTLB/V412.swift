@@ -5,7 +5,7 @@ public struct V412: Scheme {
 
     public init(cpus: Int) { old = ActiveMMState(cpus: cpus) }
 
-    public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+    @inline(__always) public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
         if machine.clearsLate { old.begin(stimulus) }
         switch stimulus {
         case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, machine, &effects)
@@ -18,7 +18,7 @@ public struct V412: Scheme {
     }
 
     /// flush_tlb_mm_range(), the part before flush_tlb_others().
-    private mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
+    @inline(__always) mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
         guard machine.activeMM[cpu] == mm, mm.isKnown else { return }
         if machine.mm[cpu] == .none { return old.leaveMM(cpu, &effects) }
         old.countLocal(pages, &effects)
@@ -26,14 +26,14 @@ public struct V412: Scheme {
     }
 
     /// flush_tlb_page(): its local invalidation writes no record.
-    private mutating func flushPage(_ cpu: Int, _ mm: MM, _ machine: Machine, _ effects: inout Effects) {
+    mutating func flushPage(_ cpu: Int, _ mm: MM, _ machine: Machine, _ effects: inout Effects) {
         guard machine.activeMM[cpu] == mm, mm.isKnown else { return }
         if machine.mm[cpu] == .none { return old.leaveMM(cpu, &effects) }
         old.countLocal(1, &effects)
     }
 
     /// try_to_unmap_flush(), mm/rmap.c: flushes even when lazy, so that the CPU stays in the mask of the mm that it borrows.
-    private mutating func batchLocal(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
+    mutating func batchLocal(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
         old.prepareBatch(cpu, machine)
         guard old.batchMasks.contains(cpu, cpu) else { return }
         old.countLocal(Stimulus.flushAll, &effects)
@@ -66,7 +66,7 @@ extension ActiveMMState {
     }
 
     /// The transitions in which `v4.12` and `v4.13-parent` do not differ.
-    mutating func applyCommon(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
+    @inline(__always) mutating func applyCommon(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
         switch stimulus {
         case .exec(let cpu, let mm), .useMM(let cpu, let mm): switchMM(cpu, from: machine.activeMM[cpu], to: mm, &effects)
         case .exitMM(let cpu), .unuseMM(let cpu): enterLazyTLB(cpu)

@@ -7,14 +7,14 @@ public struct V413: Scheme {
     public static let id = "v4.13"
 
     /// By CPU.
-    private let cpus: Flat<PerCPU>
-    private var masks: MaskTable
-    private var shootdowns: Shootdowns
+    let cpus: Flat<PerCPU>
+    var masks: MaskTable
+    var shootdowns: Shootdowns
     /// Row per CPU: the mask of the batched flush that it has under way.
-    private var batchMasks: MaskTable
-    public private(set) var counters = Counters()
+    var batchMasks: MaskTable
+    public internal(set) var counters = Counters()
 
-    private struct PerCPU: Sendable {
+    struct PerCPU: Sendable {
         var state = TLBState.reset
         /// cpu_tlbstate.loaded_mm
         var loaded = MM.unknown
@@ -36,14 +36,14 @@ public struct V413: Scheme {
     public func pendingWord(_ sender: Int, _ index: Int) -> UInt64 { shootdowns.pending.word(sender, index) }
     public func maskWord(_ mm: MM, _ index: Int) -> UInt64 { masks.word(Int(mm.index), index) }
 
-    public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+    @inline(__always) public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
         if machine.clearsLate { settle(stimulus.cpu) }
         transition(stimulus, machine, &effects)
         effects.loaded = cpus[stimulus.cpu].loaded
         effects.booked = effects.loaded
     }
 
-    @inline(__always) private mutating func transition(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
+    @inline(__always) mutating func transition(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
         switch stimulus {
         case .contextSwitch(let cpu, let mm):
             counters.contextSwitches += 1
@@ -77,20 +77,20 @@ public struct V413: Scheme {
         }
     }
 
-    @inline(never) private mutating func warn(_ warning: Warnings, _ effects: inout Effects) {
+    @inline(never) mutating func warn(_ warning: Warnings, _ effects: inout Effects) {
         effects.warnings.insert(warning)
         counters.warnings[warning.rawValue.trailingZeroBitCount] += 1
     }
 
-    @inline(__always) private func inMask(_ cpu: Int, _ mm: MM) -> Bool { mm.isKnown && masks.contains(cpu, Int(mm.index)) }
+    @inline(__always) func inMask(_ cpu: Int, _ mm: MM) -> Bool { mm.isKnown && masks.contains(cpu, Int(mm.index)) }
 
     /// enter_lazy_tlb(), arch/x86/include/asm/mmu_context.h.
-    @inline(__always) private mutating func enterLazyTLB(_ cpu: Int) {
+    @inline(__always) mutating func enterLazyTLB(_ cpu: Int) {
         if cpus[cpu].state == .ok { cpus[cpu].state = .lazy }
     }
 
     /// switch_mm_irqs_off(), arch/x86/mm/tlb.c: compares with loaded_mm and ignores `prev`. init_mm's mask is kept as well.
-    @inline(__always) private mutating func switchMM(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
+    @inline(__always) mutating func switchMM(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
         guard cpus[cpu].loaded != .unknown, next.isKnown else { return switchUnknown(cpu, next) }
         cpus[cpu].state = .ok
         let previous = cpus[cpu].loaded
@@ -112,12 +112,12 @@ public struct V413: Scheme {
     }
 
     /// Leaves the mask of the mm that was switched away from.
-    @inline(__always) private mutating func settle(_ cpu: Int) {
+    @inline(__always) mutating func settle(_ cpu: Int) {
         if cpus[cpu].lingering != .none { masks.remove(cpu, Int(cpus[cpu].lingering.index)) }
         cpus[cpu].lingering = .none
     }
 
-    @inline(never) private mutating func switchUnknown(_ cpu: Int, _ next: MM) {
+    @inline(never) mutating func switchUnknown(_ cpu: Int, _ next: MM) {
         forget(cpu)
         counters.unknownSwitches += 1
         cpus[cpu].state = .ok
@@ -125,12 +125,12 @@ public struct V413: Scheme {
         if next.isKnown { masks.insert(cpu, Int(next.index)) }
     }
 
-    private mutating func forget(_ cpu: Int) {
+    mutating func forget(_ cpu: Int) {
         if cpus[cpu].loaded.isKnown { masks.remove(cpu, Int(cpus[cpu].loaded.index)) }
         cpus[cpu].loaded = .unknown
     }
 
-    private mutating func observe(_ cpu: Int, _ mm: MM, _ lazy: Bool) {
+    mutating func observe(_ cpu: Int, _ mm: MM, _ lazy: Bool) {
         guard cpus[cpu].loaded == .unknown else { return }
         cpus[cpu].loaded = mm
         cpus[cpu].state = lazy ? .lazy : .ok
@@ -138,7 +138,7 @@ public struct V413: Scheme {
     }
 
     /// leave_mm(), arch/x86/mm/tlb.c: a switch_mm() to init_mm, after which the state is OK.
-    private mutating func leaveMM(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
+    mutating func leaveMM(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
         if cpus[cpu].loaded == .initMM || cpus[cpu].loaded == .unknown { return }
         if cpus[cpu].state == .ok { return warn(.leaveWhileOK, &effects) }
         switchMM(cpu, .initMM, machine, &effects)
@@ -148,7 +148,7 @@ public struct V413: Scheme {
     }
 
     /// flush_tlb_func_common() for this CPU itself: a lazy CPU leaves and does nothing else.
-    private mutating func flushLocal(_ cpu: Int, _ reason: FlushReason, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
+    @inline(__always) mutating func flushLocal(_ cpu: Int, _ reason: FlushReason, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
         guard cpus[cpu].loaded != .unknown else { return }
         if cpus[cpu].state != .ok { return leaveMM(cpu, machine, &effects) }
         effects.flushed = true
@@ -158,7 +158,7 @@ public struct V413: Scheme {
     }
 
     /// flush_tlb_others(): one SEND_IPI record, then an IPI to each online CPU of the row but the sender.
-    private mutating func flushOthers(
+    @inline(__always) mutating func flushOthers(
         _ cpu: Int, _ mm: MM, _ pages: Int64, _ row: Int, _ rows: MaskTable, _ machine: Machine, _ effects: inout Effects
     ) {
         guard rows.hasOther(than: cpu, row) else { return }
@@ -170,7 +170,7 @@ public struct V413: Scheme {
     }
 
     /// flush_tlb_func_remote() on a CPU that was interrupted.
-    private mutating func deliver(_ cpu: Int, from sender: Int, _ machine: Machine, _ effects: inout Effects) {
+    @inline(__always) mutating func deliver(_ cpu: Int, from sender: Int, _ machine: Machine, _ effects: inout Effects) {
         guard shootdowns.take(cpu, from: sender) else { return }
         let mm = shootdowns.mm[sender]
         if shootdowns.xen[sender] {
@@ -197,14 +197,14 @@ public struct V413: Scheme {
     }
 
     /// do_flush_tlb_all().
-    private mutating func doFlushAll(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
+    mutating func doFlushAll(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
         counters.vmstat.remoteFlushReceived += 1
         effects.flushed = true
         if cpus[cpu].state == .lazy { leaveMM(cpu, machine, &effects) }
     }
 
     /// arch_tlbbatch_flush(): the batch's mask is the union of mm_cpumask() of its mms at unmap time.
-    private mutating func prepareBatch(_ cpu: Int, _ machine: Machine) {
+    mutating func prepareBatch(_ cpu: Int, _ machine: Machine) {
         let batch = machine.batch[cpu]
         for index in 0..<masks.stride {
             var word = batch.others.word(0, index)
@@ -214,7 +214,7 @@ public struct V413: Scheme {
     }
 
     /// idle_task_exit(), then reset_lazy_tlbstate(), which WARNs if CR3 is not swapper_pg_dir.
-    private mutating func cpuDown(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
+    mutating func cpuDown(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
         let borrowed = machine.activeMM[cpu]
         if borrowed == .unknown { forget(cpu) }
         if borrowed.isUser { switchMM(cpu, .initMM, machine, &effects) }
@@ -222,7 +222,7 @@ public struct V413: Scheme {
         reset(cpu)
     }
 
-    private mutating func reset(_ cpu: Int) {
+    mutating func reset(_ cpu: Int) {
         settle(cpu)
         if cpus[cpu].loaded.isUser { masks.remove(cpu, Int(cpus[cpu].loaded.index)) }
         cpus[cpu].state = .reset
@@ -230,7 +230,7 @@ public struct V413: Scheme {
     }
 
     /// xen_exit_mmap(), arch/x86/xen/mmu_pv.c: the same function on this CPU and on all others in the mask.
-    private mutating func xenExitMmap(_ cpu: Int, _ mm: MM, _ machine: Machine, _ effects: inout Effects) {
+    mutating func xenExitMmap(_ cpu: Int, _ mm: MM, _ machine: Machine, _ effects: inout Effects) {
         guard mm.isKnown else { return }
         if cpus[cpu].loaded == mm { leaveMM(cpu, machine, &effects) }
         guard masks.hasOther(than: cpu, Int(mm.index)) else { return }

@@ -5,7 +5,7 @@ public struct V413Parent: Scheme {
 
     public init(cpus: Int) { old = ActiveMMState(cpus: cpus) }
 
-    public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+    @inline(__always) public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
         if machine.clearsLate { old.begin(stimulus) }
         switch stimulus {
         case .flushRange(let cpu, let mm, let pages):
@@ -22,11 +22,30 @@ public struct V413Parent: Scheme {
     }
 
     /// flush_tlb_func_local(): a CPU that is not in state OK leaves and does nothing else.
-    private mutating func flushLocal(_ cpu: Int, _ reason: FlushReason, _ pages: Int64, _ effects: inout Effects) {
+    @inline(__always) mutating func flushLocal(_ cpu: Int, _ reason: FlushReason, _ pages: Int64, _ effects: inout Effects) {
         guard old.cpus[cpu].active != .unknown else { return }
         if old.cpus[cpu].state != .ok { return old.leaveMM(cpu, &effects) }
         old.countLocal(pages, &effects)
         effects.emit(reason, pages)
+    }
+}
+
+/// The two old schemes differ only in what a flush does on the CPU that begins it. Until a history has such a flush they are in one state,
+/// and one of them does for both.
+extension V413Parent {
+    /// A machine of its own in the state of the other one.
+    public init(_ other: V412) { old = ActiveMMState(other.old) }
+
+    /// In the same state as `other` this scheme may do something else with the stimulus, or write another record.
+    @inline(__always) public static func differs(from other: V412, at stimulus: Stimulus, on machine: Machine) -> Bool {
+        switch stimulus {
+        case .flushRange(let cpu, _, _):
+            let leaves = other.old.cpus[cpu].state != .ok || other.old.cpus[cpu].active == .unknown
+            return leaves != (machine.mm[cpu] == .none)
+        case .flushPage: return true
+        case .batchLocal(let cpu): return other.old.cpus[cpu].state != .ok || other.old.cpus[cpu].active == .unknown
+        default: return false
+        }
     }
 }
 

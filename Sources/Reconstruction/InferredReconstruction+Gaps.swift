@@ -24,9 +24,8 @@ extension InferredReconstruction {
         guard loaded.isKnown, own != .unknown, step.node == 0 || !walk.tasks[step.node].isDead else { return }
         var moment = moment
         moment.pid = walk.tasks[step.node].pid
-        moment.nextPID = moment.pid
-        moment.basis = basis(of: step.node, own)
-        sink.willSwitch(to: step.node == 0 ? .empty : walk.tasks[step.node].comm, cpu: cpu)
+        let comm = step.node == 0 ? .empty : walk.tasks[step.node].comm
+        sink.willRun(IncomingTask(pid: moment.pid, comm: comm, basis: basis(of: step.node, own)), cpu: cpu)
         // With init_mm loaded it is not known which active_mm the old bookkeeping names: not lazy, then.
         apply(.observe(cpu: cpu, mm: loaded, lazy: own == .none && loaded != .initMM, mask: true), moment)
         load(cpu, loaded, moment.time)

@@ -240,12 +240,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
         guard place.pointee.isPending else { return }
         place.pointee.isPending = false
         let next = place.pointee.nextNode
-        var moment = Moment(time: time, cpu: cpu, pid: place.pointee.prevPID, cause: .schedSwitch)
-        moment.begun = place.pointee.begun
-        moment.nextPID = walk.tasks[next].pid
-        moment.basis = place.pointee.basis
+        let moment = Moment(time: time, cpu: cpu, pid: place.pointee.prevPID, cause: .schedSwitch)
         let left = place.pointee.leaves
-        sink.willSwitch(to: next == 0 ? .empty : walk.tasks[next].comm, cpu: cpu)
+        let comm = next == 0 ? .empty : walk.tasks[next].comm
+        sink.willRun(
+            IncomingTask(pid: walk.tasks[next].pid, comm: comm, basis: place.pointee.basis, begun: place.pointee.begun), cpu: cpu)
         apply(.contextSwitch(cpu: cpu, mm: place.pointee.mm), moment)
         if left.isUser { linger(cpu, left, moment) }
         guard place.pointee.loads else { return }

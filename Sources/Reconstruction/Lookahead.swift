@@ -102,7 +102,7 @@ public final class Lookaheads {
     public init(_ file: TraceFile, probes: Bool, jobs: Int) {
         let streams = file.streams()
         // On one thread what is written is read soon, from a near cache; between threads few handovers count for more.
-        let capacity = min(jobs > 1 ? 16384 : 1024, max(256, Lookaheads.budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, streams.count))))
+        let capacity = min(jobs > 1 ? 16384 : 1024, max(64, Lookaheads.budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, streams.count))))
         // One is the caller's.
         let queues = (1..<max(1, min(jobs, streams.count + 1))).map { DispatchQueue(label: "lazytlb.decode.\($0)") }
         all = streams.enumerated().map { index, stream in

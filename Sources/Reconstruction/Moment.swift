@@ -34,12 +34,6 @@ public struct Moment: Sendable {
     public var pid: Int32
     /// The record that the stimulus was read from.
     public var cause: Record.Kind
-    /// Of a context switch: the task that comes in.
-    public var nextPID: Int32 = -1
-    /// Of a context switch: when its sched_switch record was written, where ``time`` is that of its CR3 load.
-    public var begun: UInt64 = 0
-    /// Of a context switch: what the incoming task's mm is known from.
-    public var basis = Basis.exact
 
     @inlinable @inline(__always) public init(time: UInt64, cpu: Int, pid: Int32, cause: Record.Kind) {
         self.time = time
@@ -61,6 +55,16 @@ public struct Moment: Sendable {
     }
 }
 
+/// A task that a CPU runs from the next stimulus on: what schemes need not know of it.
+public struct IncomingTask: Sendable {
+    public var pid: Int32
+    public var comm: Comm
+    /// What its mm is known from.
+    public var basis: Basis
+    /// When its sched_switch record was written, ns, where the stimulus has the time of its CR3 load; 0 if no record shows it come in.
+    public var begun: UInt64 = 0
+}
+
 /// What a reconstruction drives: stimuli in the order in which they happened, and beside them what the recorded kernel did.
 ///
 /// Generic, not existential, so that a replay is compiled into the loop that feeds it.
@@ -69,8 +73,8 @@ public protocol StimulusSink {
     mutating func clearLate()
     /// The mms of the whole trace, names included, where a first pass has found them: before the first stimulus.
     mutating func willReplay(_ mms: MMTable)
-    /// The CPU's next context switch is to a task of this name.
-    mutating func willSwitch(to comm: Comm, cpu: Int)
+    /// The CPU's next stimulus, which comes right behind this, is a context switch to this task, or finds it running.
+    mutating func willRun(_ task: IncomingTask, cpu: Int)
     /// A stimulus for every scheme.
     mutating func apply(_ stimulus: Stimulus, at moment: Moment)
     /// The mms and CPUs of the batched flush that CPU `cpu` begins; comes before its ``Stimulus/batchLocal(cpu:)``.
@@ -90,7 +94,7 @@ public protocol StimulusSink {
 extension StimulusSink {
     public mutating func willReplay(_ mms: MMTable) {}
     public mutating func clearLate() {}
-    public mutating func willSwitch(to comm: Comm, cpu: Int) {}
+    public mutating func willRun(_ task: IncomingTask, cpu: Int) {}
     public mutating func setBatch(_ batch: Batch, cpu: Int) {}
     public mutating func complete(cpu: Int, at moment: Moment) {}
     public mutating func recorded(_ record: Held) {}

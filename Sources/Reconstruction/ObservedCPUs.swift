@@ -20,7 +20,7 @@ public struct ObservedCPUs: Sendable {
     @inline(__always)
     public mutating func load(_ cpu: Int, _ mm: MM, at time: UInt64) -> Bool {
         guard loaded[cpu] != mm else { return false }
-        if loaded[cpu] == .unknown { unknownTime += max(time, unknownSince[cpu]) - unknownSince[cpu] }
+        if loaded[cpu] == .unknown { unknownTime.addClamped(max(time, unknownSince[cpu]) - unknownSince[cpu]) }
         if mm == .unknown { unknownSince[cpu] = time }
         loaded[cpu] = mm
         return true
@@ -28,7 +28,7 @@ public struct ObservedCPUs: Sendable {
 
     public mutating func finish(at end: UInt64) {
         for cpu in loaded.indices where loaded[cpu] == .unknown {
-            unknownTime += max(end, unknownSince[cpu]) - unknownSince[cpu]
+            unknownTime.addClamped(max(end, unknownSince[cpu]) - unknownSince[cpu])
             unknownSince[cpu] = end
         }
     }

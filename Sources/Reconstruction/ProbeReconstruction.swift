@@ -82,7 +82,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         switch record.kind {
         case .lost:
             evidence.gaps += 1
-            evidence.lostEvents += record.word0
+            evidence.lostEvents.addClamped(record.word0)
             clocks.lost(cpu)
             forget(cpu, moment)
         case .schedSwitch: beginSwitch(cpu, record, moment)
@@ -238,11 +238,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     mutating func switched(_ cpu: Int, _ mm: MM, _ moment: Moment) {
         if mm == .unknown { evidence.unknown += 1 } else { evidence.exact += 1 }
-        var moment = moment
-        moment.begun = state[cpu].begun
-        moment.nextPID = state[cpu].nextPID
-        moment.basis = mm == .unknown ? .unknown : .exact
-        sink.willSwitch(to: state[cpu].nextComm, cpu: cpu)
+        let basis = mm == .unknown ? Basis.unknown : .exact
+        sink.willRun(IncomingTask(pid: state[cpu].nextPID, comm: state[cpu].nextComm, basis: basis, begun: state[cpu].begun), cpu: cpu)
         apply(.contextSwitch(cpu: cpu, mm: mm), moment)
         if mm != .none { load(cpu, mm, moment.time) }
     }

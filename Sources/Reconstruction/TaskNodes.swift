@@ -20,16 +20,35 @@ struct TaskNode {
     }
 
     var pid: Int32
+    /// Switches to the task so far.
+    var switches: UInt32 = 0
+    /// How many of them came before the last record that only a task with an mm makes: whatever comes in later without loading CR3 may be
+    /// dying.
+    var switchesWithMM: UInt32 = 0
+    /// Records that only a task with an mm makes, and that only one without makes.
+    var userEvidence: UInt32 = 0
+    var kernelEvidence: UInt32 = 0
     var origin: Origin
+    /// sched_process_exit, or a last switch-out in a dead state, was seen.
+    var isDead = false
+    /// The second pass knows that it has run exit_mm(), before a record says so.
+    var isDying = false
+    /// ``Origin/afterLoad``: it was an exec (true), or the end of the mm (false); nil while open.
+    var isExec: Bool?
     /// The node that it was forked from, or was before; -1 if none.
     var parent: Int32
     /// The node that a line of CLONE_VM births goes back to; itself if it was not born so.
     var founder: Int32 = 0
     var comm: Comm
-    /// The name with which it came in first.
-    var firstComm = Comm.empty
-    /// ``Origin/afterLoad``: it was an exec (true), or the end of the mm (false); nil while open.
-    var isExec: Bool?
+    /// The name is one of the kernel's own (``Comm/isKernelThread``).
+    var hasKernelName = false
+    /// CLONE_THREAD: it renames itself, but does not exec (but for what ends its process's other threads).
+    var isThread = false
+    /// sched_process_exit was seen, where that comes before exit_mm() (``KernelRules/exitsBeforeMM``).
+    var isExiting = false
+    /// ``VforkWatch`` looks at it.
+    var isVforkParent = false
+    var isVforkChild = false
     /// It has exec'd in a gap, as its new name told later (``TraceWalk/execUnseen(_:pid:_:)``).
     var execsUnseen = false
     /// It is what a task became by such an exec: its mm is new.
@@ -37,32 +56,18 @@ struct TaskNode {
     /// When it was first seen, a task with a higher pid had been: it is older than that one, as long as pids do not wrap around
     /// (alloc_pid() hands them out in order).
     var isOlder = false
-    /// CLONE_THREAD: it renames itself, but does not exec (but for what ends its process's other threads).
-    var isThread = false
-    /// sched_process_exit, or a last switch-out in a dead state, was seen.
-    var isDead = false
-    /// sched_process_exit was seen, where that comes before exit_mm() (``KernelRules/exitsBeforeMM``).
-    var isExiting = false
-    /// The second pass knows that it has run exit_mm(), before a record says so.
-    var isDying = false
+
+    // What is looked at seldom lies behind, in cache lines of its own.
+
+    /// When it came in last.
+    var cameIn: UInt64 = 0
+    /// The name with which it came in first.
+    var firstComm = Comm.empty
     /// The node on whose mm it last came in silently, and the number of that switch.
     var silentOn: Int32 = -1
     var silentAt: UInt32 = 0
-    /// ``VforkWatch`` looks at it.
-    var isVforkParent = false
-    /// When it came in last.
-    var cameIn: UInt64 = 0
-    var isVforkChild = false
     /// Of a kernel thread: what it is while it uses a process's mm; -1 if it was not seen to.
     var usesMM: Int32 = -1
-    /// The name is one of the kernel's own (``Comm/isKernelThread``).
-    var hasKernelName = false
-    /// Records that only a task with an mm makes, and that only one without makes.
-    var userEvidence: UInt32 = 0
-    /// How many switches to the task came before the last such record: whatever comes in later without loading CR3 may be dying.
-    var switchesWithMM: UInt32 = 0
-    var switches: UInt32 = 0
-    var kernelEvidence: UInt32 = 0
 }
 
 /// The nodes of all tasks, and which of them each pid is now.

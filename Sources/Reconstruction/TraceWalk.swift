@@ -19,7 +19,7 @@ struct TraceWalk {
     private(set) var lostEvents: UInt64 = 0
 
     struct PerCPU {
-        /// The current task; -1 if not known.
+        /// The current task; negative if not known, as no task's pid is.
         var pid: Int32 = -1
         var node: Int32 = -1
         /// The TASK_SWITCH record of the last sched_switch is still to come.
@@ -53,7 +53,7 @@ struct TraceWalk {
         switch record.kind {
         case .lost:
             gaps += 1
-            lostEvents += record.word0
+            lostEvents.addClamped(record.word0)
             cpus[cpu] = PerCPU()
             step.kind = .broken
             step.broken = true
@@ -88,15 +88,16 @@ struct TraceWalk {
             if !step.wasOffline { brokenChains += 1 }
         }
         // Two tasks may have the same pid for a while: a dead leader, and the thread that took its pid with exec.
-        step.node = known == record.prevPID || renamed ? cpus[cpu].node : tasks.node(record.prevPID)
+        step.node = known >= 0 && known == record.prevPID || renamed ? cpus[cpu].node : tasks.node(record.prevPID)
         step.next = tasks.node(record.nextPID)
         let comm = record.comm
-        if usesLifeCycle, tasks[step.next].comm != comm { step.next = execUnseen(step.next, pid: record.nextPID, comm) }
-        tasks[step.next].switches &+= 1
+        // Every CPU's idle task has a name of its own.
         if record.nextPID != 0, tasks[step.next].comm != comm {
+            if usesLifeCycle { step.next = execUnseen(step.next, pid: record.nextPID, comm) }
             tasks[step.next].comm = comm
             tasks[step.next].hasKernelName = comm.isKernelThread
         }
+        tasks[step.next].switches &+= 1
         if tasks[step.next].switches == 1 { tasks[step.next].firstComm = comm }
         let following = source.peek(1)
         if let next = following, next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == record.prevPID {
@@ -225,7 +226,7 @@ struct TraceWalk {
 
     /// The record names the current task: it should be the one that was switched in.
     @inline(__always) private mutating func follow(_ record: Held, _ source: Lookahead, _ step: Step) {
-        if _slowPath(cpus[step.cpu].pid != record.pid) { correct(record, source, step) }
+        if _slowPath(cpus[step.cpu].pid != record.pid || record.pid < 0) { correct(record, source, step) }
     }
 
     @inline(never) private mutating func correct(_ record: Held, _ source: Lookahead, _ step: Step) {

@@ -35,6 +35,18 @@ public struct Comparison: Sendable {
         self.cpus = Flat(repeating: PerCPU(), count: cpus)
     }
 
+    /// The same for another old scheme, which has done the same so far.
+    init(_ other: Comparison, old: String) {
+        self.old = old
+        (new, limit, cpus) = (other.new, other.limit, other.cpus.copy())
+        (extraIPITargets, missingIPITargets, counts, staleNs) = (other.extraIPITargets, other.missingIPITargets, other.counts, other.staleNs)
+        divergences = other.divergences.map {
+            var divergence = $0
+            if divergence.scheme == other.old { divergence.scheme = old }
+            return divergence
+        }
+    }
+
     public func count(_ kind: Divergence.Kind) -> Int { counts[kind.index] }
 
     /// Counts a divergence. True if there is room to keep it.
@@ -132,7 +144,7 @@ public struct Comparison: Sendable {
     private mutating func endStale(_ cpu: Int, at time: UInt64) {
         guard let start = cpus[cpu].staleSince else { return }
         // A damaged trace may run backwards.
-        if time > start.time { staleNs &+= time - start.time }
+        if time > start.time { staleNs.addClamped(time - start.time) }
         if takes(.staleActiveMM) { divergences.append(Divergence(kind: .staleActiveMM, moment: start, end: time, mm: cpus[cpu].staleMM, scheme: old)) }
         cpus[cpu].staleSince = nil
     }

@@ -4,11 +4,12 @@ import Tables
 /// How often each tlb_flush record (CPU, reason, pages) was written, or would have been.
 public struct FlushTally: Sendable {
     /// Pages -1 to 62 have a counter of their own; others, and unknown reasons, are rare and lie in the dictionary.
-    private static let slots = 64
-    private static let reasons = 6
-    private let counts: Flat<Int>
+    @inlinable static var slots: Int { 64 }
+    @inlinable static var reasons: Int { 6 }
+    @usableFromInline let counts: Flat<Int>
     private var rare: [Key: Int] = [:]
-    public private(set) var total = 0
+    /// - Complexity: O(CPUs).
+    public var total: Int { counts.reduce(0, +) + rare.values.reduce(0, +) }
 
     private struct Key: Hashable {
         var cpu: Int
@@ -18,17 +19,21 @@ public struct FlushTally: Sendable {
 
     public init(cpus: Int) { counts = Flat(repeating: 0, count: cpus * Self.reasons * Self.slots) }
 
-    @inline(__always)
+    /// A tally of its own with the same counts.
+    init(_ other: FlushTally) { (counts, rare) = (other.counts.copy(), other.rare) }
+
+    @inlinable @inline(__always)
     public mutating func add(cpu: Int, reason: Int32, pages: Int64) {
-        total += 1
         if UInt64(bitPattern: pages &+ 1) < UInt64(Self.slots), UInt32(bitPattern: reason) < UInt32(Self.reasons) {
             counts[(cpu &* Self.reasons &+ Int(reason)) &* Self.slots &+ Int(pages &+ 1)] &+= 1
         } else {
-            addRare(Key(cpu: cpu, reason: reason, pages: pages))
+            addRare(cpu, reason, pages)
         }
     }
 
-    private mutating func addRare(_ key: Key) { rare[key, default: 0] += 1 }
+    @usableFromInline mutating func addRare(_ cpu: Int, _ reason: Int32, _ pages: Int64) {
+        rare[Key(cpu: cpu, reason: reason, pages: pages), default: 0] += 1
+    }
 
     /// The size of the multiset intersection of the two.
     public func matched(_ other: FlushTally) -> Int {

@@ -25,13 +25,15 @@ public struct IPITraffic: Sendable {
         }
     }
 
-    /// The scheme of ``matrix``.
+    /// The scheme of ``subscript(_:_:)``.
     public let primary: String
     private let shownScheme: Int
     public let cpus: Int
-    /// IPI targets in the primary scheme: row sender, column receiver.
-    public var matrix: [Int] { Array(cells) }
-    private let cells: Flat<Int>
+    /// IPI targets in the primary scheme: where the row of a sender begins in ``cells``, -1 before it has sent any. With a row for every
+    /// CPU the square alone would take 512 MiB for the 8192 that a file may state.
+    private let rows: Flat<Int>
+    /// Rows of senders, a column for each receiver.
+    private var cells = FlatList<Int>()
     /// By mm, and by pid for tasks without one.
     private var byMM = FlatList<Sums>()
     private var byTask: [Int32: Sums] = [:]
@@ -40,14 +42,28 @@ public struct IPITraffic: Sendable {
         self.cpus = cpus
         self.primary = primary
         shownScheme = primary == V412.id ? 0 : primary == V413Parent.id ? 1 : 2
-        cells = Flat(repeating: 0, count: cpus * cpus)
+        rows = Flat(repeating: -1, count: cpus)
     }
 
     /// Word `wordIndex` of the CPUs that a flush of `sender` interrupts in each scheme.
     mutating func add(sender: Int, wordIndex: Int, _ words: (UInt64, UInt64, UInt64)) {
         let shown = shownScheme == 0 ? words.0 : shownScheme == 1 ? words.1 : words.2
-        forEachBit(shown) { cells[sender * cpus + wordIndex * 64 + $0] += 1 }
+        if shown == 0 { return }
+        if rows[sender] < 0 { addRow(sender) }
+        let first = rows[sender] + wordIndex * 64
+        forEachBit(shown) { cells[first + $0] += 1 }
     }
+
+    @inline(never) private mutating func addRow(_ sender: Int) {
+        rows[sender] = cells.count
+        cells.extend(with: 0, to: cells.count + cpus)
+    }
+
+    /// IPI targets in the primary scheme, by sending CPU and receiving CPU.
+    public subscript(sender: Int, receiver: Int) -> Int { rows[sender] < 0 ? 0 : cells[rows[sender] + receiver] }
+
+    /// Whether the CPU has interrupted any.
+    public func hasSent(_ cpu: Int) -> Bool { rows[cpu] >= 0 }
 
     /// How many CPUs a flush interrupts in each scheme.
     mutating func add(_ process: Process, _ targets: (Int, Int, Int)) {

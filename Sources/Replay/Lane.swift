@@ -16,6 +16,13 @@ public struct Lane<Model: Scheme>: Sendable {
         predicted = FlushTally(cpus: cpus)
     }
 
+    /// Another scheme, which has done the same so far.
+    init<Other: Scheme>(_ other: Lane<Other>, scheme: Model) {
+        self.scheme = scheme
+        predicted = FlushTally(other.predicted)
+        masksMatched = other.masksMatched
+    }
+
     var effects: UnsafeMutablePointer<Effects> { @inline(__always) get { latest.base } }
 
     @inline(__always) mutating func apply(_ stimulus: Stimulus, cpu: Int, on machine: Machine) {
@@ -24,10 +31,16 @@ public struct Lane<Model: Scheme>: Sendable {
         if latest.base.pointee.recordCount > 0 { tally(stimulus, cpu) }
     }
 
-    private mutating func tally(_ stimulus: Stimulus, _ cpu: Int) {
+    @inline(__always) private mutating func tally(_ stimulus: Stimulus, _ cpu: Int) {
         // Tracepoints are silent on a CPU that is marked offline: idle_task_exit()'s CR3 load leaves no record.
         if case .cpuDown = stimulus { return }
-        latest.base.pointee.forEachRecord { predicted.add(cpu: cpu, reason: Int32($0.reason.rawValue), pages: $0.pages) }
+        add(latest.base.pointee.record0, cpu)
+        if _slowPath(latest.base.pointee.recordCount > 1) { add(latest.base.pointee.record1, cpu) }
+        if _slowPath(latest.base.pointee.recordCount > 2) { add(latest.base.pointee.record2, cpu) }
+    }
+
+    @inline(__always) private mutating func add(_ record: FlushRecord, _ cpu: Int) {
+        predicted.add(cpu: cpu, reason: Int32(record.reason.rawValue), pages: record.pages)
     }
 
     /// Word `index` of the CPUs that the latest stimulus made it interrupt.

@@ -15,31 +15,31 @@ public struct PipelinedReplay: StimulusSink {
     public func result() -> Replay { line.drain() }
 
     @inlinable @inline(__always) public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
-        let place = line.next()
-        place.pointee.kind = .apply
-        place.pointee.stimulus = stimulus
-        place.pointee.moment = moment
+        switch stimulus {
+        case .contextSwitch(let cpu, let mm): line.next().pointee = Work(.contextSwitch, cpu, moment, mm)
+        case .flushRange(let cpu, let mm, let pages): line.next().pointee = Work(.flushRange, cpu, moment, mm, value: pages)
+        case .flushOthers(let cpu, let mm, let pages): line.next().pointee = Work(.flushOthers, cpu, moment, mm, value: pages)
+        case .deliver(let cpu, let sender): line.next().pointee = Work(.deliver, cpu, moment, value: Int64(sender))
+        case .settled(let cpu): line.next().pointee = Work(.settled, cpu, moment)
+        default: line.addOther(stimulus, moment)
+        }
     }
 
-    public mutating func complete(cpu: Int, at moment: Moment) {
-        let place = line.next()
-        place.pointee.kind = .complete
-        place.pointee.stimulus = .settled(cpu: cpu)
-        place.pointee.moment = moment
+    @inlinable @inline(__always) public mutating func complete(cpu: Int, at moment: Moment) {
+        line.next().pointee = Work(.complete, cpu, moment)
     }
 
+    /// Counted here: nothing else of it matters to the replay but when a flush was sent.
     @inlinable @inline(__always) public mutating func recorded(_ record: Held) {
-        let place = line.next()
-        place.pointee.kind = .recorded
-        place.pointee.stimulus = .flushRange(cpu: Int(record.cpu), mm: MM(record.reason), pages: record.pages)
-        place.pointee.moment.time = record.time
+        line.lastTime = max(line.lastTime, record.time)
+        line.recorded.add(cpu: Int(record.cpu), reason: record.reason, pages: record.pages)
+        if record.reason == 4 {
+            line.next().pointee = Work(.sent, Int(record.cpu), Moment(time: record.time, cpu: 0, pid: 0, cause: .tlbFlush))
+        }
     }
 
-    public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) {
-        let place = line.next()
-        place.pointee.kind = .mask
-        place.pointee.stimulus = .flushRange(cpu: moment.cpu, mm: mm, pages: Int64(bitPattern: word))
-        place.pointee.moment = moment
+    @inlinable public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) {
+        line.next().pointee = Work(.mask, moment.cpu, moment, mm, value: Int64(bitPattern: word))
     }
 
     public mutating func clearLate() { line.add { $0.clearLate() } }
@@ -47,53 +47,79 @@ public struct PipelinedReplay: StimulusSink {
     public mutating func marker(_ text: String, at moment: Moment) { line.add { $0.marker(text, at: moment) } }
 }
 
-/// Something to be done, as the thread of the replay finds it: small, and without references (those are in ``WorkBatch/rare``).
+/// Something to be done, as the thread of the replay finds it. Each byte of it goes from one processor's cache to another's: so the stimuli that
+/// nearly all are fit into half a cache line, and what is larger or has references lies in the ``WorkBatch`` and has its place there here.
 @usableFromInline
 struct Work {
     @usableFromInline
     enum Kind: UInt8 {
-        case apply
-        /// Of the CPU of the stimulus.
+        case contextSwitch, flushRange, flushOthers, settled
+        /// Of the flush of the CPU that is the value.
+        case deliver
         case complete
-        /// A flush record: a flush of an mm that is the record's reason.
-        case recorded
-        /// A mask that was read: a flush of its mm, of as many pages as the mask is a number.
+        /// A SEND_IPI record.
+        case sent
+        /// A mask that was read; the value is its bits.
         case mask
-        /// A call by its number in the batch, which is the stimulus's CPU.
+        /// The value is the place in ``WorkBatch/others``.
+        case other
+        /// The value is the place in ``WorkBatch/rare``.
         case rare
     }
 
-    @usableFromInline var moment = Moment(time: 0, cpu: 0, pid: 0, cause: .other)
-    @usableFromInline var stimulus = Stimulus.settled(cpu: 0)
-    @usableFromInline var kind = Kind.rare
+    /// ns.
+    let time: UInt64
+    let value: Int64
+    let mm: MM
+    let pid: Int32
+    /// The CPUs of the stimulus and of the record that it was read from (``Container/cpuLimit``).
+    private let cpu16: UInt16
+    private let recordCPU16: UInt16
+    let kind: Kind
+    let cause: Record.Kind
+
+    @usableFromInline @inline(__always)
+    init(_ kind: Kind, _ cpu: Int, _ moment: Moment, _ mm: MM = .none, value: Int64 = 0) {
+        (time, pid, cause) = (moment.time, moment.pid, moment.cause)
+        (self.value, self.mm, self.kind) = (value, mm, kind)
+        cpu16 = UInt16(truncatingIfNeeded: cpu)
+        recordCPU16 = UInt16(truncatingIfNeeded: moment.recordCPU)
+    }
+
+    var cpu: Int { Int(cpu16) }
+
+    var moment: Moment {
+        var moment = Moment(time: time, cpu: cpu, pid: pid, cause: cause)
+        moment.recordCPU = Int(recordCPU16)
+        return moment
+    }
 }
 
 private final class WorkBatch {
-    static let capacity = 8192
+    /// So many that handing over costs little beside the work, and so few that all batches together take 1 MiB.
+    static let capacity = 4096
     let places = UnsafeMutablePointer<Work>.allocate(capacity: WorkBatch.capacity)
-    /// What is too large to be written down, or has references.
+    var others: [(stimulus: Stimulus, moment: Moment)] = []
     var rare: [(inout Replay) -> Void] = []
-
-    init() { places.initialize(repeating: Work(), count: WorkBatch.capacity) }
 
     deinit { places.deallocate() }
 
     func work(_ count: Int, on replay: inout Replay) {
-        for place in UnsafeMutableBufferPointer(start: places, count: count) {
-            switch place.kind {
-            case .apply: replay.apply(place.stimulus, at: place.moment)
-            case .complete: replay.complete(cpu: place.stimulus.cpu, at: place.moment)
-            case .recorded:
-                if case .flushRange(let cpu, let reason, let pages) = place.stimulus {
-                    replay.recorded(cpu, reason: reason.index, pages: pages, at: place.moment.time)
-                }
-            case .mask:
-                if case .flushRange(_, let mm, let word) = place.stimulus {
-                    replay.observedMask(mm, UInt64(bitPattern: word), at: place.moment)
-                }
-            case .rare: rare[place.stimulus.cpu](&replay)
+        for work in UnsafeMutableBufferPointer(start: places, count: count) {
+            switch work.kind {
+            case .contextSwitch: replay.contextSwitch(work.cpu, work.mm, work.moment)
+            case .flushRange: replay.flushRange(work.cpu, work.mm, work.value, work.moment)
+            case .flushOthers: replay.flushOthers(work.cpu, work.mm, work.value, work.moment)
+            case .settled: replay.apply(.settled(cpu: work.cpu), at: work.moment)
+            case .deliver: replay.deliver(work.cpu, from: Int(work.value), work.moment)
+            case .complete: replay.complete(cpu: work.cpu, at: work.moment)
+            case .sent: replay.sent(work.cpu, at: work.time)
+            case .mask: replay.observedMask(work.mm, UInt64(bitPattern: work.value), at: work.moment)
+            case .other: replay.apply(others[Int(work.value)].stimulus, at: others[Int(work.value)].moment)
+            case .rare: rare[Int(work.value)](&replay)
             }
         }
+        others.removeAll(keepingCapacity: true)
         rare.removeAll()
     }
 }
@@ -103,6 +129,9 @@ private final class WorkBatch {
 final class Line: @unchecked Sendable {
     /// Only touched by `queue`, and by who has drained it.
     private var replay: Replay
+    /// What the replay is to take over in the end: the records that were counted here, and the time of the last of them, ns.
+    @usableFromInline var recorded: FlushTally
+    @usableFromInline var lastTime: UInt64 = 0
     private var filling: WorkBatch
     /// The next free place of the batch that is being filled, and the end of its places.
     @usableFromInline var place: UnsafeMutablePointer<Work>
@@ -114,7 +143,8 @@ final class Line: @unchecked Sendable {
 
     init(_ replay: Replay) {
         self.replay = replay
-        ring = (0..<4).map { _ in WorkBatch() }
+        recorded = replay.recorded
+        ring = (0..<8).map { _ in WorkBatch() }
         filling = ring[0]
         place = filling.places
         limit = place + WorkBatch.capacity
@@ -129,10 +159,16 @@ final class Line: @unchecked Sendable {
         return next
     }
 
+    @inline(never) @usableFromInline func addOther(_ stimulus: Stimulus, _ moment: Moment) {
+        // First, since it may begin another batch.
+        let place = next()
+        place.pointee = Work(.other, stimulus.cpu, moment, value: Int64(filling.others.count))
+        filling.others.append((stimulus, moment))
+    }
+
     func add(_ work: @escaping (inout Replay) -> Void) {
         let place = next()
-        place.pointee.kind = .rare
-        place.pointee.stimulus = .settled(cpu: filling.rare.count)
+        place.pointee = Work(.rare, 0, Moment(time: 0, cpu: 0, pid: 0, cause: .other), value: Int64(filling.rare.count))
         filling.rare.append(work)
     }
 
@@ -153,6 +189,9 @@ final class Line: @unchecked Sendable {
 
     func drain() -> Replay {
         send()
-        return queue.sync { replay }
+        return queue.sync {
+            replay.take(recorded: recorded, until: lastTime)
+            return replay
+        }
     }
 }

@@ -8,12 +8,15 @@ public struct Replay: StimulusSink, Sendable {
     let stride: Int
     public let machine: Machine
     public internal(set) var v412: Lane<V412>
-    public internal(set) var v413Parent: Lane<V413Parent>
     public internal(set) var v413: Lane<V413>
     /// `v4.12` and `v4.13-parent` beside `v4.13`.
     private var besideV412: Comparison
     private var besideParent: Comparison
-    public var comparisons: [Comparison] { [besideV412, besideParent] }
+    /// The two old schemes have done different things. Until then one is run for both: `parent` and `besideParent` are not used.
+    private var haveParted = false
+    private var parent: Lane<V413Parent>
+    public var v413Parent: Lane<V413Parent> { haveParted ? parent : Lane(v412, scheme: V413Parent(v412.scheme)) }
+    public var comparisons: [Comparison] { [besideV412, haveParted ? besideParent : Comparison(besideV412, old: V413Parent.id)] }
     /// The tlb_flush records of the recorded kernel.
     public private(set) var recorded: FlushTally
     /// mm_cpumask() values that probes read.
@@ -44,7 +47,7 @@ public struct Replay: StimulusSink, Sendable {
         stride = max(1, (cpus + 63) / 64)
         machine = Machine(cpus: cpus)
         v412 = Lane(cpus: cpus)
-        v413Parent = Lane(cpus: cpus)
+        parent = Lane(cpus: cpus)
         v413 = Lane(cpus: cpus)
         besideV412 = Comparison(old: V412.id, new: V413.id, cpus: cpus, limit: divergenceLimit)
         besideParent = Comparison(old: V413Parent.id, new: V413.id, cpus: cpus, limit: divergenceLimit)
@@ -53,36 +56,72 @@ public struct Replay: StimulusSink, Sendable {
         latency = ShootdownLatency(cpus: cpus)
     }
 
-    public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
-        if _slowPath(moment.cpu != stimulus.cpu) {
-            var there = moment
-            there.cpu = stimulus.cpu
-            step(stimulus, there)
-        } else {
-            step(stimulus, moment)
+    /// What comes next cannot be guessed, and each look at what it is costs a wrong guess: one look serves all schemes. So the stimuli that
+    /// nearly all are have a function each, into which the schemes' transitions for it, and no others, are compiled.
+    @inlinable @inline(__always) public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
+        switch stimulus {
+        case .contextSwitch(let cpu, let mm): contextSwitch(cpu, mm, moment)
+        case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, moment)
+        case .flushOthers(let cpu, let mm, let pages): flushOthers(cpu, mm, pages, moment)
+        case .deliver(let cpu, let sender): deliver(cpu, from: sender, moment)
+        default: applyOther(stimulus, moment)
         }
-        if case .deliver(let cpu, let sender) = stimulus { latency.answered(sender, by: cpu, at: moment.time) }
     }
 
-    private mutating func step(_ stimulus: Stimulus, _ moment: Moment) {
-        let cpu = moment.cpu
+    @inline(never) @usableFromInline mutating func contextSwitch(_ cpu: Int, _ mm: MM, _ moment: Moment) {
+        step(.contextSwitch(cpu: cpu, mm: mm), moment)
+    }
+
+    @inline(never) @usableFromInline mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, _ moment: Moment) {
+        step(.flushRange(cpu: cpu, mm: mm, pages: pages), moment)
+    }
+
+    @inline(never) @usableFromInline mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, _ moment: Moment) {
+        step(.flushOthers(cpu: cpu, mm: mm, pages: pages), moment)
+    }
+
+    @inline(never) @usableFromInline mutating func deliver(_ cpu: Int, from sender: Int, _ moment: Moment) {
+        step(.deliver(cpu: cpu, from: sender), moment)
+        latency.answered(sender, by: cpu, at: moment.time)
+    }
+
+    @inline(never) @usableFromInline mutating func applyOther(_ stimulus: Stimulus, _ moment: Moment) { step(stimulus, moment) }
+
+    /// It happens on the CPU of the stimulus, which need not be that of the record that tells.
+    @inline(__always) private mutating func step(_ stimulus: Stimulus, _ told: Moment) {
+        let cpu = stimulus.cpu
+        var moment = told
+        moment.cpu = cpu
         lastTime = max(lastTime, moment.time)
+        if !haveParted, _slowPath(V413Parent.differs(from: v412.scheme, at: stimulus, on: machine)) { part() }
         v412.apply(stimulus, cpu: cpu, on: machine)
-        v413Parent.apply(stimulus, cpu: cpu, on: machine)
         v413.apply(stimulus, cpu: cpu, on: machine)
-        let (first, second, new) = (v412.effects, v413Parent.effects, v413.effects)
-        if first.pointee.sent || second.pointee.sent || new.pointee.sent { compareTargets(stimulus, moment) }
-        if _slowPath(Effects.areNotable(first, beside: new)) { besideV412.note(stimulus, moment, old: first.pointee, new: new.pointee) }
-        if _slowPath(Effects.areNotable(second, beside: new)) { besideParent.note(stimulus, moment, old: second.pointee, new: new.pointee) }
-        let loaded = new.pointee.loaded
-        besideV412.track(moment, booked: first.pointee.booked, loaded: first.pointee.loaded, new: loaded)
-        besideParent.track(moment, booked: second.pointee.booked, loaded: second.pointee.loaded, new: loaded)
+        if haveParted { applyParent(stimulus, cpu) }
+        let (old, new) = (v412.effects, v413.effects)
+        if old.pointee.sent || new.pointee.sent || haveParted && parent.effects.pointee.sent { compareTargets(stimulus, moment) }
+        if _slowPath(Effects.areNotable(old, beside: new)) { besideV412.note(stimulus, moment, old: old.pointee, new: new.pointee) }
+        besideV412.track(moment, booked: old.pointee.booked, loaded: old.pointee.loaded, new: new.pointee.loaded)
+        if haveParted { compareParent(stimulus, moment) }
         machine.apply(stimulus)
         assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
     }
 
+    @inline(never) private mutating func applyParent(_ stimulus: Stimulus, _ cpu: Int) { parent.apply(stimulus, cpu: cpu, on: machine) }
+
+    @inline(never) private mutating func compareParent(_ stimulus: Stimulus, _ moment: Moment) {
+        let (old, new) = (parent.effects, v413.effects)
+        if Effects.areNotable(old, beside: new) { besideParent.note(stimulus, moment, old: old.pointee, new: new.pointee) }
+        besideParent.track(moment, booked: old.pointee.booked, loaded: old.pointee.loaded, new: new.pointee.loaded)
+    }
+
+    /// From here on the two old schemes go their own ways.
+    @inline(never) private mutating func part() {
+        (parent, besideParent) = (v413Parent, comparisons[1])
+        haveParted = true
+    }
+
     private func brokenInvariant(_ cpu: Int) -> String? {
-        v412.scheme.brokenInvariant(cpu) ?? v413Parent.scheme.brokenInvariant(cpu) ?? v413.scheme.brokenInvariant(cpu)
+        v412.scheme.brokenInvariant(cpu) ?? (haveParted ? parent.scheme.brokenInvariant(cpu) : nil) ?? v413.scheme.brokenInvariant(cpu)
     }
 
     /// Who is interrupted by the flush that CPU `moment.cpu` just began, scheme beside scheme.
@@ -90,9 +129,10 @@ public struct Replay: StimulusSink, Sendable {
         let cpu = moment.cpu
         var sums = (0, 0, 0)
         for index in 0..<stride {
-            let words = (v412.targets(cpu, index), v413Parent.targets(cpu, index), v413.targets(cpu, index))
+            let (old, new) = (v412.targets(cpu, index), v413.targets(cpu, index))
+            let words = (old, haveParted ? parent.targets(cpu, index) : old, new)
             besideV412.targets(index, old: words.0, new: words.2)
-            besideParent.targets(index, old: words.1, new: words.2)
+            if haveParted { besideParent.targets(index, old: words.1, new: words.2) }
             traffic.add(sender: cpu, wordIndex: index, words)
             sums.0 += words.0.nonzeroBitCount
             sums.1 += words.1.nonzeroBitCount
@@ -101,7 +141,7 @@ public struct Replay: StimulusSink, Sendable {
         let mm = machine.mm[cpu]
         traffic.add(mm.isUser ? .mm(mm) : .task(moment.pid), sums)
         if !besideV412.haveSameTargets { endTargets(&besideV412, stimulus.mm, moment) { v412.scheme.bookedMM($0) } }
-        if !besideParent.haveSameTargets { endTargets(&besideParent, stimulus.mm, moment) { v413Parent.scheme.bookedMM($0) } }
+        if !besideParent.haveSameTargets { endTargets(&besideParent, stimulus.mm, moment) { parent.scheme.bookedMM($0) } }
     }
 
     /// A batch has no mm of its own: then it is the one for which the CPU is in the batch's mask.
@@ -118,34 +158,43 @@ public struct Replay: StimulusSink, Sendable {
 
     public mutating func complete(cpu: Int, at moment: Moment) {
         for index in 0..<stride {
-            let word =
-                v412.scheme.pendingWord(cpu, index) | v413Parent.scheme.pendingWord(cpu, index) | v413.scheme.pendingWord(cpu, index)
+            var word = v412.scheme.pendingWord(cpu, index) | v413.scheme.pendingWord(cpu, index)
+            if haveParted { word |= parent.scheme.pendingWord(cpu, index) }
             // They happen on the receivers, whose tasks the sender's record does not tell.
             forEachBit(word) {
                 let receiver = index * 64 + $0
                 var handled = Moment(time: moment.time, cpu: receiver, pid: -1, cause: moment.cause)
                 handled.recordCPU = moment.cpu
-                step(.deliver(cpu: receiver, from: cpu), handled)
+                handle(receiver, from: cpu, handled)
             }
         }
         latency.complete(cpu)
     }
 
-    @inline(__always) public mutating func recorded(_ record: Held) {
-        recorded(Int(record.cpu), reason: record.reason, pages: record.pages, at: record.time)
+    @inline(never) private mutating func handle(_ cpu: Int, from sender: Int, _ moment: Moment) {
+        step(.deliver(cpu: cpu, from: sender), moment)
     }
 
-    @inline(__always) mutating func recorded(_ cpu: Int, reason: Int32, pages: Int64, at time: UInt64) {
+    @inline(__always) public mutating func recorded(_ record: Held) {
+        lastTime = max(lastTime, record.time)
+        recorded.add(cpu: Int(record.cpu), reason: record.reason, pages: record.pages)
+        if record.reason == 4 { sent(Int(record.cpu), at: record.time) }
+    }
+
+    /// A SEND_IPI record of the recorded kernel, which is counted elsewhere.
+    mutating func sent(_ cpu: Int, at time: UInt64) { latency.sent(cpu, at: time) }
+
+    /// The records of the recorded kernel, where they were counted elsewhere, and the time of the last of them.
+    mutating func take(recorded: FlushTally, until time: UInt64) {
+        self.recorded = recorded
         lastTime = max(lastTime, time)
-        recorded.add(cpu: cpu, reason: reason, pages: pages)
-        if reason == 4 { latency.sent(cpu, at: time) }
     }
 
     public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) {
         guard mm.isKnown else { return }
         masks += 1
         v412.checkMask(mm, word)
-        v413Parent.checkMask(mm, word)
+        if haveParted { parent.checkMask(mm, word) }
         v413.checkMask(mm, word)
     }
 
@@ -158,7 +207,8 @@ public struct Replay: StimulusSink, Sendable {
             Mark(
                 time: moment.time, text: text,
                 vmstat: [
-                    V412.id: v412.scheme.counters.vmstat, V413Parent.id: v413Parent.scheme.counters.vmstat,
+                    V412.id: v412.scheme.counters.vmstat,
+                    V413Parent.id: haveParted ? parent.scheme.counters.vmstat : v412.scheme.counters.vmstat,
                     V413.id: v413.scheme.counters.vmstat,
                 ]))
     }
@@ -167,6 +217,6 @@ public struct Replay: StimulusSink, Sendable {
     public mutating func finish() {
         for cpu in 0..<cpus { complete(cpu: cpu, at: Moment(time: lastTime, cpu: cpu, pid: 0, cause: .other)) }
         besideV412.finish(at: lastTime)
-        besideParent.finish(at: lastTime)
+        if haveParted { besideParent.finish(at: lastTime) }
     }
 }

@@ -51,7 +51,7 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     private var observed: [MM]
     private var open: [Interval]
     /// By CPU: the name of the task that comes with the next switch.
-    private var coming: [Comm]
+    private var coming: [IncomingTask?]
     private var mms: MMTable?
     private let emit: (Interval, MMTable) -> Void
 
@@ -67,7 +67,7 @@ public struct Timeline<Model: Scheme>: StimulusSink {
         lane = replaying ? Lane(cpus: cpus) : nil
         machine = Machine(cpus: cpus)
         observed = [MM](repeating: .unknown, count: cpus)
-        coming = [Comm](repeating: .empty, count: cpus)
+        coming = [IncomingTask?](repeating: nil, count: cpus)
         open = (0..<cpus).map {
             Interval(
                 cpu: $0, start: start, end: start, pid: -1, comm: .empty, mm: .unknown, loaded: .unknown, active: .unknown, basis: .unknown)
@@ -78,7 +78,7 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     public mutating func setBatch(_ batch: Batch, cpu: Int) { machine.batch[cpu] = batch }
     public mutating func willReplay(_ mms: MMTable) { self.mms = self.mms ?? mms }
 
-    public mutating func willSwitch(to comm: Comm, cpu: Int) { coming[cpu] = comm }
+    public mutating func willRun(_ task: IncomingTask, cpu: Int) { coming[cpu] = task }
 
     public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
         let cpu = stimulus.cpu
@@ -86,22 +86,23 @@ public struct Timeline<Model: Scheme>: StimulusSink {
         machine.apply(stimulus)
         var next = open[cpu]
         switch stimulus {
-        case .contextSwitch:
-            next.pid = moment.nextPID
-            next.comm = coming[cpu]
-            next.basis = moment.basis
+        case .contextSwitch: run(&next, cpu)
         // Behind a gap: who runs, without a switch.
-        case .observe where next.pid < 0 && moment.nextPID >= 0:
-            next.pid = moment.nextPID
-            next.comm = coming[cpu]
-            next.basis = moment.basis
+        case .observe where next.pid < 0: run(&next, cpu)
         case .forget:
             next.pid = -1
             next.comm = .empty
             next.basis = .unknown
         default: break
         }
+        coming[cpu] = nil
         update(&next, cpu, moment.time)
+    }
+
+    /// The task that was told of runs from here on, if there was one.
+    @inline(__always) private func run(_ next: inout Interval, _ cpu: Int) {
+        guard let task = coming[cpu] else { return }
+        (next.pid, next.comm, next.basis) = (task.pid, task.comm, task.basis)
     }
 
     public mutating func complete(cpu: Int, at moment: Moment) {

@@ -39,6 +39,9 @@ public final class ByteWriter {
             let written = write(descriptor, buffer + start, used - start)
             if written > 0 {
                 start += written
+            } else if written == 0 {
+                // No progress, and no reason given: trying again could go on for ever.
+                failure = .failed(errno: EIO)
             } else if errno == EPIPE {
                 failure = .brokenPipe
             } else if errno == EAGAIN {
@@ -140,25 +143,20 @@ public final class ByteWriter {
         for _ in 0..<max(count, 0) { byte(UInt8(ascii: " ")) }
     }
 
-    /// Bytes for a terminal: control characters as `\xNN`, everything else as it is.
+    /// Bytes for a terminal, as ``Report/printable(_:)`` shows them; what is not UTF-8 as `\xNN`.
     public func printable(_ bytes: UnsafeRawBufferPointer) {
-        for value in bytes {
-            if value < 0x20 || value == 0x7f {
-                text("\\x")
-                hexByte(value)
-            } else {
-                byte(value)
-            }
-        }
+        if bytes.allSatisfy({ 0x20..<0x7f ~= $0 }) { self.bytes(bytes) } else { text(Report.printable(nameFromTrace(bytes))) }
     }
 
-    /// Bytes as a JSON string. What is not UTF-8 becomes U+FFFD.
+    /// Bytes as a JSON string. What is not UTF-8 becomes `\xNN` in the string, as in every other output.
     public func json(_ bytes: UnsafeRawBufferPointer) {
         byte(UInt8(ascii: "\""))
         if bytes.allSatisfy({ $0 < 0x80 }) {
             for value in bytes { jsonASCII(value) }
         } else {
-            for value in String(decoding: bytes, as: UTF8.self).utf8 { jsonASCII(value) }
+            for scalar in nameFromTrace(bytes).unicodeScalars {
+                if scalar.isASCII { jsonASCII(UInt8(scalar.value)) } else { text(jsonEscaped(scalar) ?? String(scalar)) }
+            }
         }
         byte(UInt8(ascii: "\""))
     }

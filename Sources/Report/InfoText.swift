@@ -25,13 +25,13 @@ public struct TraceInfo {
             guard let value, !value.isEmpty else { return }
             lines.append(name.padded(14) + value)
         }
-        lines.append(Self.visible(file.path))
-        line("kernel", [file.kernelRelease, file.machine].compactMap { $0 }.map(Self.visible).joined(separator: " "))
+        lines.append(printable(file.path))
+        line("kernel", [file.kernelRelease, file.machine].compactMap { $0 }.map(printable).joined(separator: " "))
         line(
             "format",
             "trace.dat version \(file.version), " + (file.isBigEndian ? "big" : "little") + "-endian, \(8 * file.longSize)-bit kernel, "
-                + (file.compression == .none ? "not compressed" : "\(file.compression.rawValue) \(Self.visible(file.compressorVersion).drop { $0 == " " })"))
-        line("trace-cmd", file.traceCmdVersion.map(Self.visible))
+                + (file.compression == .none ? "not compressed" : "\(file.compression.rawValue) \(printable(file.compressorVersion).drop { $0 == " " })"))
+        line("trace-cmd", file.traceCmdVersion.map(printable))
         line("clock", clockText)
         line("CPUs", "\(file.cpuCount)")
         for buffer in file.buffers { line("buffer", bufferText(buffer)) }
@@ -41,10 +41,10 @@ public struct TraceInfo {
             line("time", "\(time(first)) to \(time(last)), " + (file.clock.unit == .nanoseconds ? "\(time(last - first)) s" : "\(last - first) \(file.clock.unit.rawValue)"))
         }
         line("records", "\(summary.records)")
-        for event in summary.events { lines.append("  " + "\(event.records)".leftPadded(12) + "  " + Self.visible(event.name)) }
+        for event in summary.events { lines.append("  " + "\(event.records)".leftPadded(12) + "  " + printable(event.name)) }
         lines += cpuTable
         for advice in advice { lines.append("note: \(advice)") }
-        for problem in file.problems { lines.append("problem: \(Self.visible(problem.description))") }
+        for problem in file.problems { lines.append("problem: \(printable(problem.description))") }
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -57,15 +57,15 @@ public struct TraceInfo {
             case .events: "a count of events, no time"
             }
         let order = clock.comparableBetweenCPUs ? "" : "; CPUs may differ by some us"
-        return "\(Self.visible(clock.name)) (\(unit)\(order))"
+        return "\(printable(clock.name)) (\(unit)\(order))"
     }
 
     private func bufferText(_ buffer: TraceBuffer) -> String {
-        let name = buffer.name.isEmpty ? "top" : "\"\(Self.visible(buffer.name))\""
+        let name = buffer.name.isEmpty ? "top" : "\"\(printable(buffer.name))\""
         if buffer.isText { return "\(name), text of a latency tracer" }
         let bytes = buffer.cpus.reduce(0) { $0 + $1.size }
         let chosen = buffer.name == file.buffer.name && file.buffers.count > 1 ? ", shown here" : ""
-        return "\(name), clock \(Self.visible(buffer.clock.name)), sub-buffers of \(buffer.pageSize) bytes, "
+        return "\(name), clock \(printable(buffer.clock.name)), sub-buffers of \(buffer.pageSize) bytes, "
             + "\(buffer.cpus.filter { $0.size > 0 }.count) CPUs with \(bytes) bytes\(chosen)"
     }
 
@@ -87,11 +87,6 @@ public struct TraceInfo {
     private func time(_ value: UInt64) -> String {
         guard file.clock.unit == .nanoseconds else { return "\(value)" }
         return "\(value / 1_000_000_000)." + "\(value % 1_000_000_000)".leftPadded(9, with: "0")
-    }
-
-    /// Text of the file without what would change a terminal.
-    private static func visible(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 || (0x7f..<0xa0).contains($0.value) ? "?" : $0 }))
     }
 
     // MARK: JSON

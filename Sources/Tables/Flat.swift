@@ -13,6 +13,9 @@ public struct Flat<Element>: FlatTable {
         owner = FlatOwner(base, count)
     }
 
+    /// A table of its own with the same elements.
+    public func copy() -> Flat { Flat(Array(self)) }
+
     public init(_ elements: [Element]) {
         count = elements.count
         base = .allocate(capacity: count)
@@ -40,6 +43,13 @@ public struct FlatList<Element>: FlatTable {
         (base + count).initialize(to: element)
         count += 1
         owner.count = count
+    }
+
+    /// A table of its own with the same elements.
+    public func copy() -> FlatList {
+        var copy = FlatList()
+        for element in self { copy.append(element) }
+        return copy
     }
 
     /// Appends copies of an element until there are `count`.

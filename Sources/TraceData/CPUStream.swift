@@ -133,7 +133,7 @@ struct StreamState {
             record.word0 = UInt64(prev) | next << 32
             record.word1 = fields.prevState.load(data, bigEndian)
         case .tlbFlush:
-            record.word0 = fields.reason.load(data, bigEndian)
+            record.word0 = UInt64(UInt32(truncatingIfNeeded: fields.reason.load(data, bigEndian)))
             record.word1 = fields.pages.load(data, bigEndian)
         default:
             record.word0 = 0

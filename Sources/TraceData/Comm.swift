@@ -20,19 +20,18 @@ extension Comm {
     init(sixteen pointer: UnsafeRawPointer) {
         low = UInt64(littleEndian: pointer.loadUnaligned(as: UInt64.self))
         high = UInt64(littleEndian: pointer.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        if let zero = Self.firstZero(low) {
-            low &= zero == 0 ? 0 : UInt64.max >> (64 - 8 * zero)
-            high = 0
-        } else if let zero = Self.firstZero(high) {
-            high &= zero == 0 ? 0 : UInt64.max >> (64 - 8 * zero)
-        }
+        // How long names are cannot be guessed: no branch.
+        let (inLow, inHigh) = (Self.belowZero(low), Self.belowZero(high))
+        low &= inLow
+        high &= inHigh & (0 &- (inLow == .max ? UInt64(1) : 0))
     }
 
-    /// Index of the lowest zero byte.
+    /// All ones in the bytes below the lowest zero byte; in all of them if there is none.
     @inline(__always)
-    private static func firstZero(_ word: UInt64) -> UInt64? {
+    private static func belowZero(_ word: UInt64) -> UInt64 {
+        // The lowest mark is the highest bit of the lowest zero byte. Marks above it may be wrong.
         let marks = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
-        return marks == 0 ? nil : UInt64(marks.trailingZeroBitCount / 8)
+        return ((marks & (0 &- marks)) >> 7) &- 1
     }
 
     /// Gives the bytes up to the first NUL, 16 at most, to `body`.

@@ -5,8 +5,6 @@ import CZstd
 public enum Compression: String, Sendable {
     case none, zlib, zstd
 
-    /// What one unpacked section may have at most. kallsyms of a distribution kernel has 15 MiB, all event formats 5 MiB.
-    static let sectionLimit = 256 << 20
     /// What one unpacked chunk of trace data may have at most. trace-cmd writes ten pages a chunk.
     static let chunkLimit = 64 << 20
 

@@ -24,9 +24,18 @@ struct Container {
     /// Keeps unpacked sections alive as long as ``formats`` is used.
     var storage: [UnpackBuffer] = []
     var problems: [TraceProblem] = []
+    /// Bytes in ``storage``.
+    var unpacked = 0
+    /// Entries of buffers' tables of CPUs so far.
+    var extents = 0
 
-    /// The most CPUs that a file may have; NR_CPUS of any kernel is below.
-    static let cpuLimit = 1 << 16
+    /// The most CPUs that a file may have, as NR_CPUS (arch/x86/Kconfig, powerpc's has the same limit). What later stages keep for each
+    /// CPU is taken on the file's word.
+    static let cpuLimit = 8192
+    /// The most tables of a CPU's data that a file may have, all buffers together.
+    static let extentLimit = 1 << 20
+    /// What all unpacked sections that are read may have together. All event formats of a distribution kernel have 5 MiB.
+    static let unpackedLimit = 64 << 20
     /// Page sizes that a file may name: sub-buffers of the kernel go up to 64 pages of 64 KiB.
     static let pageSizes = 256...(64 << 20)
 

@@ -75,7 +75,9 @@ extension Container {
         _ extent: TraceBuffer.Extent, fileSize: Int, at cursor: ByteCursor, position: Int, keepGoing: Bool
     ) throws(TraceError) -> TraceBuffer.Extent {
         let limit = UInt64(fileSize)
-        guard extent.size > 0, extent.offset > limit || extent.size > limit - extent.offset else { return extent }
+        // Where nothing is to be read, the offset may be anything.
+        guard extent.size > 0 else { return TraceBuffer.Extent(cpu: extent.cpu, offset: 0, size: 0) }
+        guard extent.offset > limit || extent.size > limit - extent.offset else { return extent }
         let end = extent.offset.addingReportingOverflow(extent.size)
         let error = cursor.error(
             "truncated: CPU \(extent.cpu) has \(extent.size) bytes at byte \(extent.offset)"
@@ -85,5 +87,32 @@ extension Container {
         problems.append(TraceProblem(error, cpu: extent.cpu))
         let start = min(extent.offset, limit)
         return TraceBuffer.Extent(cpu: extent.cpu, offset: start, size: limit - start)
+    }
+
+    /// Takes note of a buffer's table of CPUs before it is read.
+    mutating func addExtents(_ count: Int, at cursor: ByteCursor) throws(TraceError) {
+        extents += count
+        guard extents <= Self.extentLimit else {
+            throw cursor.error("the buffers up to here state the data of \(extents) CPUs, the limit for all is \(Self.extentLimit)")
+        }
+    }
+
+    /// Two CPUs cannot have the same bytes: records would count twice, and a small file could hold any number of them. With `keepGoing`
+    /// only the one that begins first keeps its data.
+    mutating func checkOverlaps(_ buffer: inout TraceBuffer, at cursor: ByteCursor, keepGoing: Bool) throws(TraceError) {
+        var last: TraceBuffer.Extent?
+        for index in buffer.cpus.indices.sorted(by: { (buffer.cpus[$0].offset, $0) < (buffer.cpus[$1].offset, $1) }) {
+            let extent = buffer.cpus[index]
+            guard extent.size > 0 else { continue }
+            guard let before = last, extent.offset < before.offset + before.size else {
+                last = extent
+                continue
+            }
+            let error = cursor.error(
+                "the data of CPU \(extent.cpu) begins at byte \(extent.offset), in that of CPU \(before.cpu), which goes to \(before.offset + before.size)")
+            guard keepGoing else { throw error }
+            problems.append(TraceProblem(error, cpu: extent.cpu))
+            buffer.cpus[index] = TraceBuffer.Extent(cpu: extent.cpu, offset: 0, size: 0)
+        }
     }
 }

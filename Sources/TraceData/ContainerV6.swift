@@ -90,6 +90,8 @@ extension Container {
             buffer.isText = true
             return buffer
         }
+        try addExtents(cpuCount, at: cursor)
+        let start = cursor
         for cpu in 0..<cpuCount {
             let position = cursor.position
             let offset = try cursor.u64("the place of CPU \(cpu)'s data")
@@ -98,6 +100,7 @@ extension Container {
             buffer.cpus.append(
                 try checkExtent(extent, fileSize: cursor.bytes.count, at: cursor, position: position, keepGoing: keepGoing))
         }
+        try checkOverlaps(&buffer, at: start, keepGoing: keepGoing)
         return buffer
     }
 

@@ -142,8 +142,11 @@ extension Container {
         let packedSize = try cursor.u32("the compressed size of section \(section.id)")
         let size = Int(try cursor.u32("the unpacked size of section \(section.id)"))
         let packed = try cursor.take(UInt64(packedSize), "section \(section.id) (\(what)), compressed")
-        guard size <= Compression.sectionLimit else {
-            throw cursor.error("section \(section.id) (\(what)) states \(size) bytes unpacked, the limit is \(Compression.sectionLimit)", at: 4)
+        let left = Self.unpackedLimit - unpacked
+        guard size <= left else {
+            throw cursor.error(
+                "section \(section.id) (\(what)) states \(size) bytes unpacked, the limit for all sections is \(Self.unpackedLimit), of which \(left) are left",
+                at: 4)
         }
         if let wrong = compression.implausible(packed, size: size) {
             throw cursor.error("section \(section.id) (\(what)): \(wrong)", at: 8)
@@ -154,6 +157,7 @@ extension Container {
             throw cursor.error("section \(section.id) (\(what)): \(wrong)", at: 8)
         }
         storage.append(buffer)
+        unpacked += size
         place.unpacked = true
         return ByteCursor(UnsafeRawBufferPointer(output), bigEndian: bigEndian, place: place)
     }
@@ -172,13 +176,15 @@ extension Container {
             throw cursor.error("truncated: buffer \"\(name)\" states \(count) CPUs in \(cursor.remaining) bytes")
         }
         buffer.compressed = try openSection(file, at: offset, id: OptionID.buffer, "the data of buffer \"\(name)\"").isCompressed
+        try addExtents(Int(count), at: cursor)
+        var seen: Set<Int> = []
         for _ in 0..<count {
             let position = cursor.position
             let cpu = Int(try cursor.u32("a CPU's number"))
             let offset = try cursor.u64("the place of a CPU's data")
             let size = try cursor.u64("the size of a CPU's data")
             guard cpu < Self.cpuLimit else { throw cursor.error("CPU number \(cpu) in buffer \"\(name)\"", at: position) }
-            guard !buffer.cpus.contains(where: { $0.cpu == cpu }) else {
+            guard seen.insert(cpu).inserted else {
                 throw cursor.error("buffer \"\(name)\" has CPU \(cpu) twice", at: position)
             }
             let extent = TraceBuffer.Extent(cpu: cpu, offset: offset, size: size)
@@ -187,6 +193,7 @@ extension Container {
             cpuCount = max(cpuCount, cpu + 1)
         }
         buffer.cpus.sort { $0.cpu < $1.cpu }
+        try checkOverlaps(&buffer, at: option.data, keepGoing: keepGoing)
         return buffer
     }
 }

@@ -61,11 +61,14 @@ public final class EventFormats: @unchecked Sendable {
     static let eventLimit = 65536
 
     init(_ sources: [Source], bigEndian: Bool, longSize: Int) {
-        let parser = FormatParser(bigEndian: bigEndian, longSize: longSize)
+        // It prints warnings to stderr otherwise. The level is the library's, not a handle's.
+        tep_set_loglevel(TEP_LOG_NONE)
         var byID: [Int: Event] = [:]
         var refused: [String] = []
         var common: [Field] = []
         for source in sources {
+            // A handle of its own: one that has many events takes long to add another, and as much memory again as they take here.
+            let parser = FormatParser(bigEndian: bigEndian, longSize: longSize)
             switch parser.parse(source.text, system: source.system) {
             case .failure(let why):
                 refused.append("\(source.system): \(why.text)")
@@ -95,13 +98,11 @@ public final class EventFormats: @unchecked Sendable {
     }
 }
 
-/// One libtraceevent handle, for the time of opening a file.
+/// One libtraceevent handle.
 struct FormatParser: ~Copyable {
     private let tep: OpaquePointer?
 
     init(bigEndian: Bool, longSize: Int) {
-        // It prints warnings to stderr otherwise. The level is the library's, not the handle's.
-        tep_set_loglevel(TEP_LOG_NONE)
         tep = tep_alloc()
         tep_set_file_bigendian(tep, bigEndian ? TEP_BIG_ENDIAN : TEP_LITTLE_ENDIAN)
         tep_set_long_size(tep, Int32(longSize))
@@ -135,8 +136,9 @@ struct FormatParser: ~Copyable {
             return .failure(Failure(text: "\(shown): a field lies outside of any record"))
         }
         let printFormat = UnsafeRawBufferPointer(rebasing: text[fields.count...])
+        let styles = PrintFormat.styles(of: own.map(\.name), in: printFormat)
         for index in own.indices {
-            if let style = PrintFormat.style(of: own[index].name, in: printFormat) { own[index].style = style }
+            if let style = styles[own[index].name] { own[index].style = style }
         }
         let event = String(cString: name)
         let kind = Record.Kind(system: system, name: event, fields: own)
@@ -164,7 +166,7 @@ struct FormatParser: ~Copyable {
         var next = first
         while let field = next?.pointee {
             next = field.next
-            guard 0...0xffff ~= field.offset, 0...0xffff ~= field.size else { return nil }
+            guard field.offset >= 0, field.size >= 0, Int(field.offset) + Int(field.size) <= 0xffff else { return nil }
             let flags = UInt32(truncatingIfNeeded: field.flags)
             func has(_ flag: tep_format_flags) -> Bool { flags & flag.rawValue != 0 }
             fields.append(

@@ -8,7 +8,8 @@
 ///     format:
 ///     <tab>field:TYPE NAME;<tab>offset:NUMBER;<tab>size:NUMBER;<tab>signed:NUMBER;
 ///
-/// with empty lines anywhere between the fields.
+/// with empty lines anywhere between the fields. What may repeat in a line is bounded, since the library joins a declaration's words one
+/// by one and calls itself for what stands in parentheses.
 struct FormatText {
     private let text: UnsafeRawBufferPointer
     private var position = 0
@@ -42,7 +43,9 @@ struct FormatText {
     private mutating func declaration() -> Bool {
         var words = 0
         var endsInName = false
+        let limit = position + 1024
         while position < text.count, text[position] != UInt8(ascii: ";") {
+            guard position < limit else { return false }
             if byte(" ") { continue }
             if byte("*") {
                 endsInName = false
@@ -51,7 +54,7 @@ struct FormatText {
             guard identifier() else { return false }
             words += 1
             endsInName = true
-            while byte("[") { guard dimension() else { return false } }
+            while byte("[") { guard position < limit, dimension() else { return false } }
         }
         return words >= 2 && words <= 32 && endsInName
     }
@@ -59,7 +62,9 @@ struct FormatText {
     /// What stands in brackets: a number, a name, an expression of these, or nothing.
     private mutating func dimension() -> Bool {
         var depth = 0
+        let limit = position + 256
         while position < text.count, text[position] != UInt8(ascii: "]") {
+            guard position < limit else { return false }
             switch text[position] {
             case UInt8(ascii: "("): depth += 1
             case UInt8(ascii: ")"): depth -= 1

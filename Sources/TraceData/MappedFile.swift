@@ -1,11 +1,12 @@
 import Glibc
 
-/// A regular file, mapped read-only for as long as this object lives.
+/// A regular file, mapped read-only for as long as this object lives, or bytes that stand for one.
 ///
 /// The file must not shrink meanwhile: reading a page that is gone raises SIGBUS, as for every program that maps files.
 final class MappedFile: @unchecked Sendable {
     let path: String
     let bytes: UnsafeRawBufferPointer
+    private let isMapped: Bool
 
     init(path: String) throws(TraceError) {
         func failure(_ what: String) -> TraceError {
@@ -27,10 +28,21 @@ final class MappedFile: @unchecked Sendable {
         else { throw failure("cannot map") }
         self.path = path
         self.bytes = UnsafeRawBufferPointer(start: base, count: size)
+        isMapped = true
+    }
+
+    /// A copy of the bytes under a name: memory of just their size, so that tools see a read behind its end.
+    init(path: String, copying bytes: UnsafeRawBufferPointer) {
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
+        copy.copyMemory(from: bytes)
+        self.path = path
+        self.bytes = UnsafeRawBufferPointer(copy)
+        isMapped = false
     }
 
     /// Gives the memory of a part back that has been read. It is mapped again if somebody looks at it.
     func release(_ part: UnsafeRawBufferPointer) {
+        guard isMapped else { return }
         let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
         let start = (UInt(bitPattern: part.baseAddress) + page - 1) & ~(page - 1)
         let end = (UInt(bitPattern: part.baseAddress) + UInt(part.count)) & ~(page - 1)
@@ -38,6 +50,7 @@ final class MappedFile: @unchecked Sendable {
     }
 
     deinit {
+        guard isMapped else { return bytes.deallocate() }
         munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)
     }
 }

@@ -16,7 +16,7 @@ public final class MergeOrder {
     private var word: UInt64 = 0
     private var shift: UInt64 = 0
     /// Indices that were kept.
-    public private(set) var count = 0
+    public var count: Int { words * Int(64 / bits) + Int(shift / bits) }
     /// All were.
     public private(set) var isWhole = true
 
@@ -36,17 +36,15 @@ public final class MergeOrder {
     @inline(__always)
     public func append(_ index: Int) {
         guard isWhole else { return }
-        word |= UInt64(truncatingIfNeeded: index) << shift
-        shift += bits
-        count += 1
+        word |= UInt64(truncatingIfNeeded: index) &<< shift
+        shift &+= bits
         if _slowPath(shift == 64) { store() }
     }
 
     private func store() {
         guard words < wordLimit else {
-            // The word that has no room was not kept.
-            count -= Int(64 / bits)
-            isWhole = false
+            // The word that has no room is not kept.
+            (isWhole, word, shift) = (false, 0, 0)
             return
         }
         let place = words & (Self.chunkWords - 1)
@@ -67,6 +65,7 @@ public struct RepeatedMerge<Source: TimedSource> {
     private let sources: Flat<Source>
     private let hasHead: Flat<Bool>
     private let order: MergeOrder
+    private let count: Int
     private var position = 0
     private var word: UInt64 = 0
     private var left = 0
@@ -78,6 +77,7 @@ public struct RepeatedMerge<Source: TimedSource> {
     public init(_ sources: [Source], order: MergeOrder) {
         self.sources = Flat(sources)
         self.order = order
+        count = order.count
         hasHead = Flat(repeating: false, count: sources.count)
     }
 
@@ -89,7 +89,7 @@ public struct RepeatedMerge<Source: TimedSource> {
     /// Steps to the next head; false when all sources are at their end.
     @inline(__always)
     public mutating func next() throws(TraceError) -> Bool {
-        if _fastPath(current >= 0 && position < order.count) {
+        if _fastPath(current >= 0 && position < count) {
             hasHead[current] = try sources[current].advance()
             follow()
             return true
@@ -113,7 +113,7 @@ public struct RepeatedMerge<Source: TimedSource> {
         if rest != nil { return try rest!.next() }
         if current < 0 {
             for index in sources.indices { hasHead[index] = try sources[index].advance() }
-            if order.count > 0 {
+            if count > 0 {
                 follow()
                 return true
             }

@@ -2,46 +2,43 @@
 ///
 /// Nothing depends on it but the looks of `events`; a format that is not understood leaves the field's own type.
 enum PrintFormat {
-    /// Looks for `NAME=%…` or `NAME:%…` in the text, with an optional `0x` before the conversion.
-    static func style(of name: String, in text: UnsafeRawBufferPointer) -> EventFormats.IntegerStyle? {
-        let name = Array(name.utf8)
-        guard !name.isEmpty, text.count > name.count else { return nil }
-        var start = 0
-        while let end = find(name, in: text, from: start) {
-            start = end
-            guard !isWord(text, end - name.count - 1) else { continue }
-            var index = end
-            guard index < text.count, text[index] == UInt8(ascii: "=") || text[index] == UInt8(ascii: ":") else { continue }
-            index += 1
-            if index < text.count, text[index] == UInt8(ascii: " ") { index += 1 }
-            if index + 1 < text.count, text[index] == UInt8(ascii: "0"), text[index + 1] == UInt8(ascii: "x") { index += 2 }
-            guard index < text.count, text[index] == UInt8(ascii: "%") else { continue }
-            index += 1
-            while index < text.count, "0123456789.#- lhLzjt".utf8.contains(text[index]) { index += 1 }
-            guard index < text.count else { return nil }
-            switch text[index] {
-            case UInt8(ascii: "d"), UInt8(ascii: "i"): return .signed
-            case UInt8(ascii: "u"): return .unsigned
-            case UInt8(ascii: "x"), UInt8(ascii: "X"), UInt8(ascii: "p"): return .hex
-            default: return nil
+    /// Looks for `NAME=%…` or `NAME:%…` in the text, with an optional `0x` before the conversion. The first one of each name counts.
+    ///
+    /// - Complexity: O(*n*) in the length of the text, however many names there are.
+    static func styles(of names: [String], in text: UnsafeRawBufferPointer) -> [String: EventFormats.IntegerStyle] {
+        var wanted = Set(names)
+        var styles: [String: EventFormats.IntegerStyle] = [:]
+        var wordStart = 0
+        for index in text.indices {
+            if isWord(text[index]) { continue }
+            defer { wordStart = index + 1 }
+            guard wordStart < index, text[index] == UInt8(ascii: "=") || text[index] == UInt8(ascii: ":") else { continue }
+            guard let conversion = conversion(in: text, from: index + 1) else { continue }
+            guard let name = wanted.remove(String(decoding: text[wordStart..<index], as: UTF8.self)) else { continue }
+            switch conversion {
+            case UInt8(ascii: "d"), UInt8(ascii: "i"): styles[name] = .signed
+            case UInt8(ascii: "u"): styles[name] = .unsigned
+            case UInt8(ascii: "x"), UInt8(ascii: "X"), UInt8(ascii: "p"): styles[name] = .hex
+            default: break
             }
         }
-        return nil
+        return styles
     }
 
-    /// Index after the next occurrence of `word`.
-    private static func find(_ word: [UInt8], in text: UnsafeRawBufferPointer, from start: Int) -> Int? {
+    /// The letter of the conversion that stands here; nil if there is none.
+    private static func conversion(in text: UnsafeRawBufferPointer, from start: Int) -> UInt8? {
         var index = start
-        while index + word.count <= text.count {
-            if text[index] == word[0], text[index..<index + word.count].elementsEqual(word) { return index + word.count }
-            index += 1
-        }
-        return nil
+        if index < text.count, text[index] == UInt8(ascii: " ") { index += 1 }
+        if index + 1 < text.count, text[index] == UInt8(ascii: "0"), text[index + 1] == UInt8(ascii: "x") { index += 2 }
+        guard index < text.count, text[index] == UInt8(ascii: "%") else { return nil }
+        index += 1
+        // Flags, width and size: a few characters.
+        let limit = min(text.count, index + 16)
+        while index < limit, "0123456789.#- lhLzjt".utf8.contains(text[index]) { index += 1 }
+        return index < limit ? text[index] : 0
     }
 
-    private static func isWord(_ text: UnsafeRawBufferPointer, _ index: Int) -> Bool {
-        guard index >= 0 else { return false }
-        let byte = text[index]
-        return byte == UInt8(ascii: "_") || (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
+    private static func isWord(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: "_") || (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
     }
 }

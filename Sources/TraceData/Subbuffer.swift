@@ -52,7 +52,7 @@ struct SubbufferWalker {
         func followed(by other: Missed) -> Missed {
             switch (self, other) {
             case (.nothing, let one), (let one, .nothing): one
-            case (.count(let a), .count(let b)): .count(a &+ b)
+            case (.count(let a), .count(let b)): .count(a.addingReportingOverflow(b).overflow ? .max : a + b)
             default: .some
             }
         }

@@ -45,6 +45,13 @@ public struct TimeMerge<Source: TimedSource> {
 
         @inlinable static var ended: Entry { Entry(time: UInt64.max, index: Int.max) }
 
+        /// The one with the smaller time, itself if they are equal. Which one that is is as good as random: no branch.
+        @inlinable @inline(__always)
+        func orLess(_ other: Entry) -> Entry {
+            let wins = 0 &- (other.time < time ? UInt64(1) : 0)
+            return Entry(time: time ^ (time ^ other.time) & wins, index: index ^ (index ^ other.index) & Int(bitPattern: UInt(wins)))
+        }
+
         @inlinable @inline(__always)
         static func < (a: Entry, b: Entry) -> Bool {
             a.time < b.time || a.time == b.time && a.index < b.index
@@ -124,14 +131,15 @@ public struct TimeMerge<Source: TimedSource> {
         let times = times.base
         // One that is there comes before one that has ended.
         times[index] = entry.index == Int.max ? UInt64.max : min(entry.time, UInt64.max - 1)
-        var (best, time) = (0, times.pointee)
-        for place in 1..<max(1, leaves) {
-            // Which one it is is as good as random: no branch. Ties are won by who comes first.
-            let wins = 0 &- (times[place] < time ? UInt64(1) : 0)
-            time ^= (time ^ times[place]) & wins
-            best ^= (best ^ place) & Int(bitPattern: UInt(wins))
+        var best = Entry(time: times.pointee, index: 0)
+        if _fastPath(leaves == 4) {
+            // Two matches at once, and the winners': what comes next waits for it.
+            best = best.orLess(Entry(time: times[1], index: 1))
+            best = best.orLess(Entry(time: times[2], index: 2).orLess(Entry(time: times[3], index: 3)))
+        } else {
+            for place in 1..<max(1, leaves) { best = best.orLess(Entry(time: times[place], index: place)) }
         }
-        return time == UInt64.max ? .ended : Entry(time: time, index: best)
+        return best.time == UInt64.max ? .ended : best
     }
 
     /// What to do without a winner: after an error, or for the first matches, when all sources have given their first heads.

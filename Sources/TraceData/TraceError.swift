@@ -1,7 +1,7 @@
 /// Why a trace could not be read, and where in the file.
 ///
 /// The description is `PATH: at byte OFFSET: CAUSE`; the command line puts the program's name before it and exits with status 2.
-public struct TraceError: Error, Sendable, Equatable, CustomStringConvertible {
+public struct TraceError: Error, Sendable, Hashable, CustomStringConvertible {
     public var path: String
     /// Byte offset in the file; nil when the cause has no place in it (it can't be opened, it is a directory).
     public var offset: UInt64?
@@ -21,7 +21,7 @@ public struct TraceError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// Something in a trace that could not be read, kept aside because the user asked to keep going.
-public struct TraceProblem: Sendable, Equatable, CustomStringConvertible {
+public struct TraceProblem: Sendable, Hashable, CustomStringConvertible {
     public var error: TraceError
     /// The CPU whose data ended early, if it is about one.
     public var cpu: Int?

@@ -62,12 +62,19 @@ public final class TraceFile: Sendable {
 
     private let file: MappedFile
     private let conversion: TimeConversion
-    private let knownProblems: Mutex<[TraceProblem]>
+    private let knownProblems: Mutex<KnownProblems>
 
-    public init(path: String, options: Options = Options()) throws(TraceError) {
-        let file = try MappedFile(path: path)
+    public convenience init(path: String, options: Options = Options()) throws(TraceError) {
+        try self.init(MappedFile(path: path), options)
+    }
+
+    init(_ file: MappedFile, _ options: Options) throws(TraceError) {
+        let path = file.path
         var container = try Container(file, keepGoing: options.keepGoing)
-        let formats = EventFormats(container.formats, bigEndian: container.bigEndian, longSize: container.longSize)
+        // The texts lie in the container's storage, which nothing else uses.
+        let formats = withExtendedLifetime(container.storage) {
+            EventFormats(container.formats, bigEndian: container.bigEndian, longSize: container.longSize)
+        }
         for refusal in formats.refused where options.keepGoing {
             container.problems.append(TraceProblem(TraceError(path: path, cause: "event format of no use: \(refusal)")))
         }
@@ -108,7 +115,7 @@ public final class TraceFile: Sendable {
         commands = container.commands
         presentOptions = container.options
         conversion = container.time
-        knownProblems = Mutex(container.problems)
+        knownProblems = Mutex(KnownProblems(container.problems))
     }
 
     /// The same file, opened once more without progress, its CPUs' clocks set back by so much more (``Options/clockOffsets``).
@@ -120,11 +127,24 @@ public final class TraceFile: Sendable {
     }
 
     /// What could not be read so far; always empty without ``Options/keepGoing``.
-    public var problems: [TraceProblem] { knownProblems.withLock { $0 } }
+    public var problems: [TraceProblem] { knownProblems.withLock { $0.list } }
 
     /// Lists a problem, once however often the place is read.
     public func note(_ problem: TraceProblem) {
-        knownProblems.withLock { if !$0.contains(problem) { $0.append(problem) } }
+        knownProblems.withLock { $0.note(problem) }
+    }
+
+    /// Problems in the order in which they were found. A damaged file of many CPUs has thousands.
+    private struct KnownProblems {
+        private(set) var list: [TraceProblem]
+        private var known: Set<TraceProblem>
+
+        init(_ problems: [TraceProblem]) {
+            list = problems
+            known = Set(problems)
+        }
+
+        mutating func note(_ problem: TraceProblem) { if known.insert(problem).inserted { list.append(problem) } }
     }
 
     /// Of sched_switch and tlb_flush, those that the file does not even declare.

@@ -49,6 +49,7 @@ extension Container {
             guard let value = number(text) else { throw data.error("OFFSET option \"\(text)\" is no number") }
             time.offset &+= UInt64(bitPattern: value)
         case OptionID.cpuStat:
+            guard cpuStats.count < Self.extentLimit else { throw data.error("more than \(Self.extentLimit) CPUSTAT options") }
             if let stats = CPUStats(text) { cpuStats.append(stats) }
         case OptionID.traceClock:
             traceClock = Clock(traceClockFile: text)

@@ -24,7 +24,7 @@ public struct TraceSummary: Sendable {
     public var lastTime: UInt64? { cpus.compactMap(\.lastTime).max() }
     public var gaps: Int { cpus.reduce(0) { $0 + $1.gaps } }
     public var uncountedGaps: Int { cpus.reduce(0) { $0 + $1.uncountedGaps } }
-    public var lostEvents: UInt64 { cpus.reduce(0) { $0 &+ $1.lostEvents } }
+    public var lostEvents: UInt64 { cpus.reduce(into: 0) { $0.addClamped($1.lostEvents) } }
 
     /// Reads all records of the chosen buffer, CPU by CPU.
     ///
@@ -38,7 +38,7 @@ public struct TraceSummary: Sendable {
             while try stream.next(&record) {
                 if record.kind == .lost {
                     one.gaps += 1
-                    one.lostEvents &+= record.word0
+                    one.lostEvents.addClamped(record.word0)
                     if record.word0 == 0 { one.uncountedGaps += 1 }
                     continue
                 }

@@ -40,7 +40,9 @@ enum Failures {
     }
 
     /// Writes a message to stderr.
-    static func say(_ message: String) { show("lazytlb: \(message)") }
+    ///
+    /// Paths and names of a trace in it can hold anything: what a terminal would act on is escaped, line breaks too.
+    static func say(_ message: String) { show("lazytlb: \(printable(message))") }
 
     /// Writes a line to stderr.
     static func show(_ text: String) {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Report
 
 /// The version of the program, as `--version` and the reports tell it.
 let lazytlbVersion = "0.1.0"
@@ -14,13 +15,16 @@ struct LazyTLBCommand: ParsableCommand {
         subcommands: [ReportCommand.self, TimelineCommand.self, EventsCommand.self, InfoCommand.self])
 
     static func main() {
+        Interruption.takeStandardDescriptors()
+        Interruption.prepare()
         do {
             var command = try parseAsRoot()
             try command.run()
         } catch {
             // A bad command line has the status of bad input; the parser's own would be that of sysexits.h.
             guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
-            Failures.say(message(for: error))
+            // It may have several lines, and repeats what stands on the command line.
+            Failures.show("lazytlb: " + message(for: error).split(separator: "\n").map { printable(String($0)) }.joined(separator: "\n"))
             let usage = fullMessage(for: error).split(separator: "\n").first { $0.hasPrefix("Usage: ") }
             if let usage { Failures.show(String(usage)) }
             Glibc.exit(2)

@@ -112,11 +112,11 @@ struct ReportCommand: ParsableCommand {
 
     private func write(_ documents: [ReportDocument]) throws {
         switch format {
-        case .json: try OutputFile.write(renderJSON(documents, asArray: traces.count > 1), to: output)
+        case .json: try OutputFile.write(renderJSON(documents, asArray: traces.count > 1), to: output, inputs: traces)
         case .text:
             let style = output == nil || output == "-" ? TextStyle.forDescriptor(STDOUT_FILENO) : TextStyle()
             let texts = documents.map { renderText($0, style: style, divergenceLimit: .max) }
-            try OutputFile.write(texts.joined(separator: "\n\n"), to: output)
+            try OutputFile.write(texts.joined(separator: "\n\n"), to: output, inputs: traces)
         }
     }
 }

@@ -68,7 +68,7 @@ struct TimelineCommand: ParsableCommand {
             let progress = ReadingProgress()
             let file = try TraceFile(path: trace, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress))
             try demand(file, withoutRecord: file.missingEvents)
-            let out = try OutputFile(path: output)
+            let out = try OutputFile(path: output, inputs: [trace])
             let line = ProgressLine(progress, quiet: quiet, outputTo: out.fileDescriptor)
             defer { line?.end() }
             let writer = ByteWriter(descriptor: out.fileDescriptor)

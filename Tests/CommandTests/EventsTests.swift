@@ -126,9 +126,9 @@ import Testing
             try bytes.write(to: URL(fileURLWithPath: path))
             let text = try Program.lazytlb("events", path)
             #expect(!text.output.contains(0x1b))
-            #expect(text.output.range(of: Data(#"next_comm=\x1b""#.utf8)) != nil)
+            #expect(text.output.range(of: Data(#"next_comm=\x1B"\xFF\ "#.utf8)) != nil)
             let objects = try objects("events", "--format", "json", path)
-            #expect(objects.contains { ($0["fields"] as? [String: Any])?["next_comm"] as? String == "\u{1b}\"\u{fffd}\\" })
+            #expect(objects.contains { ($0["fields"] as? [String: Any])?["next_comm"] as? String == "\u{1b}\"\\xFF\\" })
         }
     }
 

@@ -79,11 +79,7 @@ let b = MM(2)
 let everything: Int64 = -1
 
 extension Effects {
-    var records: [FlushRecord] {
-        var found: [FlushRecord] = []
-        forEachRecord { found.append($0) }
-        return found
-    }
+    var records: [FlushRecord] { Array([record0, record1, record2].prefix(Int(recordCount))) }
 }
 
 extension FlushRecord {

@@ -147,13 +147,15 @@ struct Notes: StimulusSink {
     var stimuli: [Stimulus] = []
     var batches: [Batch] = []
     var loaded: [MM]
+    var coming: IncomingTask?
 
     init(cpus: Int) { loaded = [MM](repeating: .unknown, count: cpus) }
 
     mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
-        if case .contextSwitch(let cpu, let mm) = stimulus { switches.append((cpu, moment.nextPID, mm, moment.basis)) }
+        if case .contextSwitch(let cpu, let mm) = stimulus, let coming { switches.append((cpu, coming.pid, mm, coming.basis)) }
         stimuli.append(stimulus)
     }
+    mutating func willRun(_ task: IncomingTask, cpu: Int) { coming = task }
     mutating func setBatch(_ batch: Batch, cpu: Int) { batches.append(batch) }
     mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) { loaded[cpu] = mm }
 

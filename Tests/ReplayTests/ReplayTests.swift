@@ -98,6 +98,11 @@ struct ReplayTests {
     }
 }
 
+extension IPITraffic {
+    /// Row sender, column receiver.
+    fileprivate var matrix: [Int] { (0..<cpus).flatMap { sender in (0..<cpus).map { self[sender, $0] } } }
+}
+
 struct IPITrafficTests {
     /// A lazy CPU 0 is in v4.12's mask only; CPU 1 flushes twice, CPU 2 runs the mm.
     private func traffic(_ primary: String) -> IPITraffic {

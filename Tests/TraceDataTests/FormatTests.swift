@@ -153,7 +153,7 @@ import TraceSynth
 
     @Test func integersAreShownAsThePrintFormatShowsThem() {
         func style(_ name: String, _ text: String) -> EventFormats.IntegerStyle? {
-            Array(text.utf8).withUnsafeBytes { PrintFormat.style(of: name, in: $0) }
+            Array(text.utf8).withUnsafeBytes { PrintFormat.styles(of: [name], in: $0)[name] }
         }
         #expect(style("pages", "print fmt: \"pages:%ld reason:%s (%d)\"") == .signed)
         #expect(style("mm", "\"(%lx) lmm=%d mm=0x%Lx\"") == .hex)

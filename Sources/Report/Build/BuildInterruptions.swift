@@ -58,8 +58,10 @@ extension ReportBuilder {
     func matrix() -> ReportDocument.IPIMatrix {
         let traffic = replay.traffic
         var pairs: [ReportDocument.IPIMatrix.Pair] = []
-        for (index, count) in traffic.matrix.enumerated() where count > 0 {
-            pairs.append(.init(from: index / traffic.cpus, to: index % traffic.cpus, count: count))
+        for sender in 0..<traffic.cpus where traffic.hasSent(sender) {
+            for receiver in 0..<traffic.cpus where traffic[sender, receiver] > 0 {
+                pairs.append(.init(from: sender, to: receiver, count: traffic[sender, receiver]))
+            }
         }
         return ReportDocument.IPIMatrix(scheme: traffic.primary, cpus: traffic.cpus, pairs: pairs)
     }

@@ -37,7 +37,9 @@ public struct OutputFile: ~Copyable {
     private static let bufferSize = 1 << 16
 
     /// Opens the output. `nil` and "-" mean standard output.
-    public init(path: String?) throws(OutputError) {
+    ///
+    /// - Parameter inputs: files that are read; an output in the place of one of them is an error.
+    public init(path: String?, inputs: [String] = []) throws(OutputError) {
         signal(SIGPIPE, SIG_IGN)
         guard let path, path != "-" else {
             self.path = nil
@@ -51,6 +53,10 @@ public struct OutputFile: ~Copyable {
         var status = stat()
         let exists = stat(destination, &status) == 0
         let isRegular = status.st_mode & S_IFMT == S_IFREG
+        descriptor = -1
+        if exists, isRegular, inputs.contains(where: { isSameFile($0, status) }) {
+            throw OutputError(path: path, operation: "write to a file that is being read", code: EINVAL)
+        }
         if exists, !isRegular {
             descriptor = open(destination, O_WRONLY | O_CLOEXEC)
             if descriptor < 0 { throw OutputError(path: path, operation: "open it for writing", code: errno) }
@@ -65,6 +71,7 @@ public struct OutputFile: ~Copyable {
             descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
             temporary = name
             attempt += 1
+            if descriptor >= 0 { TemporaryFiles.add(name) }
         }
         if descriptor < 0 {
             let code = errno
@@ -86,6 +93,7 @@ public struct OutputFile: ~Copyable {
             let name = OutputFile.temporaryName(in: parent(destination))
             if linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0 {
                 (temporary, isUnnamed) = (name, false)
+                TemporaryFiles.add(name)
                 return
             }
             attempt += 1
@@ -146,6 +154,7 @@ public struct OutputFile: ~Copyable {
             if rename(temporary, destination) != 0 {
                 throw OutputError(path: path, operation: "rename the new file to it", code: errno)
             }
+            TemporaryFiles.forget(temporary)
             self.temporary = nil
         }
         let closing = descriptor
@@ -155,15 +164,24 @@ public struct OutputFile: ~Copyable {
 
     deinit {
         if path != nil, descriptor >= 0 { close(descriptor) }
-        if let temporary { unlink(temporary) }
+        if let temporary {
+            unlink(temporary)
+            TemporaryFiles.forget(temporary)
+        }
     }
 
     /// Writes a whole text to a file, or to standard output.
-    public static func write(_ text: String, to path: String?) throws(OutputError) {
-        var output = try OutputFile(path: path)
+    public static func write(_ text: String, to path: String?, inputs: [String] = []) throws(OutputError) {
+        var output = try OutputFile(path: path, inputs: inputs)
         try output.write(text)
         try output.finish()
     }
+}
+
+/// Whether the path leads to the file of this status.
+private func isSameFile(_ path: String, _ status: stat) -> Bool {
+    var other = stat()
+    return stat(path, &other) == 0 && other.st_dev == status.st_dev && other.st_ino == status.st_ino
 }
 
 /// The path without symbolic links; nil if there is no such file.

@@ -46,6 +46,17 @@ public func printable(_ text: String) -> String {
     return String(result)
 }
 
+/// How a character must be written in a JSON string that may end up on a terminal; nil if it may stay as it is.
+///
+/// RFC 8259 asks for less: U+0080 to U+009F would move a cursor, and bidirectional overrides reorder what is read.
+func jsonEscaped(_ scalar: Unicode.Scalar) -> String? {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator:
+        scalar.utf16.map { "\\u" + hex(UInt32($0), digits: 4) }.joined()
+    default: nil
+    }
+}
+
 /// Columns of a terminal that a printable text takes: two for East Asian wide characters and emoji, none for combining marks.
 func displayWidth(_ text: String) -> Int {
     if text.utf8.allSatisfy({ $0 < 0x80 }) { return text.utf8.count }

@@ -1,0 +1,86 @@
+import Foundation
+import TestSupport
+import Testing
+import TraceSynth
+
+/// A task names itself with prctl(PR_SET_NAME): a comm holds any bytes. None of them may do anything to who reads the output.
+struct HostileNameTests {
+    /// Names that the recording has, and what stands in their place: escape sequences in ASCII, C1 and UTF-8, what is no UTF-8, a bidirectional override, quotes, markup,
+    /// separators, a newline.
+    private static let names: [(name: String, bytes: [UInt8])] = [
+        ("kworker/1:1", [0x1b, 0x5d, 0x30, 0x3b, 0x9b, 0xff, 0x22, 0x3c, 0x26, 0x2c, 0x0a]),
+        ("ksoftirqd/0", [0xe2, 0x80, 0xae, 0x60, 0x7c, 0x3d, 0xc2, 0x9b, 0x7f, 0x5c, 0x23]),
+    ]
+
+    private static func withHostileTrace<R>(_ body: (String) throws -> R) throws -> R {
+        try withTemporaryPath { path in
+            var options = SynthOptions()
+            (options.cpus, options.events, options.tasks) = (2, 3000, 8)
+            _ = try synthesize(options, to: path)
+            var data = try Data(contentsOf: URL(fileURLWithPath: path))
+            for (name, bytes) in names {
+                // The saved command lines are lines: a name in them that has a newline ends there.
+                let field = Data(name.utf8) + [0]
+                var found = 0
+                while let place = data.range(of: field, in: found..<data.count) {
+                    data.replaceSubrange(place, with: bytes + [0])
+                    found = place.upperBound
+                }
+                #expect(found > 0, "the recording has no \(name)")
+            }
+            try data.write(to: URL(fileURLWithPath: path))
+            return try body(path)
+        }
+    }
+
+    /// Scalars that a terminal acts on, and those that change the order or the sight of a text.
+    private static func harmful(_ text: String) -> [Unicode.Scalar] {
+        text.unicodeScalars.filter { scalar in
+            switch scalar.properties.generalCategory {
+            case .control: scalar != "\n"
+            case .format, .lineSeparator, .paragraphSeparator: true
+            default: false
+            }
+        }
+    }
+
+    static let commands = [
+        ["report"], ["report", "--divergences", "all"], ["report", "--format", "json"], ["timeline"], ["timeline", "--format", "csv"],
+        ["timeline", "--format", "json"], ["events"], ["events", "--format", "json"], ["info"], ["info", "--format", "json"],
+    ]
+
+    @Test(arguments: commands) func `no output has a character that a terminal acts on`(command: [String]) throws {
+        try Self.withHostileTrace { path in
+            let outcome = try Program.run(Program.lazytlb, with: command + [path])
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let text = try #require(String(validating: outcome.output, as: UTF8.self), "not UTF-8")
+            #expect(Self.harmful(text).isEmpty)
+        }
+    }
+
+    @Test func `a row of CSV has its columns, and gives the name`() throws {
+        try Self.withHostileTrace { path in
+            let rows = try Program.lazytlb("timeline", "--format", "csv", path).text.split(separator: "\n")
+            // No separator and no line break of a name ends a column or a row: RFC 4180, read with quotes.
+            let columns = rows.map { row in row.reduce(into: (count: 1, quoted: false)) { if $1 == "\"" { $0.quoted.toggle() } else if $1 == ",", !$0.quoted { $0.count += 1 } } }
+            #expect(columns.allSatisfy { $0.count == 10 && !$0.quoted })
+            #expect(rows.contains { $0.contains(#""\x1B]0;\x9B\xFF""<&,\n""#) })
+        }
+    }
+
+    @Test(arguments: ["events", "timeline"]) func `JSON gives the name, with each byte that is no UTF-8`(command: String) throws {
+        try Self.withHostileTrace { path in
+            let lines = try Program.lazytlb(command, "--format", "json", path).text.split(separator: "\n")
+            let comms = try lines.compactMap { try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] }.compactMap { $0["comm"] as? String }
+            #expect(comms.contains("\u{1b}]0;\\x9B\\xFF\"<&,\n"))
+            #expect(comms.contains("\u{202e}`|=\u{9b}\u{7f}\\#"))
+        }
+    }
+
+    @Test func `an error names a hostile path without acting it out`() throws {
+        let outcome = try Program.lazytlb("report", "/none/\u{1b}[2J\n\u{9b}x.dat")
+        #expect(outcome.status == 2)
+        #expect(outcome.errors.contains(#"/none/\x1B[2J\n\x9Bx.dat"#))
+        #expect(Self.harmful(outcome.errors).isEmpty)
+    }
+}
