@@ -59,6 +59,16 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
+// Fuzz targets, for tools/fuzz alone: no other build sees them.
+if Context.environment["LAZYTLB_FUZZ"] != nil {
+    package.targets += [
+        .systemLibrary(name: "CLibFuzzer", path: "tools/fuzz.d/CLibFuzzer"),
+        .executableTarget(
+            name: "fuzz", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay", "Report", "TraceSynth", "TestSupport", "CLibFuzzer"],
+            path: "tools/fuzz.d/Fuzz"),
+    ]
+}
+
 // The stages are modules, and their hot loops are generic over the stage that they feed: without specialisation across modules the
 // replay takes five times as long. Exclusivity is checked in debug builds, which the tests run.
 for target in package.targets where target.type == .regular || target.type == .executable {

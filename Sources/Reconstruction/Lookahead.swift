@@ -24,6 +24,7 @@ public struct Lookahead: TimedSource {
         var refillAt: UnsafeMutablePointer<CompactRecord>
         var started = false
         var records = 0
+        var undeclared = 0
         var switches = 0
         var firstTime: UInt64?
         var lastTime: UInt64 = 0
@@ -35,6 +36,8 @@ public struct Lookahead: TimedSource {
     public var cpu: Int { state.pointee.cpu }
     /// Records read so far, of all kinds; gaps do not count. Whole batches count when the first of their records comes into view.
     public var records: Int { state.pointee.records }
+    /// Those of events that the file does not declare.
+    public var undeclared: Int { state.pointee.undeclared }
     /// sched_switch records read so far.
     public var switches: Int { state.pointee.switches }
     public var firstTime: UInt64? { state.pointee.firstTime }
@@ -79,6 +82,7 @@ extension Lookahead.State {
             end = next.end
             reader.readAhead()
             records += next.records
+            undeclared += next.undeclared
             switches += next.switches
             firstTime = firstTime ?? next.firstTime
             lastTime = next.lastTime ?? lastTime

@@ -333,6 +333,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             initPointer = probe.nextMM
             return
         }
+        // No kernel switches to no mm: what this record says, and what the CPU has loaded behind it, is not known.
+        if probe.nextMM == 0 { return forget(cpu, moment) }
         if probe.task == 0 { finishSwitch(cpu, nil, moment) }
         let pid = state[cpu].switching ? state[cpu].nextPID : record.pid
         if probe.task == 0 {

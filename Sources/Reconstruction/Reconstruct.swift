@@ -110,6 +110,12 @@ public struct Reconstruction<Sink: StimulusSink> {
     }
 
     private init(sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], _ ahead: Lookaheads) {
+        var evidence = evidence
+        let undeclared = ahead.all.reduce(0) { $0 + $1.undeclared }
+        if undeclared > 0 {
+            evidence.notes.append(
+                "\(undeclared) records are of events that the file does not declare, and could not be read: the file is damaged, or its events were made while it was recorded.")
+        }
         self.init(
             sink: sink, mms: mms, evidence: evidence, names: names, records: ahead.all.reduce(0) { $0 + $1.records },
             switches: ahead.all.reduce(0) { $0 + $1.switches }, start: ahead.firstTime, end: ahead.lastTime)

@@ -13,6 +13,8 @@ public struct TraceInfo {
     /// What the replay needs and the trace lacks, with the remedy. Empty if nothing is missing.
     var advice: [String] {
         var lines = MissingEvents(file, withoutRecord: summary.eventsWithoutRecord).lines
+        let unread = file.formats.refused.count
+        if unread > 0, file.problems.isEmpty { lines.append("\(unread) event formats cannot be understood; --keep-going lists them") }
         if !file.clock.isTime { lines.append("the clock \(file.clock.name) counts events, it is no time: record with -C mono") }
         return lines
     }

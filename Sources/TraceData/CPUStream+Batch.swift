@@ -6,7 +6,11 @@ extension StreamState {
     mutating func fill(_ batch: RecordBatch, probes: Bool) {
         batch.reset()
         self.batch = batch
-        defer { self.batch = nil }
+        let undeclared = self.undeclared
+        defer {
+            self.batch = nil
+            batch.undeclared = self.undeclared - undeclared
+        }
         let isUsual = isPlain && hasUsualCommonFields && fields.haveUsualSizes && !bigEndian
         var record = Record.none
         do {

@@ -45,6 +45,8 @@ struct StreamState {
     let trace: TraceFile
     /// Time of the record that came last.
     var lastTime: UInt64 = 0
+    /// Time at which the sub-buffers that were walked ended, as the file has it: the next one cannot begin before it.
+    private var rawTime: UInt64 = 0
     /// A loss that no record has followed yet.
     private var missed = SubbufferWalker.Missed.nothing
     var isMissing = false
@@ -54,6 +56,8 @@ struct StreamState {
     private var problemCount = 0
     /// Records that were given one by one and that the progress does not know of.
     var untold = 0
+    /// Records so far of events that the file does not declare.
+    var undeclared = 0
     /// The batch that is being filled: problems are told when its reader gets there, so that they come in one order.
     var batch: RecordBatch?
 
@@ -117,7 +121,7 @@ struct StreamState {
             record.pid = Int32(truncatingIfNeeded: fields.pid.load(data, bigEndian))
         }
         let entry = entries[Int(id)]
-        guard size >= Int(entry.minimum) else { return try tooShort(id) }
+        guard size >= Int(entry.minimum) || isUndeclared(id) else { return try tooShort(id) }
         let time = convert(walker.time)
         lastTime = time
         untold &+= 1
@@ -142,6 +146,14 @@ struct StreamState {
         return true
     }
 
+    /// Counts a record that is of none of the declared events.
+    @inline(never)
+    private mutating func isUndeclared(_ id: UInt16) -> Bool {
+        guard entries[Int(id)].isUndeclared else { return false }
+        undeclared += 1
+        return true
+    }
+
     @inline(__always)
     private func convert(_ raw: UInt64) -> UInt64 {
         _fastPath(isPlain) ? raw &+ plainOffset : conversion.convert(raw, cpu: cpu)
@@ -149,6 +161,7 @@ struct StreamState {
 
     /// Steps to the next sub-buffer; false if there is none.
     private mutating func nextPage() throws(TraceError) -> Bool {
+        if walker.next > 0 { rawTime = max(rawTime, walker.time) }
         if untold > 0 { trace.options.progress?.read(records: untold) }
         untold = 0
         while !atEnd {
@@ -166,7 +179,7 @@ struct StreamState {
                 break
             }
             do {
-                walker = try SubbufferWalker(page, shape: pages.shape)
+                walker = try SubbufferWalker(page, shape: pages.shape, after: rawTime)
                 lose(walker.missed)
                 return true
             } catch {

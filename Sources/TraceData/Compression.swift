@@ -8,6 +8,13 @@ public enum Compression: String, Sendable {
     /// What one unpacked chunk of trace data may have at most. trace-cmd writes ten pages a chunk.
     static let chunkLimit = 64 << 20
 
+    /// The same where several CPUs have data, each of which keeps a chunk: all together at most 128 MiB, or 32 times what the file has.
+    ///
+    /// It hangs on nothing but the file, so that a report does not hang on which thread unpacks first.
+    static func chunkLimit(cpus: Int, fileSize: Int) -> Int {
+        min(chunkLimit, max(128 << 20, min(fileSize, 1 << 50) * 32) / max(1, cpus))
+    }
+
     /// Unpacks `packed` into `output`, which it must fill exactly. Returns what is wrong, nil if all is well.
     func unpack(_ packed: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> String? {
         switch self {

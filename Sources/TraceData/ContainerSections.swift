@@ -54,7 +54,8 @@ extension Container {
         }
         for _ in 0..<count {
             let size = try cursor.u64("the size of an event format")
-            formats.append(EventFormats.Source(system: system, text: try cursor.take(size, "an event format of \(system)")))
+            let place = cursor.error("")
+            formats.append(EventFormats.Source(system: system, text: try cursor.take(size, "an event format of \(system)"), place: place))
         }
     }
 

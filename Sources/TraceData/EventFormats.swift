@@ -44,8 +44,8 @@ public final class EventFormats: @unchecked Sendable {
 
     /// All events by ascending id.
     public let events: [Event]
-    /// Formats that cannot be used: which one, and why.
-    public let refused: [String]
+    /// Formats that cannot be used.
+    public let refused: [Refusal]
     let bigEndian: Bool
     let longSize: Int
     let layout: RecordLayout
@@ -55,6 +55,22 @@ public final class EventFormats: @unchecked Sendable {
     struct Source {
         var system: String
         var text: UnsafeRawBufferPointer
+        /// Where the text is in the file: an error that lacks its cause.
+        var place = TraceError(path: "", cause: "")
+    }
+
+    /// A format that cannot be used.
+    public struct Refusal: Sendable {
+        /// Where it is, which one it is, and why.
+        public var error: TraceError
+        /// The replay reads records of this event, or which event it is cannot be told: without the format they would be missing.
+        public var isNeeded: Bool
+
+        init(_ source: Source, _ cause: String) {
+            error = source.place
+            error.cause = "event format of no use: \(source.system): \(cause)\(source.place.cause)"
+            isNeeded = FormatText.name(in: source.text).map { Record.Kind(system: source.system, name: $0, fields: []) != .other } ?? true
+        }
     }
 
     /// The most events that a file may declare. A distribution kernel has 2500.
@@ -64,17 +80,19 @@ public final class EventFormats: @unchecked Sendable {
         // It prints warnings to stderr otherwise. The level is the library's, not a handle's.
         tep_set_loglevel(TEP_LOG_NONE)
         var byID: [Int: Event] = [:]
-        var refused: [String] = []
+        var refused: [Refusal] = []
+        var sourceByID: [Int: Source] = [:]
         var common: [Field] = []
         for source in sources {
             // A handle of its own: one that has many events takes long to add another, and as much memory again as they take here.
             let parser = FormatParser(bigEndian: bigEndian, longSize: longSize)
             switch parser.parse(source.text, system: source.system) {
             case .failure(let why):
-                refused.append("\(source.system): \(why.text)")
+                refused.append(Refusal(source, why.text))
             case .success(let (event, itsCommon)):
                 if common.isEmpty { common = itsCommon }
                 byID[event.id] = event
+                if event.kind != .other { sourceByID[event.id] = source }
             }
         }
         let events = byID.values.sorted { $0.id < $1.id }
@@ -82,7 +100,9 @@ public final class EventFormats: @unchecked Sendable {
         self.bigEndian = bigEndian
         self.longSize = longSize
         indexByID = Dictionary(uniqueKeysWithValues: events.indices.map { (events[$0].id, $0) })
-        layout = RecordLayout(events, common: common, refused: &refused)
+        var incomplete: [(id: Int, cause: String)] = []
+        layout = RecordLayout(events, common: common, incomplete: &incomplete)
+        refused += incomplete.map { Refusal(sourceByID[$0.id]!, $0.cause) }
         self.refused = refused
     }
 

@@ -29,6 +29,15 @@ struct FormatText {
         return nil
     }
 
+    /// The name that the text begins with; nil if it does not.
+    static func name(in text: UnsafeRawBufferPointer) -> String? {
+        var scan = FormatText(text: text)
+        guard scan.word("name: ") else { return nil }
+        let start = scan.position
+        guard scan.identifier(), scan.byte("\n") else { return nil }
+        return String(decoding: text[start..<scan.position - 1], as: UTF8.self)
+    }
+
     private init(text: UnsafeRawBufferPointer) { self.text = text }
 
     private mutating func field() -> Bool {

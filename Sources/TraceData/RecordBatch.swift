@@ -17,6 +17,8 @@ public final class RecordBatch: @unchecked Sendable {
     private var details: [Details] = [Details()]
     /// Records read from the file for this batch, those of no interest included.
     public internal(set) var records = 0
+    /// Records among them of events that the file does not declare.
+    public internal(set) var undeclared = 0
     /// sched_switch records among them.
     public internal(set) var switches = 0
     /// ns; nil if nothing was read.

@@ -7,6 +7,10 @@ final class RecordLayout: @unchecked Sendable {
         var minimum: UInt16
         /// Index into ``probes`` or ``typed``.
         var detail: UInt16
+
+        /// The file declares no event of this id. No record is so long that a loop would take it for one of no interest.
+        static let undeclared = Entry(kind: .other, minimum: .max, detail: .max)
+        var isUndeclared: Bool { detail == .max }
     }
 
     /// Fields that are decoded into every record, or into those of the two events that matter most.
@@ -47,7 +51,7 @@ final class RecordLayout: @unchecked Sendable {
     let typed: [TypedLayout]
     let probes: [ProbeLayout]
 
-    init(_ events: [EventFormats.Event], common: [EventFormats.Field], refused: inout [String]) {
+    init(_ events: [EventFormats.Event], common: [EventFormats.Field], incomplete: inout [(id: Int, cause: String)]) {
         func commonField(_ name: String, _ fallback: FieldRef) -> FieldRef {
             common.first { $0.name == name }.flatMap { FieldRef($0) } ?? fallback
         }
@@ -59,7 +63,8 @@ final class RecordLayout: @unchecked Sendable {
         let commonEnd = UInt16(hot.commonEnd)
 
         entries = .allocate(capacity: EventFormats.eventLimit)
-        entries.initialize(repeating: Entry(kind: .other, minimum: commonEnd, detail: 0), count: EventFormats.eventLimit)
+        entries.initialize(repeating: .undeclared, count: EventFormats.eventLimit)
+        for event in events { entries[event.id] = Entry(kind: .other, minimum: commonEnd, detail: 0) }
         var sched: EventFormats.Event?
         var nextComm: TypedLayout.TextRef?
         var flush: EventFormats.Event?
@@ -77,7 +82,7 @@ final class RecordLayout: @unchecked Sendable {
                 var missing: String?
                 let layout = TypedLayout(event, missing: &missing)
                 if let missing {
-                    refused.append("\(event.system):\(event.name) has no integer field \(missing)")
+                    incomplete.append((event.id, "\(event.name) has no integer field \(missing)"))
                     continue
                 }
                 ends += event.fields.map { $0.offset + $0.size }

@@ -24,6 +24,7 @@ struct SubbufferDamage: Error, Equatable {
         case recordPastEnd(size: Int, left: Int)
         case lengthTooSmall(UInt32)
         case timeCutOff
+        case timeGoesBack(UInt64, to: UInt64)
     }
     var offset: Int
     var cause: Cause
@@ -34,6 +35,7 @@ struct SubbufferDamage: Error, Equatable {
         case .commitTooLong(let length, let limit): "sub-buffer claims \(length) bytes of records, \(limit) fit"
         case .recordPastEnd(let size, let left): "record of \(size) bytes runs past the end of its sub-buffer, \(left) bytes are left"
         case .lengthTooSmall(let length): "record states a length of \(length), expected 4 or more"
+        case .timeGoesBack(let before, let time): "time goes back by \(before - time), from \(before) to \(time)"
         case .timeCutOff: "time extension runs past the end of its sub-buffer"
         }
     }
@@ -85,7 +87,10 @@ struct SubbufferWalker {
     }
 
     /// Reads the header of a sub-buffer; `page` may be shorter than the shape says if the file ends in it.
-    init(_ page: UnsafeRawBufferPointer, shape: SubbufferShape) throws(SubbufferDamage) {
+    ///
+    /// - Parameter lastTime: raw time at which the CPU's sub-buffer before this one ended. The kernel takes the time anew when it begins a sub-buffer
+    ///   (rb_move_tail(), kernel/trace/ring_buffer.c), so this one is not of before.
+    init(_ page: UnsafeRawBufferPointer, shape: SubbufferShape, after lastTime: UInt64 = 0) throws(SubbufferDamage) {
         let header = shape.headerSize
         guard page.count >= header, let base = page.baseAddress else {
             throw SubbufferDamage(offset: 0, cause: .shorterThanHeader(page.count))
@@ -94,6 +99,8 @@ struct SubbufferWalker {
         let commit =
             shape.longSize == 8
             ? load(UInt64.self, base + 8, shape.bigEndian) : UInt64(load(UInt32.self, base + 8, shape.bigEndian))
+        // A sub-buffer without records says nothing.
+        guard time >= lastTime || commit & 0x7ff_ffff == 0 else { throw SubbufferDamage(offset: 0, cause: .timeGoesBack(lastTime, to: time)) }
         // Bits 0 to 26 are the length, 31 and 30 the marks RB_MISSED_EVENTS and RB_MISSED_STORED; kbuffer masks as this does.
         let length = Int(commit & 0x7ff_ffff)
         guard length <= page.count - header else {
@@ -177,7 +184,9 @@ struct SubbufferWalker {
             time &+= UInt64(word) << 27 &+ delta
             next += 8
         default:
-            time = Self.absolute(UInt64(word) << 27 &+ delta, after: time)
+            let stamp = Self.absolute(UInt64(word) << 27 &+ delta, after: time)
+            guard stamp >= time else { throw SubbufferDamage(offset: next, cause: .timeGoesBack(time, to: stamp)) }
+            time = stamp
             next += 8
         }
         return false

@@ -9,6 +9,8 @@ struct SubbufferSource {
     let shape: SubbufferShape
     /// nil if the data is not compressed.
     private let compression: Compression?
+    /// Bytes that an unpacked chunk may have.
+    private let chunkLimit: Int
     /// Next unread byte of `bytes`.
     private var position = 0
     private var chunksLeft: UInt32?
@@ -27,8 +29,9 @@ struct SubbufferSource {
 
     init(
         file: MappedFile, bytes: UnsafeRawBufferPointer, offset: UInt64, shape: SubbufferShape, compression: Compression?,
-        progress: ReadingProgress? = nil
+        chunkLimit: Int = Compression.chunkLimit, progress: ReadingProgress? = nil
     ) {
+        self.chunkLimit = chunkLimit
         self.progress = progress
         self.file = file
         self.bytes = bytes
@@ -86,9 +89,9 @@ struct SubbufferSource {
         let start = cursor.position
         let packedSize = try cursor.u32("the compressed size of a chunk")
         let size = Int(try cursor.u32("the unpacked size of a chunk"))
-        guard size > 0, size <= Compression.chunkLimit, size % shape.size == 0 else {
+        guard size > 0, size <= chunkLimit, size % shape.size == 0 else {
             throw cursor.error(
-                "chunk states \(size) bytes unpacked, expected a multiple of \(shape.size) up to \(Compression.chunkLimit)", at: start + 4)
+                "chunk states \(size) bytes unpacked, expected a multiple of \(shape.size) up to \(chunkLimit)", at: start + 4)
         }
         let packed = try cursor.take(UInt64(packedSize), "a compressed chunk")
         if let wrong = compression.implausible(packed, size: size) { throw cursor.error("chunk: \(wrong)", at: start + 8) }

@@ -75,8 +75,13 @@ public final class TraceFile: Sendable {
         let formats = withExtendedLifetime(container.storage) {
             EventFormats(container.formats, bigEndian: container.bigEndian, longSize: container.longSize)
         }
-        for refusal in formats.refused where options.keepGoing {
-            container.problems.append(TraceProblem(TraceError(path: path, cause: "event format of no use: \(refusal)")))
+        for refusal in formats.refused {
+            // Of other events nothing is read but what `events` prints.
+            guard options.keepGoing else {
+                if refusal.isNeeded { throw refusal.error }
+                continue
+            }
+            container.problems.append(TraceProblem(refusal.error))
         }
         let name = options.buffer ?? ""
         if let found = container.buffers.first(where: { $0.name == name }) {
@@ -175,7 +180,7 @@ public final class TraceFile: Sendable {
         let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[Int(extent.offset)..<end])
         return SubbufferSource(
             file: file, bytes: bytes, offset: extent.offset, shape: shape, compression: buffer.compressed ? compression : nil,
-            progress: options.progress)
+            chunkLimit: Compression.chunkLimit(cpus: cpusWithData.count, fileSize: file.bytes.count), progress: options.progress)
     }
 
     /// A stream for each CPU that has data, by ascending number.

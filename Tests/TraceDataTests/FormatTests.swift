@@ -134,11 +134,23 @@ import TraceSynth
         }
     }
 
+    /// Records of an event without a format would be missing from the result without a word.
+    @Test func aFormatIsNeededIfTheReplayReadsItsEventOrIfItCannotBeTold() {
+        let broken = "\nID: 7\nformat:\n\tfield:char a["
+        for (system, name, isNeeded) in [
+            ("sched", "name: sched_switch", true), ("task", "name: task_newtask", true), ("kprobes", "name: sw_mm", true), ("sched", "nam: sched_switch", true),
+            ("sched", "name: sched_wakeup", false), ("irq", "name: sched_switch", false),
+        ] {
+            let formats = Self.formats([(system, name + broken)])
+            #expect(formats.refused.map(\.isNeeded) == [isNeeded], "\(system) \(name)")
+        }
+    }
+
     @Test func aKnownEventWithoutItsFieldsIsNotTakenForIt() {
         let text = Self.format("sched_switch", id: 5, "\tfield:int prev_pid;\toffset:8;\tsize:4;\tsigned:1;")
         let formats = Self.formats([("sched", text)])
         #expect(formats.layout.entries[5].kind == .other)
-        #expect(formats.refused.contains { $0.contains("next_pid") })
+        #expect(formats.refused.contains { $0.error.cause.contains("next_pid") })
     }
 
     @Test func probesAreKnownByNameInAnySystem() {

@@ -1,0 +1,32 @@
+import Glibc
+
+enum FuzzTarget: String, CaseIterable {
+    case container, subbuffers, formats, report
+
+    /// The one that this process runs; set once, before libFuzzer starts.
+    nonisolated(unsafe) static var chosen = FuzzTarget.container
+
+    func run(_ input: UnsafeRawBufferPointer) {
+        switch self {
+        case .container: fuzzContainer(input)
+        case .subbuffers: SubbufferTarget.run(input)
+        case .formats: fuzzFormats(input)
+        case .report: ReportTarget.run(input)
+        }
+    }
+}
+
+/// A fault that no sanitizer sees: what two ways of reading give differs.
+func demand(_ condition: Bool, _ what: @autoclosure () -> String) {
+    guard !condition else { return }
+    say("fuzz: \(what())")
+    abort()
+}
+
+func say(_ line: String) {
+    let bytes = Array("\(line)\n".utf8)
+    _ = write(STDERR_FILENO, bytes, bytes.count)
+}
+
+/// Descriptor of /dev/null.
+let nowhere = open("/dev/null", O_WRONLY)
