@@ -161,6 +161,12 @@ public final class TraceFile: Sendable {
     /// CPUs that have data in the chosen buffer, ascending. Numbers may have holes.
     public var cpusWithData: [Int] { buffer.cpus.filter { $0.size > 0 }.map(\.cpu) }
 
+    /// CPUs of the machine that have none, ascending.
+    public var cpusWithoutData: [Int] {
+        let others = Set(cpusWithData)
+        return (0..<cpuCount).filter { !others.contains($0) }
+    }
+
     /// The records of one CPU in the order of the file. A CPU without data has an empty stream.
     ///
     /// Each call gives a new stream from the start. Streams are independent: different threads may use different ones.

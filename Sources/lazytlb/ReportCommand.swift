@@ -94,8 +94,13 @@ struct ReportCommand: ParsableCommand {
         let context = ReportContext(
             tool: .init(version: lazytlbVersion), trace: .init(file, history, release: recorded.release), kernel: recorded,
             eventNames: Dictionary(file.formats.events.map { ($0.kind, $0.name) }, uniquingKeysWith: { first, _ in first }),
-            savedNames: file.commands, listsDivergences: divergences != nil)
+            savedNames: file.commands, listsDivergences: divergences != nil,
+            silentCPUs: file.cpusWithoutData)
         var document = ReportDocument(history, context)
+        if history.evidence.clocksDiffer {
+            let why = skew == nil ? "there are too many to measure by how much" : skew?.cpus.isEmpty == true ? "no correction helps" : "they drift, or not only those that were corrected are off"
+            document.evidence.notes.append("The CPUs' clocks differ, and \(why): what hangs on the order of CPUs may be wrong.")
+        }
         document.trace.clockSkew = skew.flatMap { $0.inversions > 0 ? $0 : nil }.map(ReportDocument.ClockSkew.init)
         document.problems = file.problems.map { .init(offset: $0.error.offset, cause: $0.shortDescription) }
         return document
@@ -157,7 +162,7 @@ extension ReportDocument.Trace {
     init(_ file: TraceFile, _ history: Reconstruction<Replay>, release: String?) {
         self.init(
             path: file.path, kernel: release, machine: file.machine, clock: file.clock.name,
-            timeUnit: file.clock.unit == .nanoseconds ? .ns : .count, buffer: file.buffer.name, cpus: file.cpuCount,
+            timeUnit: .init(file.clock), buffer: file.buffer.name, cpus: file.cpuCount,
             events: history.records, lostEvents: Int(clamping: history.evidence.lostEvents), lostGaps: history.evidence.gaps,
             startNS: history.start, durationNS: history.end - min(history.start, history.end), formatVersion: file.version,
             compression: file.compression.rawValue)
@@ -171,5 +176,15 @@ extension ReportDocument.ClockSkew {
             corrected: skew.cpus.map {
                 CPU(cpu: $0.cpu, aheadNS: Int($0.ahead), atLeastNS: $0.atLeast.map { Int($0) }, atMostNS: $0.atMost.map { Int($0) })
             })
+    }
+}
+
+extension ReportDocument.Trace.TimeUnit {
+    init(_ clock: Clock) {
+        switch clock.unit {
+        case .nanoseconds: self = .ns
+        case .cycles: self = .cycles
+        case .events: self = .count
+        }
     }
 }

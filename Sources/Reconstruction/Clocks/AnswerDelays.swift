@@ -3,7 +3,7 @@ import TraceData
 /// How much later than sends of as many pages answers come, for each CPU: most answers come soon after their own send, so that where the most are is by
 /// how much the CPU's clock differs from those of the others. This needs no order of records to begin with.
 ///
-/// - Complexity: a pass over all records, O(*n*) memory in the number of CPUs.
+/// - Complexity: a pass over the records up to ``ClockBounds/recordLimit``, O(*n*) memory in the number of CPUs.
 struct AnswerDelays {
     /// More CPUs than this are not measured so: each record is compared with those of all others.
     static let cpuLimit = 128
@@ -46,7 +46,9 @@ struct AnswerDelays {
         for (place, cpu) in cpus.enumerated() { index[cpu] = place }
         var merge = RecordMerge(file)
         var record = Record.none
-        while try merge.next(&record) {
+        var left = ClockBounds.recordLimit
+        while left > 0, try merge.next(&record) {
+            left -= 1
             guard record.kind == .tlbFlush else { continue }
             let cpu = index[Int(record.cpu)]
             if record.reason == 4 {

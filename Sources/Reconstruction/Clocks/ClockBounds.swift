@@ -6,7 +6,7 @@ import TraceData
 /// sender goes on. Each such pair, with a record on CPU *a* before one on CPU *b*, tells that *a*'s clock is not ahead of *b*'s by less than the one record
 /// is later than the other: a lower bound of the difference, which is above zero where the records' times contradict their order.
 ///
-/// - Complexity: a pass over all records, O(*n*²) memory in the number of CPUs.
+/// - Complexity: a pass over the records up to ``recordLimit``, O(*n*²) memory in the number of CPUs.
 struct ClockBounds {
     /// CPUs that have data, ascending; what follows is by index in it.
     let cpus: [Int]
@@ -21,8 +21,10 @@ struct ClockBounds {
     private(set) var firsts: [UInt64]
 
     static let unbounded = Int64.min
-    /// More CPUs than this are not measured: the table would be larger than a report may need.
-    static let cpuLimit = 1024
+    /// More CPUs than this are not measured: an answer is compared with the sends of all of them.
+    static let cpuLimit = 256
+    /// So many records are looked at: clocks that are off by a constant are so from the beginning.
+    static let recordLimit = 4_000_000
 
     private var unmatchedTimes: [UInt64] = []
     private let usesFlushes: Bool
@@ -70,7 +72,9 @@ struct ClockBounds {
         for (place, cpu) in cpus.enumerated() { index[cpu] = place }
         var merge = RecordMerge(file)
         var record = Record.none
-        while try merge.next(&record) {
+        var left = Self.recordLimit
+        while left > 0, try merge.next(&record) {
+            left -= 1
             let cpu = index[Int(record.cpu)]
             firsts[cpu] = min(firsts[cpu], record.time)
             lasts[cpu] = max(lasts[cpu], record.time)

@@ -37,7 +37,7 @@ public struct ClockSkew: Sendable {
 
     /// Measures a file against its present corrections; nil if it has more CPUs than can be compared.
     ///
-    /// - Complexity: some passes over all records.
+    /// - Complexity: up to some thirty passes over the records that ``ClockBounds`` looks at.
     public init?(_ file: TraceFile, kernel: String? = nil) throws(TraceError) {
         guard file.cpusWithData.count <= ClockBounds.cpuLimit else { return nil }
         let rules = KernelRules(release: kernel ?? file.kernelRelease)

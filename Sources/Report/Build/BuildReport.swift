@@ -14,11 +14,14 @@ public struct ReportContext {
     public var savedNames: [Int32: String]
     /// Whether to list the divergences that the replay kept.
     public var listsDivergences: Bool
+    /// CPUs of the machine whose buffers hold nothing.
+    public var silentCPUs: [Int]
 
     public init(
         tool: ReportDocument.Tool, trace: ReportDocument.Trace, kernel: RecordedKernel, eventNames: [Record.Kind: String] = [:],
-        savedNames: [Int32: String] = [:], listsDivergences: Bool = false
+        savedNames: [Int32: String] = [:], listsDivergences: Bool = false, silentCPUs: [Int] = []
     ) {
+        self.silentCPUs = silentCPUs
         self.tool = tool
         self.trace = trace
         self.kernel = kernel
@@ -164,6 +167,15 @@ struct ReportBuilder {
         evidence.flushes.attributed = found.flushes - found.unknownFlushes
         evidence.contradictions = found.contradictions
         evidence.notes = found.notes
+        if context.trace.timeUnit == .count {
+            evidence.notes.append("The clock \(context.trace.clock) counts events, not time: durations, latencies and what has the most time are in events.")
+        }
+        if !context.silentCPUs.isEmpty {
+            let one = context.silentCPUs.count == 1
+            evidence.notes.append(
+                "\(one ? "CPU" : "CPUs") \(ranges(context.silentCPUs)) \(one ? "has" : "have") no data: offline, not recorded, or lost with the file. "
+                    + "What \(one ? "it" : "they") did is unknown.")
+        }
         if found.brokenChains > 0 {
             evidence.notes.append(
                 "\(count(found.brokenChains, "sched_switch record")) did not continue where the CPU's last one ended: "

@@ -15,11 +15,11 @@ extension TextReport {
         if skew.corrected.count > shown.count { lines.append("and \(count(skew.corrected.count - shown.count, "more CPU"))") }
         var order = "\(count(skew.inversions, "pair")) of records in an order that cannot be"
         if skew.largestNS > 0 { order += ", by up to \(times.duration(UInt64(skew.largestNS)))" }
-        if skew.inversionsLeft == 0 {
-            lines.append(order)
-        } else {
-            let left = skew.corrected.isEmpty ? "not corrected" : "\(grouped(skew.inversionsLeft)) of them with the correction"
-            lines.append("\(order); \(left): what hangs on the order of CPUs may be wrong")
+        lines.append(order)
+        if skew.inversionsLeft > 0 {
+            lines.append(
+                (skew.corrected.isEmpty ? "not corrected" : "\(grouped(skew.inversionsLeft)) of them with the correction")
+                    + ": what hangs on the order of CPUs may be wrong")
         }
         return lines
     }

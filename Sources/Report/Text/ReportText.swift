@@ -29,6 +29,11 @@ struct TextReport {
         return overflow ? .max : product
     }
 
+    /// A time as a share of the CPU time, "12.3 % of the CPU time"; nil where the clock counts events, of which some times have many.
+    func share(ofCPUTime time: UInt64) -> String? {
+        document.trace.timeUnit == .count ? nil : "\(percent(time, of: cpuTime)) of the CPU time"
+    }
+
     func heading(_ text: String) -> String {
         style.paint(text, .heading)
     }
@@ -73,8 +78,8 @@ struct TextReport {
         }
         if comparison.staleActiveMMNS > 0 {
             parts.append(
-                "kept an active_mm that CR3 no longer held for \(times.duration(comparison.staleActiveMMNS)) "
-                    + "(\(percent(comparison.staleActiveMMNS, of: cpuTime)) of the CPU time)")
+                "kept an active_mm that CR3 no longer held for \(times.duration(comparison.staleActiveMMNS))"
+                    + (share(ofCPUTime: comparison.staleActiveMMNS).map { " (\($0))" } ?? ""))
         }
         if comparison.redundantCR3Loads > 0 {
             parts.append("written CR3 \(count(comparison.redundantCR3Loads, "time")) with what it already held")
@@ -97,7 +102,7 @@ struct TextReport {
             parts.append("\(percent(document.evidence.flushes.unknown, of: document.evidence.flushes.total)) of the flushes")
         }
         if document.evidence.unknownTimeNS > 0 {
-            parts.append("\(percent(document.evidence.unknownTimeNS, of: cpuTime)) of the CPU time")
+            parts.append(share(ofCPUTime: document.evidence.unknownTimeNS) ?? times.duration(document.evidence.unknownTimeNS))
         }
         return parts.isEmpty ? nil : "Unknown, and not counted: \(list(parts)); see Evidence."
     }

@@ -51,8 +51,10 @@ extension TextReport {
                 $0.staleActiveMMNS == 0
                     ? TextTable.Cell("0", .faint) : TextTable.Cell(times.duration($0.staleActiveMMNS), .bad)
             })
-        table.add(
-            "  of the CPU time", comparisons.map { TextTable.Cell(percent($0.staleActiveMMNS, of: cpuTime), .faint) })
+        if document.trace.timeUnit != .count {
+            table.add(
+                "  of the CPU time", comparisons.map { TextTable.Cell(percent($0.staleActiveMMNS, of: cpuTime), .faint) })
+        }
         row("redundant CR3 loads", \.redundantCR3Loads)
         let kinds = divergenceKinds(in: comparisons)
         table.add("divergences", comparisons.map { cell($0.divergences.values.reduce(0, +)) })
@@ -119,20 +121,6 @@ extension TextReport {
         }
         let more = divergence.records.count > 4 ? ["and \(divergence.records.count - 4) more"] : []
         return lines + wrapped("from " + (records + more).joined(separator: ", "), width: style.width, indent: "      ")
-    }
-
-    /// CPU numbers as the kernel lists them: "0-3,8".
-    private func ranges(_ cpus: [Int]) -> String {
-        var result: [String] = []
-        let sorted = Set(cpus).sorted()
-        var index = 0
-        while index < sorted.count {
-            var last = index
-            while last + 1 < sorted.count, sorted[last + 1] == sorted[last] + 1 { last += 1 }
-            result.append(last == index ? "\(sorted[index])" : "\(sorted[index])-\(sorted[last])")
-            index = last + 1
-        }
-        return result.isEmpty ? "none" : result.joined(separator: ",")
     }
 
     /// A CPU as `trace-cmd report` writes it: at least three digits.
