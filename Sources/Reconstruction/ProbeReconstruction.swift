@@ -19,6 +19,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     /// Tasks that have called mm_release() and not yet shown whether to exec or to exit. They may go on on another CPU.
     var releasing: Set<Int32> = []
     public internal(set) var names: [Int32: Comm] = [:]
+    private(set) var switchesByName: [Comm: Int] = [:]
     public internal(set) var evidence = EvidenceSummary(kind: .probes)
 
     /// What is under way on one CPU.
@@ -213,6 +214,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if state[cpu].current >= 0, state[cpu].current != record.prevPID, !state[cpu].down { evidence.brokenChains += 1 }
         state[cpu].current = record.nextPID
         names[record.nextPID] = record.comm
+        if record.nextPID != 0 { switchesByName[record.comm, default: 0] += 1 }
         state[cpu].nextComm = record.comm
         if state[cpu].down {
             state[cpu].down = false

@@ -163,18 +163,12 @@ public struct Replay: StimulusSink, Sendable {
         for index in 0..<stride {
             var word = v412.scheme.pendingWord(cpu, index) | v413.scheme.pendingWord(cpu, index)
             if haveParted { word |= parent.scheme.pendingWord(cpu, index) }
-            // They happen on the receivers, whose tasks the sender's record does not tell.
-            forEachBit(word) {
-                let receiver = index * 64 + $0
-                var handled = Moment(time: moment.time, cpu: receiver, pid: -1, cause: moment.cause)
-                handled.recordCPU = moment.cpu
-                handle(receiver, from: cpu, handled)
-            }
+            forEachBit(word) { handle(index * 64 + $0, from: cpu, moment.handled(by: index * 64 + $0)) }
         }
         if _slowPath(moment.cause == .lost) { latency.cutOff(cpu) } else { latency.complete(cpu) }
     }
 
-    @inline(never) private mutating func handle(_ cpu: Int, from sender: Int, _ moment: Moment) {
+    @inline(never) mutating func handle(_ cpu: Int, from sender: Int, _ moment: Moment) {
         step(.deliver(cpu: cpu, from: sender), moment)
     }
 
@@ -222,5 +216,14 @@ public struct Replay: StimulusSink, Sendable {
         for cpu in 0..<cpus { complete(cpu: cpu, at: Moment(time: lastTime, cpu: cpu, pid: 0, cause: .other)) }
         besideV412.finish(at: lastTime)
         if haveParted { besideParent.finish(at: lastTime) }
+    }
+}
+
+extension Moment {
+    /// An IPI that must have been handled by now: that happens on the receiver, whose task the sender's record does not tell.
+    func handled(by receiver: Int) -> Moment {
+        var handled = Moment(time: time, cpu: receiver, pid: -1, cause: cause)
+        handled.recordCPU = cpu
+        return handled
     }
 }

@@ -49,7 +49,8 @@ struct SynthCommand: ParsableCommand {
         options.version = fileVersion
         let truth = try synthesize(options, to: output)
         if let answers {
-            try truth.json.write(toFile: answers, atomically: true, encoding: .utf8)
+            // Not atomically: the file would take the place of a device.
+            try truth.json.write(toFile: answers, atomically: false, encoding: .utf8)
         } else {
             print(truth.json, terminator: "")
         }

@@ -131,7 +131,7 @@ def bases(options, folder):
     def synthetic(name, version):
         path = os.path.join(folder, name)
         subprocess.run(
-            [options.synth, "--output", path, "--answers", os.devnull, "--events", "1500", "--cpus", "2", "--tasks", "8", "--mix", "forks", "--file-version", version],
+            [options.synth, "--output", path, "--answers", path + ".json", "--events", "1500", "--cpus", "2", "--tasks", "8", "--mix", "forks", "--file-version", version],
             check=True)
         return path
 

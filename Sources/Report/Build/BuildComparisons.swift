@@ -68,6 +68,15 @@ extension ReportBuilder {
             targets: divergence.targets.isEmpty ? nil : divergence.targets, sender: divergence.sender, detail: detail, records: records)
     }
 
+    func document(_ deviation: Deviation) -> ReportDocument.Deviation {
+        let moment = deviation.moment
+        let task = moment.pid >= 0 ? moment.pid : nil
+        return ReportDocument.Deviation(
+            kind: deviation.kind.rawValue, timeNS: moment.time, cpu: deviation.moment.cpu, pid: task.map(Int.init),
+            comm: task.map { comm($0, cpu: moment.cpu) }, mm: name(deviation.mm), pages: deviation.pages.map(Int.init),
+            targets: deviation.targets.isEmpty ? nil : deviation.targets, detail: deviation.detail.isEmpty ? nil : deviation.detail)
+    }
+
     /// A task's name; each CPU's idle task has one of its own.
     private func comm(_ pid: Int32, cpu: Int) -> String {
         pid == 0 ? "swapper/\(cpu)" : name(pid) ?? "<...>"

@@ -33,11 +33,7 @@ extension ReportDocument {
         public var compression: String
 
         public enum TimeUnit: String, Codable, Sendable {
-            case ns
-            /// Of the time stamp counter: proportional to time, at a rate that the trace does not tell.
-            case cycles
-            /// Events: an order, and no time.
-            case count
+            case ns, count
         }
 
         public init(

@@ -29,11 +29,6 @@ struct TextReport {
         return overflow ? .max : product
     }
 
-    /// A time as a share of the CPU time, "12.3 % of the CPU time"; nil where the clock counts events, of which some times have many.
-    func share(ofCPUTime time: UInt64) -> String? {
-        document.trace.timeUnit == .count ? nil : "\(percent(time, of: cpuTime)) of the CPU time"
-    }
-
     func heading(_ text: String) -> String {
         style.paint(text, .heading)
     }
@@ -78,8 +73,8 @@ struct TextReport {
         }
         if comparison.staleActiveMMNS > 0 {
             parts.append(
-                "kept an active_mm that CR3 no longer held for \(times.duration(comparison.staleActiveMMNS))"
-                    + (share(ofCPUTime: comparison.staleActiveMMNS).map { " (\($0))" } ?? ""))
+                "kept an active_mm that CR3 no longer held for \(times.duration(comparison.staleActiveMMNS)) "
+                    + "(\(percent(comparison.staleActiveMMNS, of: cpuTime)) of \(times.whole))")
         }
         if comparison.redundantCR3Loads > 0 {
             parts.append("written CR3 \(count(comparison.redundantCR3Loads, "time")) with what it already held")
@@ -102,7 +97,7 @@ struct TextReport {
             parts.append("\(percent(document.evidence.flushes.unknown, of: document.evidence.flushes.total)) of the flushes")
         }
         if document.evidence.unknownTimeNS > 0 {
-            parts.append(share(ofCPUTime: document.evidence.unknownTimeNS) ?? times.duration(document.evidence.unknownTimeNS))
+            parts.append("\(percent(document.evidence.unknownTimeNS, of: cpuTime)) of \(times.whole)")
         }
         return parts.isEmpty ? nil : "Unknown, and not counted: \(list(parts)); see Evidence."
     }
@@ -134,6 +129,10 @@ struct TextReport {
             "records",
             "\(grouped(trace.events)), of them \(grouped(recorded.contextSwitches)) sched_switch and \(grouped(flushes)) tlb_flush",
         ])
+        if let workload = document.workload, workload.switches > 0 {
+            let tasks = workload.tasks.prefix(4).map { "\(printable($0.name)) \(percent($0.switches, of: workload.switches, decimals: 0))" }
+            table.add(["tasks", "\(tasks.joined(separator: ", "))\(workload.tasks.count > 4 ? ", …" : "") of the switches to other than idle tasks"])
+        }
         table.add([
             "lost",
             trace.lostGaps == 0 && trace.lostEvents == 0

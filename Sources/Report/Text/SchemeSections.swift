@@ -51,10 +51,8 @@ extension TextReport {
                 $0.staleActiveMMNS == 0
                     ? TextTable.Cell("0", .faint) : TextTable.Cell(times.duration($0.staleActiveMMNS), .bad)
             })
-        if document.trace.timeUnit != .count {
-            table.add(
-                "  of the CPU time", comparisons.map { TextTable.Cell(percent($0.staleActiveMMNS, of: cpuTime), .faint) })
-        }
+        table.add(
+            "  of \(times.whole)", comparisons.map { TextTable.Cell(percent($0.staleActiveMMNS, of: cpuTime), .faint) })
         row("redundant CR3 loads", \.redundantCR3Loads)
         let kinds = divergenceKinds(in: comparisons)
         table.add("divergences", comparisons.map { cell($0.divergences.values.reduce(0, +)) })

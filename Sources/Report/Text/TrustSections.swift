@@ -88,8 +88,8 @@ extension TextReport {
         var lines = [heading("Evidence: \(best)")] + table.lines(style)
         if evidence.unknownTimeNS > 0 {
             lines.append(
-                "  loaded mm unknown for \(times.duration(evidence.unknownTimeNS))"
-                    + (share(ofCPUTime: evidence.unknownTimeNS).map { " (\($0))" } ?? ""))
+                "  loaded mm unknown for \(times.duration(evidence.unknownTimeNS)) "
+                    + "(\(percent(evidence.unknownTimeNS, of: cpuTime)) of \(times.whole))")
         }
         if evidence.contradictions > 0 {
             lines.append("  \(count(evidence.contradictions, "contradiction")): evidence that stronger evidence forbids, and which was not followed")

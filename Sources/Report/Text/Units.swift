@@ -1,7 +1,7 @@
 /// Numbers as people read them. JSON has the exact ones.
 
 /// 1234567 as "1,234,567".
-func grouped(_ number: some BinaryInteger) -> String {
+package func grouped(_ number: some BinaryInteger) -> String {
     let digits = String(number.magnitude)
     var result = number < 0 ? "-" : ""
     for (index, digit) in digits.enumerated() {
@@ -28,7 +28,7 @@ func percent(_ part: some BinaryInteger, of whole: some BinaryInteger, decimals:
 }
 
 /// A number with so many decimals.
-func fixed(_ value: Double, _ decimals: Int, roundingDown: Bool = false) -> String {
+package func fixed(_ value: Double, _ decimals: Int, roundingDown: Bool = false) -> String {
     let scale = (0..<decimals).reduce(1.0) { result, _ in result * 10 }
     let scaled = (value * scale).rounded(roundingDown ? .down : .toNearestOrAwayFromZero)
     guard scaled.magnitude < 1e15 else { return "\(value)" }
@@ -59,7 +59,7 @@ struct TimeFormat {
 
     /// A span: three digits and a unit, as "12.3 µs"; a plain count where the clock is not one of time.
     func duration(_ span: UInt64) -> String {
-        guard unit == .ns else { return grouped(span) + (unit == .cycles ? " cycles" : " ticks") }
+        guard unit == .ns else { return grouped(span) + " ticks" }
         let value = Double(span)
         return switch span {
         case ..<1_000: "\(span) ns"
@@ -68,6 +68,9 @@ struct TimeFormat {
         default: threeDigits(value / 1e9) + " s"
         }
     }
+
+    /// What shares of a span over all CPUs are shares of.
+    var whole: String { unit == .ns ? "the CPU time" : "the CPUs' ticks" }
 
     /// A moment, as `trace-cmd report -t` writes it: seconds and nine decimals.
     func moment(_ time: UInt64) -> String {
