@@ -29,6 +29,9 @@ public struct EvidenceSummary: Sendable {
     /// Evidence that other, stronger evidence forbids: tasks that seem to share an mm and are known not to, and switches that left CR3
     /// alone though the next task's mm was not loaded.
     public var contradictions = 0
+    /// The CPUs' clocks differ: tasks came in on one CPU before they had left another, or flushes were answered before they were sent.
+    /// ``ClockSkew`` measures by how much.
+    public var clocksDiffer = false
     /// Sentences for the reader.
     public var notes: [String] = []
 
@@ -76,6 +79,7 @@ public struct Reconstruction<Sink: StimulusSink> {
     public init(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel = .all, kernel: String? = nil, jobs: Int = 1) throws(TraceError) {
         let cpus = Reconstruction.cpuCount(file)
         let probes = level == .all && file.hasProbes
+        let rules = KernelRules(release: kernel ?? file.kernelRelease)
         file.willBeRead(times: probes ? 1 : 2)
         if probes {
             let ahead = Lookaheads(file, probes: true, jobs: jobs)
@@ -84,9 +88,9 @@ public struct Reconstruction<Sink: StimulusSink> {
             var replay = ProbeReconstruction(sink: sink, cpus: cpus, longSize: file.longSize, start: ahead.firstTime)
             if any { repeat { replay.consume(merge.head) } while try merge.next() }
             replay.finish(at: ahead.lastTime)
+            replay.evidence.clocksDiffer = replay.clocks.differ(hasExactAnswers: rules.hasExactAnswers)
             self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead)
         } else {
-            let rules = KernelRules(release: kernel ?? file.kernelRelease)
             let pass = try EvidencePass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, jobs: jobs)
             let ahead = Lookaheads(file, probes: false, jobs: jobs)
             var merge = RepeatedMerge(ahead.all, order: pass.order)
@@ -96,6 +100,7 @@ public struct Reconstruction<Sink: StimulusSink> {
                 start: ahead.firstTime)
             if any { repeat { replay.consume(merge.head) } while try merge.next() }
             replay.finish(at: ahead.lastTime)
+            replay.evidence.clocksDiffer = pass.clocks.differ(hasExactAnswers: rules.hasExactAnswers)
             self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead)
         }
     }

@@ -85,7 +85,10 @@ public struct Replay: StimulusSink, Sendable {
         latency.answered(sender, by: cpu, at: moment.time)
     }
 
-    @inline(never) @usableFromInline mutating func applyOther(_ stimulus: Stimulus, _ moment: Moment) { step(stimulus, moment) }
+    @inline(never) @usableFromInline mutating func applyOther(_ stimulus: Stimulus, _ moment: Moment) {
+        step(stimulus, moment)
+        if case .forget = stimulus, moment.cause == .lost { latency.lose() }
+    }
 
     /// It happens on the CPU of the stimulus, which need not be that of the record that tells.
     @inline(__always) private mutating func step(_ stimulus: Stimulus, _ told: Moment) {
@@ -162,7 +165,7 @@ public struct Replay: StimulusSink, Sendable {
             if haveParted { word |= parent.scheme.pendingWord(cpu, index) }
             forEachBit(word) { handle(index * 64 + $0, from: cpu, moment.handled(by: index * 64 + $0)) }
         }
-        latency.complete(cpu)
+        if _slowPath(moment.cause == .lost) { latency.cutOff(cpu) } else { latency.complete(cpu) }
     }
 
     @inline(never) mutating func handle(_ cpu: Int, from sender: Int, _ moment: Moment) {
@@ -209,6 +212,7 @@ public struct Replay: StimulusSink, Sendable {
 
     /// The trace ends: flushes that are still under way reach their targets, intervals end.
     public mutating func finish() {
+        for cpu in 0..<cpus { latency.cutOff(cpu) }
         for cpu in 0..<cpus { complete(cpu: cpu, at: Moment(time: lastTime, cpu: cpu, pid: 0, cause: .other)) }
         besideV412.finish(at: lastTime)
         if haveParted { besideParent.finish(at: lastTime) }

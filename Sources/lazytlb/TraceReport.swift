@@ -52,22 +52,29 @@ struct TraceReport: ParsableArguments {
         try demand(file, withoutRecord: file.missingEvents)
         let named = try kernel.map { name in try RecordedKernel(named: name, traced: file.kernelRelease) }
         let recorded = named ?? RecordedKernel(release: file.kernelRelease)
-        let replay = Replay(cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences ?? 0)
-        let threads = jobs ?? processorCount()
-        var lists: [ConformanceWatch.List] = []
-        let history =
+        func replayed(_ file: TraceFile) throws(TraceError) -> (history: Reconstruction<Replay>, lists: [ConformanceWatch.List]) {
+            let replay = Replay(cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences ?? 0)
+            let threads = jobs ?? processorCount()
             if let deviations {
-                try Reconstruction(
-                    file, sink: ConformanceWatch(replay, candidates: recorded.candidates, limit: deviations), evidence: evidence, kernel: kernel
-                ).map { watch in
+                var lists: [ConformanceWatch.List] = []
+                let watch = ConformanceWatch(replay, candidates: recorded.candidates, limit: deviations)
+                let history = try Reconstruction(file, sink: watch, evidence: evidence, kernel: kernel).map { watch in
                     lists = watch.finished()
                     return watch.replay
                 }
-            } else if threads == 1 {
-                try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel)
-            } else {
-                try Reconstruction(file, sink: PipelinedReplay(replay), evidence: evidence, kernel: kernel, jobs: threads).map { $0.result() }
+                return (history, lists)
             }
+            let history =
+                threads == 1
+                ? try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel)
+                : try Reconstruction(file, sink: PipelinedReplay(replay), evidence: evidence, kernel: kernel, jobs: threads).map { $0.result() }
+            return (history, [])
+        }
+        var (history, lists) = try replayed(file)
+        // Half of the work is for nothing then, but the other traces need no pass more.
+        let skew = history.evidence.clocksDiffer ? try ClockSkew(file, kernel: kernel) : nil
+        let isMeasured = skew != nil || !history.evidence.clocksDiffer
+        if let skew, !skew.cpus.isEmpty { (history, lists) = try replayed(try file.corrected(by: skew.offsets)) }
         var empty: [String] = []
         if history.switches == 0 { empty.append("sched:sched_switch") }
         if history.sink.recorded.total == 0 { empty.append("tlb:tlb_flush") }
@@ -77,7 +84,10 @@ struct TraceReport: ParsableArguments {
             eventNames: Dictionary(file.formats.events.map { ($0.kind, $0.name) }, uniquingKeysWith: { first, _ in first }),
             savedNames: file.commands, listsDivergences: divergences != nil)
         context.deviations = lists
+        context.silentCPUs = file.cpusWithoutData
         var document = ReportDocument(history, context)
+        document.trace.clockSkew = skew.flatMap(ReportDocument.ClockSkew.init)
+        if let note = clockNote(history, skew, isMeasured: isMeasured) { document.evidence.notes.append(note) }
         document.problems = file.problems.map { .init(offset: $0.error.offset, cause: $0.shortDescription) }
         return document
     }

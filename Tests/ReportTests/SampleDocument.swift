@@ -82,6 +82,12 @@ func sampleDocument() -> ReportDocument {
     document.shootdownLatency.p99NS = 1_200_000
     document.shootdownLatency.maxNS = 45_000_000
     document.shootdownLatency.unanswered = 101
+    document.shootdownLatency.cut = 2
+    document.trace.clockSkew = .init(
+        inversions: 61, inversionsLeft: 3, largestNS: 79_612,
+        corrected: [
+            .init(cpu: 2, aheadNS: 103_400, atLeastNS: 79_612, atMostNS: 127_190), .init(cpu: 3, aheadNS: -40_000, atLeastNS: -52_000, atMostNS: -28_100),
+        ])
     document.conformance = sampleConformance()
     document.marks = [
         .init(timeNS: 12_346_000_000, text: "lab start begin", vmstat: .init()),

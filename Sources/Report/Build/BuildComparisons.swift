@@ -26,6 +26,7 @@ extension ReportDocument.ShootdownLatency {
         let histogram = latency.histogram
         samples = histogram.count
         unanswered = latency.unanswered
+        cut = latency.cut
         guard samples > 0 else { return }
         minNS = histogram.min
         p50NS = histogram.percentile(0.5)

@@ -14,6 +14,8 @@ public struct ReportContext {
     public var savedNames: [Int32: String]
     /// Whether to list the divergences that the replay kept.
     public var listsDivergences: Bool
+    /// CPUs of the machine whose buffers hold nothing.
+    public var silentCPUs: [Int] = []
     /// Where the recorded kernel parts from the schemes that it may run, if that was asked for.
     public var deviations: [ConformanceWatch.List] = []
 
@@ -201,6 +203,12 @@ struct ReportBuilder {
         evidence.notes = found.notes
         if context.trace.timeUnit != .ns {
             evidence.notes.append("The clock \(context.trace.clock) counts something else than time: spans are in its ticks, and shares of them say little about time.")
+        }
+        if !context.silentCPUs.isEmpty {
+            let one = context.silentCPUs.count == 1
+            evidence.notes.append(
+                "\(one ? "CPU" : "CPUs") \(ranges(context.silentCPUs)) \(one ? "has" : "have") no data: offline, not recorded, or lost with the file. "
+                    + "What \(one ? "it" : "they") did is unknown.")
         }
         if found.brokenChains > 0 {
             evidence.notes.append(

@@ -118,6 +118,7 @@ struct TextReport {
         table.add(["kernel", "\(system.isEmpty ? "not known" : system); \(scheme)"])
         let span = "\(times.duration(trace.durationNS)) from \(times.moment(trace.startNS)) on"
         table.add(["time", "\(span), clock \(printable(trace.clock))"])
+        for (line, text) in clockSkew().enumerated() { table.add([line == 0 ? "clocks" : "", .init(text, .bad)]) }
         table.add(["CPUs", "\(grouped(trace.cpus))"])
         if let container { table.add(["file", "\(container)"]) }
         if !trace.buffer.isEmpty { table.add(["buffer", "\(printable(trace.buffer))"]) }

@@ -39,6 +39,20 @@ package func fixed(_ value: Double, _ decimals: Int, roundingDown: Bool = false)
     return "\(value < 0 && whole != 0 ? "-" : "")\(grouped(whole / Int(scale))).\(zeros)\(fraction)"
 }
 
+/// CPU numbers as the kernel lists them: "0-3,8".
+func ranges(_ cpus: [Int]) -> String {
+    var result: [String] = []
+    let sorted = Set(cpus).sorted()
+    var index = 0
+    while index < sorted.count {
+        var last = index
+        while last + 1 < sorted.count, sorted[last + 1] == sorted[last] + 1 { last += 1 }
+        result.append(last == index ? "\(sorted[index])" : "\(sorted[index])-\(sorted[last])")
+        index = last + 1
+    }
+    return result.isEmpty ? "none" : result.joined(separator: ",")
+}
+
 /// The unit of a trace's times, and how to write them.
 struct TimeFormat {
     var unit: ReportDocument.Trace.TimeUnit
