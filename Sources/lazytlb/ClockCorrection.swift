@@ -3,15 +3,13 @@ import Replay
 import Report
 
 /// What is left to be said of clocks that differ, behind what could be corrected; nil if nothing.
-func clockNote(_ history: Reconstruction<Replay>, _ skew: ClockSkew?, isMeasured: Bool) -> String? {
+func clockNote(_ history: Reconstruction<Replay>, _ skew: ClockSkew?) -> String? {
     guard history.evidence.clocksDiffer else { return nil }
     let why =
-        if !isMeasured {
-            "there are too many to measure them"
-        } else if skew?.cpus.isEmpty == false {
-            "more than a constant for each of them: they drift"
-        } else {
-            "by nothing that a constant for each of them corrects"
+        switch skew?.cpus.isEmpty {
+        case nil: "and there are too many to measure by how much"
+        case true?: "by nothing that a constant for each of them corrects"
+        case false?: "by more than a constant for each of them: they drift"
         }
     return "The CPUs' clocks differ, \(why). What hangs on the order of CPUs may be wrong."
 }

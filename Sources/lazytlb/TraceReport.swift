@@ -73,7 +73,6 @@ struct TraceReport: ParsableArguments {
         var (history, lists) = try replayed(file)
         // Half of the work is for nothing then, but the other traces need no pass more.
         let skew = history.evidence.clocksDiffer ? try ClockSkew(file, kernel: kernel) : nil
-        let isMeasured = skew != nil || !history.evidence.clocksDiffer
         if let skew, !skew.cpus.isEmpty { (history, lists) = try replayed(try file.corrected(by: skew.offsets)) }
         var empty: [String] = []
         if history.switches == 0 { empty.append("sched:sched_switch") }
@@ -87,7 +86,7 @@ struct TraceReport: ParsableArguments {
         context.silentCPUs = file.cpusWithoutData
         var document = ReportDocument(history, context)
         document.trace.clockSkew = skew.flatMap(ReportDocument.ClockSkew.init)
-        if let note = clockNote(history, skew, isMeasured: isMeasured) { document.evidence.notes.append(note) }
+        if let note = clockNote(history, skew) { document.evidence.notes.append(note) }
         document.problems = file.problems.map { .init(offset: $0.error.offset, cause: $0.shortDescription) }
         return document
     }

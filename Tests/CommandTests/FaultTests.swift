@@ -1,0 +1,80 @@
+import Foundation
+import Report
+import TestSupport
+import Testing
+import TraceSynth
+
+/// docs/faults.md: what a trace has wrong is said in the report on it.
+@Suite struct FaultTests {
+    /// A synthetic recording of version 6 with four CPUs, changed by `change`, which gets the place of the table of CPUs, too.
+    private func report(_ mix: Mix = .half, _ change: (inout Data, Int) throws -> Void) throws -> (document: ReportDocument, text: String) {
+        try withTemporaryPath { path in
+            var options = SynthOptions()
+            (options.cpus, options.events, options.tasks, options.mix) = (4, 20_000, 16, mix)
+            _ = try synthesize(options, to: path)
+            var data = try Data(contentsOf: URL(fileURLWithPath: path))
+            let word = try #require(data.range(of: Data("flyrecord\0".utf8)))
+            try change(&data, word.upperBound)
+            try data.write(to: URL(fileURLWithPath: path))
+            let json = try Program.lazytlb("report", "--format", "json", path)
+            #expect(json.status == 0, "\(json.errors)")
+            return (try #require(try readReports(json: json.output).first), try Program.lazytlb("report", path).text)
+        }
+    }
+
+    private func number(_ data: Data, _ place: Int) -> UInt64 {
+        data.subdata(in: place..<place + 8).withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+    }
+
+    private func put(_ number: UInt64, _ place: Int, _ data: inout Data) {
+        data.replaceSubrange(place..<place + 8, with: withUnsafeBytes(of: number.littleEndian) { Data($0) })
+    }
+
+    @Test func aCPUWithoutDataIsNamed() throws {
+        let (document, text) = try report { data, table in put(0, table + 16 * 2 + 8, &data) }
+        #expect(document.evidence.notes.contains { $0.hasPrefix("CPU 2 has no data") })
+        #expect(text.contains("CPU 2 has no data"))
+        // Nothing is claimed of it.
+        #expect(document.evidence.unknownTimeNS >= document.trace.durationNS)
+        let whole = try report { _, _ in }
+        #expect(!whole.text.contains("no data"))
+        #expect(whole.document.trace.events > document.trace.events)
+    }
+
+    @Test func aClockThatIsOffIsMeasuredAndCorrected() throws {
+        let good = try report { _, _ in }
+        #expect(good.document.trace.clockSkew == nil)
+        let (document, text) = try report { data, table in
+            let (start, size) = (number(data, table + 16), number(data, table + 24))
+            for page in stride(from: Int(start), to: Int(start + size), by: 4096) { put(number(data, page) + 3_000_000, page, &data) }
+        }
+        let skew = try #require(document.trace.clockSkew)
+        #expect(skew.corrected.map(\.cpu) == [1])
+        #expect(skew.inversionsLeft * 10 <= skew.inversions)
+        let found = try #require(skew.corrected.first)
+        #expect(abs(found.aheadNS - 3_000_000) < 100_000, "\(found)")
+        #expect(text.contains("CPU 1 is ahead of the others by 3.0"))
+        // The synthetic machine's IPIs take less time than a clock can be told from them.
+        let targets = try #require(document.schemes["v4.13"]).ipiTargets
+        let expected = try #require(good.document.schemes["v4.13"]).ipiTargets
+        #expect(abs(targets - expected) * 100 < expected)
+    }
+
+    static let cycles = Recordings.shared("v4.12-threads-4cpu-plain-rec-x86tsc.dat")
+
+    @Test(.enabled(if: cycles != nil, "needs the larger set of recordings"))
+    func cyclesAreNotShownAsTime() throws {
+        let path = try #require(Self.cycles)
+        let report = try Program.lazytlb("report", path).text
+        #expect(report.contains("counts something else than time"))
+        #expect(!report.contains(" ms") && !report.contains("µs") && !report.contains(" ns"))
+        let timeline = try Program.lazytlb("timeline", path).text
+        #expect(!timeline.contains(" ms") && !timeline.contains("µs"))
+        #expect(try Program.lazytlb("timeline", "--from", "16.5", path).status == 2)
+        let late = try Program.lazytlb("timeline", "--format", "csv", "--from", "230000000000", path)
+        #expect(late.status == 0)
+        let starts = late.text.split(separator: "\n").dropFirst().compactMap { Int($0.split(separator: ",", omittingEmptySubsequences: false)[1]) }
+        #expect(!starts.isEmpty)
+        #expect(starts.allSatisfy { $0 >= 230_000_000_000 })
+    }
+}
