@@ -7,7 +7,8 @@ let package = Package(
         .executable(name: "lazytlb", targets: ["lazytlb"])
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         // C libraries, one each: a module map and a shim header, nothing else.
@@ -24,10 +25,11 @@ let package = Package(
         .target(name: "Reconstruction", dependencies: ["TraceData", "LazyTLB", "Tables"]),
         .target(name: "Replay", dependencies: ["LazyTLB", "Reconstruction", "Tables"]),
         .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
+        .target(name: "Checks", dependencies: ["LazyTLB", "Replay", "Report", .product(name: "Yams", package: "Yams")]),
         .executableTarget(
             name: "lazytlb",
             dependencies: [
-                "TraceData", "Reconstruction", "Replay", "Report",
+                "TraceData", "Reconstruction", "Replay", "Report", "Checks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -38,6 +40,13 @@ let package = Package(
             dependencies: [
                 "AccuracyKit", "TraceData", "Reconstruction",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+
+        // How often a check gives a false alarm or misses a regression: tools/calibrate, and docs/ci.md.
+        .executableTarget(
+            name: "calibrate",
+            dependencies: [
+                "Checks", "TraceData", "LazyTLB", "Reconstruction", "Replay", "Report", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
         // Synthetic recordings with known answers, of any size: tools/synth, tools/bench, and the tests.
@@ -54,6 +63,8 @@ let package = Package(
         .testTarget(
             name: "TraceSynthTests",
             dependencies: ["TraceSynth", "Replay", "Reconstruction", "LazyTLB", "TraceData", "lazytlb", "TestSupport"]),
+        .testTarget(
+            name: "ChecksTests", dependencies: ["Checks", "Report", "TestSupport", "lazytlb", "calibrate"], exclude: ["junit.xsd"]),
         .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TraceSynth", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]

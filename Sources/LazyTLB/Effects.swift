@@ -42,6 +42,13 @@ public struct Effects: Sendable {
         warnings = []
     }
 
+    /// The records in their order. For those who want all of them; the replay takes them one by one.
+    public func forEachRecord(_ body: (FlushRecord) -> Void) {
+        if recordCount > 0 { body(record0) }
+        if recordCount > 1 { body(record1) }
+        if recordCount > 2 { body(record2) }
+    }
+
     @inline(__always) mutating func emit(_ reason: FlushReason, _ pages: Int64) {
         if _fastPath(recordCount == 0) {
             record0 = FlushRecord(reason: reason, pages: pages)

@@ -4,7 +4,7 @@ extension Comm {
     /// The name is one that the kernel gives its own threads. The weakest evidence: any process may call itself so.
     ///
     /// vhost workers are left out: they have an mm (kthread_use_mm() up to v6.3, CLONE_VM later).
-    var isKernelThread: Bool {
+    public var isKernelThread: Bool {
         let name = description
         if Comm.whole.contains(name) { return true }
         if Comm.prefixes.contains(where: { name.hasPrefix($0) }) { return true }

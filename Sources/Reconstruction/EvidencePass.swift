@@ -46,6 +46,7 @@ struct EvidencePass {
     var vforks: VforkWatch
     var watch: AnswerWatch
     var elimination: Elimination
+    private(set) var clocks: ClockWatch
     let usesLifeCycle: Bool
     /// The order in which the records came, for the second pass.
     var order = MergeOrder(sources: 0)
@@ -88,6 +89,7 @@ struct EvidencePass {
         vforks = VforkWatch(killable: rules.killableState)
         watch = AnswerWatch(cpus: cpus)
         elimination = Elimination(cpus: cpus)
+        clocks = ClockWatch(cpus: cpus)
     }
 
     @inline(__always) mutating func consume(_ source: Lookahead) {
@@ -104,6 +106,7 @@ struct EvidencePass {
         if !record.inHardIRQ { endSend(cpu, record, step.kind) }
         switch step.kind {
         case .switched:
+            clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
             watch.change(cpu, at: record.time)
             switched(step)
             if watchesVfork { watchVfork(step, prevState: record.word1, at: record.time) }
@@ -131,6 +134,7 @@ struct EvidencePass {
             watch.answer(cpu, pages: step.pages, unique: answered(step, pages: step.pages), at: record.time)
         case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
         case .broken:
+            clocks.lost(cpu)
             sends[cpu].open = false
         case .nothing, .switchLoaded, .batch, .lifeCycle, .marker: break
         }
@@ -341,6 +345,7 @@ struct EvidencePass {
             sender = sends[cpu]
             unique = cpu
         }
+        if pages != nil { clocks.answered(matched: unique != nil) }
         guard let sender, sender.open else { return nil }
         if settlements.isOpen(step.cpu) {
             settlements.settle(step.cpu, sender.node, walk.tasks[sender.node].switches, sure: sender.weight > 1)

@@ -351,4 +351,11 @@ extension InferredReconstruction {
         for task in walk.tasks.nodes where task.comm != .empty { names[task.pid] = task.comm }
         return names
     }
+
+    /// How often a task of each name was switched in.
+    var switchesByName: [Comm: Int] {
+        var switches: [Comm: Int] = [:]
+        for task in walk.tasks.nodes where task.pid != 0 && task.switches > 0 { switches[task.comm, default: 0] += Int(task.switches) }
+        return switches
+    }
 }

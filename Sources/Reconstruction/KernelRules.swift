@@ -23,6 +23,8 @@ public struct KernelRules: Sendable {
     public var flushesPageSilently = false
     /// A batched flush makes a lazy CPU leave (TASK_SWITCH) instead of flushing (LOCAL_SHOOTDOWN): ce4a4e565f52, so v4.13 and later.
     public var batchLeavesLazy = false
+    /// An answer flushes as many pages as its sender asked for (up to v4.13): later ones may catch up with several flushes at once.
+    public var hasExactAnswers = false
     /// Bits of sched_switch's prev_state that mean that the task is dead: TASK_DEAD up to v4.13, EXIT_DEAD and EXIT_ZOMBIE since.
     public var deadStates: UInt64 = 0x30
     /// Bits of sched_switch's prev_state of a task in TASK_KILLABLE: with TASK_WAKEKILL up to v4.13, without since.
@@ -32,6 +34,7 @@ public struct KernelRules: Sendable {
         let version = KernelVersion(release: release)
         guard let version else { return }
         if version < KernelVersion(4, 14) { (deadStates, killableState) = (0x70, 0x82) }
+        hasExactAnswers = version < KernelVersion(4, 14)
         batchLeavesLazy = version >= KernelVersion(4, 13)
         flushesPageSilently = version < KernelVersion(4, 13)
         mayLeaveAtOnce = version >= KernelVersion(4, 14) && version < KernelVersion(4, 20)

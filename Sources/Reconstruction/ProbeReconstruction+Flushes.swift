@@ -149,7 +149,9 @@ extension ProbeReconstruction {
                 state[sender].answered & (1 << UInt64(cpu & 63)) == 0
             else { continue }
             state[sender].answered |= 1 << UInt64(cpu & 63)
+            clocks.answered(matched: true)
             return applyOrDefer(.deliver(cpu: cpu, from: sender), source, moment)
         }
+        if evidence.gaps == 0 { clocks.answered(matched: false) }
     }
 }

@@ -14,10 +14,12 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     var initPointer: UInt64?
     var observed: ObservedCPUs
     var machine: Machine
+    var clocks: ClockWatch
     var state: [PerCPU]
     /// Tasks that have called mm_release() and not yet shown whether to exec or to exit. They may go on on another CPU.
     var releasing: Set<Int32> = []
     public internal(set) var names: [Int32: Comm] = [:]
+    private(set) var switchesByName: [Comm: Int] = [:]
     public internal(set) var evidence = EvidenceSummary(kind: .probes)
 
     /// What is under way on one CPU.
@@ -66,6 +68,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         self.longSize = longSize
         observed = ObservedCPUs(cpus: cpus, start: start)
         machine = Machine(cpus: cpus)
+        clocks = ClockWatch(cpus: cpus)
         state = [PerCPU](repeating: PerCPU(), count: cpus)
         self.sink.clearLate()
     }
@@ -81,6 +84,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         case .lost:
             evidence.gaps += 1
             evidence.lostEvents.addClamped(record.word0)
+            clocks.lost(cpu)
             forget(cpu, moment)
         case .schedSwitch: beginSwitch(cpu, record, moment)
         case .tlbFlush: flushRecord(cpu, record, moment)
@@ -206,9 +210,11 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     mutating func beginSwitch(_ cpu: Int, _ record: Held, _ moment: Moment) {
         finishSwitch(cpu, nil, moment)
+        clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
         if state[cpu].current >= 0, state[cpu].current != record.prevPID, !state[cpu].down { evidence.brokenChains += 1 }
         state[cpu].current = record.nextPID
         names[record.nextPID] = record.comm
+        if record.nextPID != 0 { switchesByName[record.comm, default: 0] += 1 }
         state[cpu].nextComm = record.comm
         if state[cpu].down {
             state[cpu].down = false

@@ -29,6 +29,9 @@ public struct EvidenceSummary: Sendable {
     /// Evidence that other, stronger evidence forbids: tasks that seem to share an mm and are known not to, and switches that left CR3
     /// alone though the next task's mm was not loaded.
     public var contradictions = 0
+    /// The CPUs' clocks differ: tasks came in on one CPU before they had left another, or flushes were answered before they were sent.
+    /// ``ClockSkew`` measures by how much.
+    public var clocksDiffer = false
     /// Sentences for the reader.
     public var notes: [String] = []
 
@@ -60,6 +63,8 @@ public struct Reconstruction<Sink: StimulusSink> {
     public let evidence: EvidenceSummary
     /// Task names by pid, the latest of each.
     public let names: [Int32: Comm]
+    /// How often a task of each name was switched in, idle tasks left out. Names that end in a number are names of their own here.
+    public let switchesByName: [Comm: Int]
     /// All records read, and the times of the first and the last, ns.
     public let records: Int
     /// sched_switch records read.
@@ -74,6 +79,7 @@ public struct Reconstruction<Sink: StimulusSink> {
     public init(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel = .all, kernel: String? = nil, jobs: Int = 1) throws(TraceError) {
         let cpus = Reconstruction.cpuCount(file)
         let probes = level == .all && file.hasProbes
+        let rules = KernelRules(release: kernel ?? file.kernelRelease)
         file.willBeRead(times: probes ? 1 : 2)
         if probes {
             let ahead = Lookaheads(file, probes: true, jobs: jobs)
@@ -82,9 +88,9 @@ public struct Reconstruction<Sink: StimulusSink> {
             var replay = ProbeReconstruction(sink: sink, cpus: cpus, longSize: file.longSize, start: ahead.firstTime)
             if any { repeat { replay.consume(merge.head) } while try merge.next() }
             replay.finish(at: ahead.lastTime)
-            self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, ahead)
+            replay.evidence.clocksDiffer = replay.clocks.differ(hasExactAnswers: rules.hasExactAnswers)
+            self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead)
         } else {
-            let rules = KernelRules(release: kernel ?? file.kernelRelease)
             let pass = try EvidencePass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, jobs: jobs)
             let ahead = Lookaheads(file, probes: false, jobs: jobs)
             var merge = RepeatedMerge(ahead.all, order: pass.order)
@@ -94,17 +100,18 @@ public struct Reconstruction<Sink: StimulusSink> {
                 start: ahead.firstTime)
             if any { repeat { replay.consume(merge.head) } while try merge.next() }
             replay.finish(at: ahead.lastTime)
-            self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, ahead)
+            replay.evidence.clocksDiffer = pass.clocks.differ(hasExactAnswers: rules.hasExactAnswers)
+            self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead)
         }
     }
 
     /// The same history, of a sink that has become another thing at its end.
     public func map<Result: StimulusSink>(_ transform: (Sink) -> Result) -> Reconstruction<Result> {
         Reconstruction<Result>(
-            sink: transform(sink), mms: mms, evidence: evidence, names: names, records: records, switches: switches, start: start, end: end)
+            sink: transform(sink), mms: mms, evidence: evidence, names: names, switchesByName: switchesByName, records: records, switches: switches, start: start, end: end)
     }
 
-    private init(sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], _ ahead: Lookaheads) {
+    private init(sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], _ switchesByName: [Comm: Int], _ ahead: Lookaheads) {
         var evidence = evidence
         let undeclared = ahead.all.reduce(0) { $0 + $1.undeclared }
         if undeclared > 0 {
@@ -112,17 +119,19 @@ public struct Reconstruction<Sink: StimulusSink> {
                 "\(undeclared) records are of events that the file does not declare, and could not be read: the file is damaged, or its events were made while it was recorded.")
         }
         self.init(
-            sink: sink, mms: mms, evidence: evidence, names: names, records: ahead.all.reduce(0) { $0 + $1.records },
+            sink: sink, mms: mms, evidence: evidence, names: names, switchesByName: switchesByName, records: ahead.all.reduce(0) { $0 + $1.records },
             switches: ahead.all.reduce(0) { $0 + $1.switches }, start: ahead.firstTime, end: ahead.lastTime)
     }
 
     fileprivate init(
-        sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], records: Int, switches: Int, start: UInt64, end: UInt64
+        sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], switchesByName: [Comm: Int], records: Int, switches: Int,
+        start: UInt64, end: UInt64
     ) {
         self.sink = sink
         self.mms = mms
         self.evidence = evidence
         self.names = names
+        self.switchesByName = switchesByName
         self.records = records
         self.switches = switches
         self.start = start

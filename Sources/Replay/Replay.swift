@@ -85,7 +85,10 @@ public struct Replay: StimulusSink, Sendable {
         latency.answered(sender, by: cpu, at: moment.time)
     }
 
-    @inline(never) @usableFromInline mutating func applyOther(_ stimulus: Stimulus, _ moment: Moment) { step(stimulus, moment) }
+    @inline(never) @usableFromInline mutating func applyOther(_ stimulus: Stimulus, _ moment: Moment) {
+        step(stimulus, moment)
+        if case .forget = stimulus, moment.cause == .lost { latency.lose() }
+    }
 
     /// It happens on the CPU of the stimulus, which need not be that of the record that tells.
     @inline(__always) private mutating func step(_ stimulus: Stimulus, _ told: Moment) {
@@ -160,18 +163,12 @@ public struct Replay: StimulusSink, Sendable {
         for index in 0..<stride {
             var word = v412.scheme.pendingWord(cpu, index) | v413.scheme.pendingWord(cpu, index)
             if haveParted { word |= parent.scheme.pendingWord(cpu, index) }
-            // They happen on the receivers, whose tasks the sender's record does not tell.
-            forEachBit(word) {
-                let receiver = index * 64 + $0
-                var handled = Moment(time: moment.time, cpu: receiver, pid: -1, cause: moment.cause)
-                handled.recordCPU = moment.cpu
-                handle(receiver, from: cpu, handled)
-            }
+            forEachBit(word) { handle(index * 64 + $0, from: cpu, moment.handled(by: index * 64 + $0)) }
         }
-        latency.complete(cpu)
+        if _slowPath(moment.cause == .lost) { latency.cutOff(cpu) } else { latency.complete(cpu) }
     }
 
-    @inline(never) private mutating func handle(_ cpu: Int, from sender: Int, _ moment: Moment) {
+    @inline(never) mutating func handle(_ cpu: Int, from sender: Int, _ moment: Moment) {
         step(.deliver(cpu: cpu, from: sender), moment)
     }
 
@@ -215,8 +212,18 @@ public struct Replay: StimulusSink, Sendable {
 
     /// The trace ends: flushes that are still under way reach their targets, intervals end.
     public mutating func finish() {
+        for cpu in 0..<cpus { latency.cutOff(cpu) }
         for cpu in 0..<cpus { complete(cpu: cpu, at: Moment(time: lastTime, cpu: cpu, pid: 0, cause: .other)) }
         besideV412.finish(at: lastTime)
         if haveParted { besideParent.finish(at: lastTime) }
+    }
+}
+
+extension Moment {
+    /// An IPI that must have been handled by now: that happens on the receiver, whose task the sender's record does not tell.
+    func handled(by receiver: Int) -> Moment {
+        var handled = Moment(time: time, cpu: receiver, pid: -1, cause: cause)
+        handled.recordCPU = cpu
+        return handled
     }
 }

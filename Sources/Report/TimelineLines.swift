@@ -15,10 +15,10 @@ public struct TimelineLines {
     private var cells: [Int32: Cell] = [:]
     private var comms: [Comm: Cell] = [:]
 
-    /// - Parameter countsTime: the trace's clock counts ns, not something else.
-    public init(_ format: Format, to writer: ByteWriter, countsTime: Bool) {
+    /// - Parameter unit: what the trace's clock counts.
+    public init(_ format: Format, to writer: ByteWriter, unit: ReportDocument.Trace.TimeUnit) {
         self.format = format
-        times = TimeFormat(unit: countsTime ? .ns : .count)
+        times = TimeFormat(unit: unit)
         self.writer = writer
     }
 

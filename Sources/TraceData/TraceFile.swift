@@ -10,6 +10,8 @@ public final class TraceFile: Sendable {
         public var buffer: String?
         /// Use what can be read, and list what cannot in ``TraceFile/problems``.
         public var keepGoing: Bool
+        /// By CPU: how far its clock is ahead of the others', in units of the trace's clock. That is taken off its times.
+        public var clockOffsets: [Int: Int64] = [:]
         /// Where streams tell how far they have come.
         public var progress: ReadingProgress?
 
@@ -121,6 +123,14 @@ public final class TraceFile: Sendable {
         knownProblems = Mutex(KnownProblems(container.problems))
     }
 
+    /// The same file, opened once more without progress, its CPUs' clocks set back by so much more (``Options/clockOffsets``).
+    public func corrected(by offsets: [Int: Int64]) throws(TraceError) -> TraceFile {
+        var options = options
+        options.clockOffsets.merge(offsets) { $0 &+ $1 }
+        options.progress = nil
+        return try TraceFile(path: path, options: options)
+    }
+
     /// What could not be read so far; always empty without ``Options/keepGoing``.
     public var problems: [TraceProblem] { knownProblems.withLock { $0.list } }
 
@@ -151,11 +161,19 @@ public final class TraceFile: Sendable {
     /// CPUs that have data in the chosen buffer, ascending. Numbers may have holes.
     public var cpusWithData: [Int] { buffer.cpus.filter { $0.size > 0 }.map(\.cpu) }
 
+    /// CPUs of the machine that have none, ascending.
+    public var cpusWithoutData: [Int] {
+        let others = Set(cpusWithData)
+        return (0..<cpuCount).filter { !others.contains($0) }
+    }
+
     /// The records of one CPU in the order of the file. A CPU without data has an empty stream.
     ///
     /// Each call gives a new stream from the start. Streams are independent: different threads may use different ones.
     public func stream(cpu: Int) -> CPUStream {
-        CPUStream(cpu: cpu, pages: subbuffers(cpu: cpu), conversion: conversion, trace: self)
+        var conversion = conversion
+        conversion.offset &-= UInt64(bitPattern: options.clockOffsets[cpu] ?? 0)
+        return CPUStream(cpu: cpu, pages: subbuffers(cpu: cpu), conversion: conversion, trace: self)
     }
 
     /// The sub-buffers of one CPU, none for a CPU without data.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checks
 import Glibc
 import Report
 import TraceData
@@ -14,6 +15,8 @@ enum Failures {
             try body()
         } catch let error as TraceError {
             throw fail(error.description)
+        } catch let error as DocumentError {
+            throw fail(printable(error.description))
         } catch let error as UnknownKernel {
             throw fail("--kernel: \(error)")
         } catch WriteError.brokenPipe {

@@ -12,7 +12,9 @@ struct LazyTLBCommand: ParsableCommand {
         commandName: "lazytlb",
         abstract: "Replay recorded Linux kernel traces through the x86 lazy-TLB schemes.",
         version: lazytlbVersion,
-        subcommands: [ReportCommand.self, TimelineCommand.self, EventsCommand.self, InfoCommand.self])
+        subcommands: [
+            ReportCommand.self, TimelineCommand.self, CheckCommand.self, BaselineCommand.self, DiffCommand.self, EventsCommand.self, InfoCommand.self,
+        ])
 
     static func main() {
         Interruption.takeStandardDescriptors()

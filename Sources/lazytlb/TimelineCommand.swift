@@ -90,8 +90,8 @@ struct TimelineCommand: ParsableCommand {
         let wanted = cpu.isEmpty ? nil : cpu.reduce(into: Set<Int>()) { $0.formUnion($1.cpus) }
         // With probe events the names of mms are known at the end only, and are read beforehand.
         let names = evidence == .all && file.hasProbes ? try Reconstruction(file, sink: NoSink(), kernel: kernel).mms : nil
-        let (first, last) = (from?.ns ?? 0, to?.ns ?? UInt64.max)
-        var lines = TimelineLines(format, to: writer, countsTime: file.clock.isTime)
+        let (first, last) = (try from?.time(file) ?? 0, try to?.time(file) ?? UInt64.max)
+        var lines = TimelineLines(format, to: writer, unit: file.clock.unit == .nanoseconds ? .ns : .count)
         lines.header()
         let start = try Reconstruction<NoSink>.firstTime(file)
         let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: names) { interval, mms in
@@ -104,6 +104,9 @@ struct TimelineCommand: ParsableCommand {
         let history = try Reconstruction(file, sink: sink, evidence: evidence, kernel: kernel)
         var timeline = history.sink
         timeline.finish(at: history.end)
+        if history.evidence.clocksDiffer {
+            Failures.say("\(file.path): the CPUs' clocks differ, so that what hangs on their order may be wrong; lazytlb report measures by how much")
+        }
     }
 }
 
@@ -112,18 +115,28 @@ struct NoSink: StimulusSink {
     mutating func apply(_ stimulus: Stimulus, at moment: Moment) {}
 }
 
-/// A time of the trace's clock as people write it: seconds with a fraction.
+/// A time of the trace's clock as people write it: seconds with a fraction, or a number of the clock's own units where these are not ns.
 struct TraceTime: ExpressibleByArgument {
-    var ns: UInt64
+    private let ns: UInt64
+    /// The argument as a whole number.
+    private let whole: UInt64?
 
     init?(argument: String) {
         let parts = argument.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let seconds = UInt64(parts[0]), seconds < 18_000_000_000 else { return nil }
+        guard parts.count <= 2, let seconds = UInt64(parts[0]) else { return nil }
         var fraction: UInt64 = 0
         if parts.count == 2 {
             guard parts[1].count <= 9, let digits = UInt64(parts[1] + String(repeating: "0", count: 9 - parts[1].count)) else { return nil }
             fraction = digits
         }
-        ns = seconds * 1_000_000_000 + fraction
+        whole = parts.count == 1 ? seconds : nil
+        ns = seconds < 18_000_000_000 ? seconds * 1_000_000_000 + fraction : .max
+    }
+
+    /// In units of the file's clock.
+    func time(_ file: TraceFile) throws(TraceError) -> UInt64 {
+        if file.clock.unit == .nanoseconds { return ns }
+        guard let whole else { throw TraceError(path: file.path, cause: "the clock \(file.clock.name) does not count seconds: --from and --to are whole numbers") }
+        return whole
     }
 }

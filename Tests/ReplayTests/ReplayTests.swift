@@ -183,9 +183,37 @@ struct ShootdownLatencyTests {
         var run = sent()
         run.at(110, .deliver(cpu: 1, from: 0))
         run.recorded(500, 0, reason: .remoteSendIPI, pages: 1)
-        run.replay.finish()
+        run.complete(600, 0)
         #expect(run.replay.latency.histogram.count == 1)
         #expect(run.replay.latency.histogram.max == 10)
+        #expect(run.replay.latency.unanswered == 1)
+    }
+
+    @Test func `a flush at the end of the trace is cut, not unanswered`() {
+        var run = sent()
+        run.replay.finish()
+        #expect(run.replay.latency.cut == 1)
+        #expect(run.replay.latency.unanswered == 0)
+    }
+
+    @Test func `of a flush at the end of the trace the answers so far are not all`() {
+        var run = sent()
+        run.at(130, .deliver(cpu: 1, from: 0))
+        run.replay.finish()
+        #expect(run.replay.latency.cut == 1)
+        #expect(run.replay.latency.histogram.count == 0)
+    }
+
+    @Test(arguments: [0, 1]) func `a flush during which records of its sender or of another CPU are lost is cut`(_ cpu: Int) {
+        var run = sent()
+        let gap = Moment(time: 150, cpu: cpu, pid: -1, cause: .lost)
+        if cpu == 0 { run.replay.complete(cpu: 0, at: gap) }
+        run.replay.apply(.forget(cpu: cpu), at: gap)
+        run.complete(200, 0)
+        #expect(run.replay.latency.cut == 1)
+        #expect(run.replay.latency.unanswered == 0)
+        run.recorded(300, 0, reason: .remoteSendIPI, pages: 1)
+        run.complete(400, 0)
         #expect(run.replay.latency.unanswered == 1)
     }
 
@@ -194,7 +222,8 @@ struct ShootdownLatencyTests {
         run.recorded(150, 1, reason: .remoteSendIPI, pages: 1)
         run.at(160, .deliver(cpu: 2, from: 0))
         run.at(170, .deliver(cpu: 0, from: 1))
-        run.replay.finish()
+        run.complete(180, 0)
+        run.complete(180, 1)
         #expect(run.replay.latency.histogram.count == 2)
         #expect(run.replay.latency.histogram.min == 20)
         #expect(run.replay.latency.histogram.max == 60)

@@ -20,6 +20,7 @@ func sampleDocument() -> ReportDocument {
     document.evidence.flushes.attributed = 8_990
     document.evidence.flushes.unknown = 10
     document.evidence.contradictions = 2
+    document.evidence.brokenChains = 1
     document.evidence.notes = ["The trace begins while its tasks already run: what they had loaded is unknown until each is seen."]
     document.recorded.scheme = "v4.12"
     document.recorded.contextSwitches = 3_754
@@ -28,6 +29,13 @@ func sampleDocument() -> ReportDocument {
     document.recorded.remoteShootdowns = 9_800
     document.recorded.localShootdowns = 700
     document.recorded.localMMShootdowns = 8_119
+    var workload = ReportDocument.Workload()
+    workload.switches = 2_400
+    workload.tasks = [
+        .init(name: "wl", isKernelThread: false, switches: 2_000), .init(name: "kworker", isKernelThread: true, switches: 390),
+    ]
+    workload.otherSwitches = 10
+    document.workload = workload
     document.schemes = [
         "v4.12": sampleScheme(targets: 11_300, ignored: 800),
         "v4.13-parent": sampleScheme(targets: 11_100, ignored: 600),
@@ -74,6 +82,12 @@ func sampleDocument() -> ReportDocument {
     document.shootdownLatency.p99NS = 1_200_000
     document.shootdownLatency.maxNS = 45_000_000
     document.shootdownLatency.unanswered = 101
+    document.shootdownLatency.cut = 2
+    document.trace.clockSkew = .init(
+        inversions: 61, inversionsLeft: 3, largestNS: 79_612,
+        corrected: [
+            .init(cpu: 2, aheadNS: 103_400, atLeastNS: 79_612, atMostNS: 127_190), .init(cpu: 3, aheadNS: -40_000, atLeastNS: -52_000, atMostNS: -28_100),
+        ])
     document.conformance = sampleConformance()
     document.marks = [
         .init(timeNS: 12_346_000_000, text: "lab start begin", vmstat: .init()),
@@ -113,6 +127,12 @@ private func sampleConformance() -> ReportDocument.Conformance {
     ]
     conformance.masks = 40_000
     conformance.masksMatched = 39_900
+    conformance.deviationCounts = ["missing-ipi": 1, "mask": 1]
+    conformance.deviations = [
+        .init(
+            kind: "missing-ipi", timeNS: 12_600_000_000, cpu: 2, pid: 1201, comm: "wl", mm: "wl:1201", pages: 1, targets: [0, 3]),
+        .init(kind: "mask", timeNS: 12_700_000_000, cpu: 1, pid: nil, comm: nil, mm: "wl:1201", detail: "read 0x3, the scheme has 0x1"),
+    ]
     return conformance
 }
 

@@ -26,6 +26,7 @@ extension ReportDocument.ShootdownLatency {
         let histogram = latency.histogram
         samples = histogram.count
         unanswered = latency.unanswered
+        cut = latency.cut
         guard samples > 0 else { return }
         minNS = histogram.min
         p50NS = histogram.percentile(0.5)
@@ -65,6 +66,15 @@ extension ReportBuilder {
             kind: divergence.kind.rawValue, timeNS: moment.time, endNS: divergence.end, cpu: divergence.cpu, pid: task.map(Int.init),
             comm: task.map { comm($0, cpu: divergence.cpu) }, mm: name(divergence.mm), old: comparison.old, new: comparison.new,
             targets: divergence.targets.isEmpty ? nil : divergence.targets, sender: divergence.sender, detail: detail, records: records)
+    }
+
+    func document(_ deviation: Deviation) -> ReportDocument.Deviation {
+        let moment = deviation.moment
+        let task = moment.pid >= 0 ? moment.pid : nil
+        return ReportDocument.Deviation(
+            kind: deviation.kind.rawValue, timeNS: moment.time, cpu: deviation.moment.cpu, pid: task.map(Int.init),
+            comm: task.map { comm($0, cpu: moment.cpu) }, mm: name(deviation.mm), pages: deviation.pages.map(Int.init),
+            targets: deviation.targets.isEmpty ? nil : deviation.targets, detail: deviation.detail.isEmpty ? nil : deviation.detail)
     }
 
     /// A task's name; each CPU's idle task has one of its own.

@@ -14,6 +14,10 @@ public struct ReportContext {
     public var savedNames: [Int32: String]
     /// Whether to list the divergences that the replay kept.
     public var listsDivergences: Bool
+    /// CPUs of the machine whose buffers hold nothing.
+    public var silentCPUs: [Int] = []
+    /// Where the recorded kernel parts from the schemes that it may run, if that was asked for.
+    public var deviations: [ConformanceWatch.List] = []
 
     public init(
         tool: ReportDocument.Tool, trace: ReportDocument.Trace, kernel: RecordedKernel, eventNames: [Record.Kind: String] = [:],
@@ -44,6 +48,7 @@ extension ReportDocument {
             divergences: context.listsDivergences ? builder.divergences() : nil, ipiMatrix: builder.matrix(),
             shootdownLatency: ShootdownLatency(replay.latency), conformance: own.map { builder.conformance($0) },
             marks: own.flatMap { builder.marks($0.id) })
+        workload = builder.workload()
         let interrupters = builder.interrupters()
         self.interrupters = Array(interrupters.prefix(Self.interrupterLimit))
         if interrupters.count > Self.interrupterLimit { interruptersOmitted = interrupters.count - Self.interrupterLimit }
@@ -139,12 +144,43 @@ struct ReportBuilder {
             conformance.masks = replay.masks
             conformance.masksMatched = own.masksMatched
         }
+        if let list = context.deviations.first(where: { $0.scheme == own.id }) {
+            conformance.deviationCounts = Dictionary(uniqueKeysWithValues: list.counts.map { ($0.key.rawValue, $0.value) })
+            conformance.deviations = list.deviations.map(document)
+        }
         return conformance
     }
 
     func marks(_ own: String) -> [ReportDocument.Mark]? {
         guard !replay.marks.isEmpty else { return nil }
         return replay.marks.map { .init(timeNS: $0.time, text: $0.text, vmstat: .init($0.vmstat[own] ?? VMStat())) }
+    }
+
+    /// Whose tasks ran, by name.
+    func workload() -> ReportDocument.Workload {
+        struct Name: Hashable {
+            var text: String
+            var isKernelThread: Bool
+        }
+        var switches: [Name: Int] = [:]
+        for (comm, count) in history.switchesByName {
+            var text = comm == .empty ? "<...>" : nameFromTrace(comm.bytes)
+            let isKernelThread = comm.isKernelThread
+            // Which of the kworkers it was says nothing about the workload.
+            if isKernelThread {
+                text = String(text.prefix { $0 != "/" })
+                while text.last?.isNumber == true { text.removeLast() }
+            }
+            switches[Name(text: text, isKernelThread: isKernelThread), default: 0] += count
+        }
+        let order = switches.sorted { ($1.value, $0.key.text) < ($0.value, $1.key.text) }
+        var workload = ReportDocument.Workload()
+        workload.switches = order.reduce(0) { $0 + $1.value }
+        workload.tasks = order.prefix(ReportDocument.Workload.limit).map {
+            .init(name: $0.key.text, isKernelThread: $0.key.isKernelThread, switches: $0.value)
+        }
+        workload.otherSwitches = workload.switches - workload.tasks.reduce(0) { $0 + $1.switches }
+        return workload
     }
 
     // MARK: Evidence and schemes
@@ -163,9 +199,16 @@ struct ReportBuilder {
         evidence.flushes.unknown = found.unknownFlushes
         evidence.flushes.attributed = found.flushes - found.unknownFlushes
         evidence.contradictions = found.contradictions
+        evidence.brokenChains = found.brokenChains
         evidence.notes = found.notes
         if context.trace.timeUnit != .ns {
             evidence.notes.append("The clock \(context.trace.clock) counts something else than time: spans are in its ticks, and shares of them say little about time.")
+        }
+        if !context.silentCPUs.isEmpty {
+            let one = context.silentCPUs.count == 1
+            evidence.notes.append(
+                "\(one ? "CPU" : "CPUs") \(ranges(context.silentCPUs)) \(one ? "has" : "have") no data: offline, not recorded, or lost with the file. "
+                    + "What \(one ? "it" : "they") did is unknown.")
         }
         if found.brokenChains > 0 {
             evidence.notes.append(

@@ -14,6 +14,10 @@ extension ReportDocument {
         @ExplicitNull public var masks: Int?
         /// Those of them that the scheme predicted; nil without probe events.
         @ExplicitNull public var masksMatched: Int?
+        /// How often the kernel and its scheme part, by kind; nil unless the list was asked for.
+        public var deviationCounts: [String: Int]?
+        /// The first of these places, in order of time; nil unless the list was asked for.
+        public var deviations: [Deviation]?
 
         public struct Counts: Codable, Equatable, Sendable {
             public var records = 0
@@ -36,6 +40,48 @@ extension ReportDocument {
             case byReason = "by_reason"
             case masks
             case masksMatched = "masks_matched"
+            case deviationCounts = "deviation_counts"
+            case deviations
+        }
+    }
+
+    /// One place where the recorded kernel did something else than its own scheme.
+    public struct Deviation: Codable, Equatable, Sendable {
+        /// "missing-cr3-load", "unexpected-ipi", "mask", "warning", … (docs/ci.md).
+        public var kind: String
+        public var timeNS: UInt64
+        public var cpu: Int
+        /// The task that was current there; nil if the record that it shows at is another CPU's.
+        @ExplicitNull public var pid: Int?
+        @ExplicitNull public var comm: String?
+        /// The mm that it is about; nil if only the record tells of it.
+        @ExplicitNull public var mm: String?
+        /// Of a flush: 4 KiB pages, -1 for everything.
+        public var pages: Int?
+        /// For "missing-ipi": the CPUs that should have been interrupted.
+        public var targets: [Int]?
+        /// For "mask" and "warning": the values, or the condition.
+        public var detail: String?
+
+        public init(
+            kind: String, timeNS: UInt64, cpu: Int, pid: Int?, comm: String?, mm: String?, pages: Int? = nil, targets: [Int]? = nil,
+            detail: String? = nil
+        ) {
+            self.kind = kind
+            self.timeNS = timeNS
+            self.cpu = cpu
+            self.pid = pid
+            self.comm = comm
+            self.mm = mm
+            self.pages = pages
+            self.targets = targets
+            self.detail = detail
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case kind
+            case timeNS = "time_ns"
+            case cpu, pid, comm, mm, pages, targets, detail
         }
     }
 

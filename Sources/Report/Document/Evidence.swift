@@ -10,6 +10,8 @@ extension ReportDocument {
         public var flushes = Flushes()
         /// Pieces of evidence that stronger evidence forbids, and which were not followed.
         public var contradictions = 0
+        /// sched_switch records that do not continue where their CPU's last one ended: a filter left records out, mostly. Nil in reports of older versions.
+        public var brokenChains: Int?
         /// One sentence each: what the reader should know about this trace's evidence.
         public var notes: [String] = []
 
@@ -20,7 +22,9 @@ extension ReportDocument {
         enum CodingKeys: String, CodingKey {
             case kind, switches
             case unknownTimeNS = "unknown_time_ns"
-            case flushes, contradictions, notes
+            case flushes, contradictions
+            case brokenChains = "broken_chains"
+            case notes
         }
 
         /// Context switches by the evidence for the incoming task's mm, the strongest that there is.

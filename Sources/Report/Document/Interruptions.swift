@@ -96,6 +96,8 @@ extension ReportDocument {
         @ExplicitNull public var maxNS: UInt64?
         /// Shootdowns that left no record on any receiver: they had nothing to do.
         public var unanswered = 0
+        /// Shootdowns of which the trace does not tell all answers: it ends, or records are lost, before the sender goes on.
+        public var cut = 0
 
         public init() {}
 
@@ -106,7 +108,7 @@ extension ReportDocument {
             case p90NS = "p90_ns"
             case p99NS = "p99_ns"
             case maxNS = "max_ns"
-            case unanswered
+            case unanswered, cut
         }
     }
 }

@@ -14,6 +14,8 @@ public struct ReportDocument: Codable, Equatable, Sendable {
     public var trace: Trace
     public var evidence: Evidence
     public var recorded: Recorded
+    /// Whose tasks ran; nil in reports of older versions.
+    public var workload: Workload?
     /// What each scheme would have done with the recorded history, by scheme identifier ("v4.12", "v4.13-parent", "v4.13").
     public var schemes: [String: Scheme]
     /// Pairs of schemes, the old one and the one that replaced it.
@@ -61,7 +63,7 @@ public struct ReportDocument: Codable, Equatable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case schemaVersion = "schema_version"
-        case tool, trace, evidence, recorded, schemes, comparisons, divergences, interrupters
+        case tool, trace, evidence, recorded, workload, schemes, comparisons, divergences, interrupters
         case interruptersOmitted = "interrupters_omitted"
         case ipiMatrix = "ipi_matrix"
         case shootdownLatency = "shootdown_latency"

@@ -25,6 +25,8 @@ extension ReportDocument {
         public var startNS: UInt64
         /// From the first record to the last.
         public var durationNS: UInt64
+        /// Where the CPUs' clocks differ; nil if nothing speaks for that.
+        public var clockSkew: ClockSkew?
         /// The version of the trace.dat container (6 or 7); nil if the trace is not one.
         @ExplicitNull public var formatVersion: Int?
         /// The compression of the container ("zstd", "zlib", "none").
@@ -63,6 +65,7 @@ extension ReportDocument {
             case lostGaps = "lost_gaps"
             case startNS = "start_ns"
             case durationNS = "duration_ns"
+            case clockSkew = "clock_skew"
             case formatVersion = "format_version"
             case compression
         }

@@ -57,14 +57,19 @@ extension TextReport {
 
     func latencySection() -> [String] {
         let latency = document.shootdownLatency
-        guard latency.samples > 0 || latency.unanswered > 0 else { return [] }
-        var table = TextTable(
-            head: ["samples", "min", "p50", "p90", "p99", "max", "no record"], alignments: [.right])
+        guard latency.samples > 0 || latency.unanswered > 0 || latency.cut > 0 else { return [] }
+        var head = ["samples", "min", "p50", "p90", "p99", "max", "no record"]
         func time(_ value: UInt64?) -> TextTable.Cell { TextTable.Cell(value.map(times.duration) ?? "–") }
-        table.add([
+        var row = [
             cell(latency.samples), time(latency.minNS), time(latency.p50NS), time(latency.p90NS), time(latency.p99NS),
             time(latency.maxNS), cell(latency.unanswered),
-        ])
+        ]
+        if latency.cut > 0 {
+            head.append("cut off")
+            row.append(cell(latency.cut))
+        }
+        var table = TextTable(head: head, alignments: [.right])
+        table.add(row)
         return [heading("Shootdown latency, from the SEND_IPI record to the last receiver's record")] + table.lines(style)
     }
 }

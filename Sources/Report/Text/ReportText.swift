@@ -118,6 +118,7 @@ struct TextReport {
         table.add(["kernel", "\(system.isEmpty ? "not known" : system); \(scheme)"])
         let span = "\(times.duration(trace.durationNS)) from \(times.moment(trace.startNS)) on"
         table.add(["time", "\(span), clock \(printable(trace.clock))"])
+        for (line, text) in clockSkew().enumerated() { table.add([line == 0 ? "clocks" : "", .init(text, .bad)]) }
         table.add(["CPUs", "\(grouped(trace.cpus))"])
         if let container { table.add(["file", "\(container)"]) }
         if !trace.buffer.isEmpty { table.add(["buffer", "\(printable(trace.buffer))"]) }
@@ -128,6 +129,10 @@ struct TextReport {
             "records",
             "\(grouped(trace.events)), of them \(grouped(recorded.contextSwitches)) sched_switch and \(grouped(flushes)) tlb_flush",
         ])
+        if let workload = document.workload, workload.switches > 0 {
+            let tasks = workload.tasks.prefix(4).map { "\(printable($0.name)) \(percent($0.switches, of: workload.switches, decimals: 0))" }
+            table.add(["tasks", "\(tasks.joined(separator: ", "))\(workload.tasks.count > 4 ? ", …" : "") of the switches to other than idle tasks"])
+        }
         table.add([
             "lost",
             trace.lostGaps == 0 && trace.lostEvents == 0

@@ -121,20 +121,6 @@ extension TextReport {
         return lines + wrapped("from " + (records + more).joined(separator: ", "), width: style.width, indent: "      ")
     }
 
-    /// CPU numbers as the kernel lists them: "0-3,8".
-    private func ranges(_ cpus: [Int]) -> String {
-        var result: [String] = []
-        let sorted = Set(cpus).sorted()
-        var index = 0
-        while index < sorted.count {
-            var last = index
-            while last + 1 < sorted.count, sorted[last + 1] == sorted[last] + 1 { last += 1 }
-            result.append(last == index ? "\(sorted[index])" : "\(sorted[index])-\(sorted[last])")
-            index = last + 1
-        }
-        return result.isEmpty ? "none" : result.joined(separator: ",")
-    }
-
     /// A CPU as `trace-cmd report` writes it: at least three digits.
     private func threeDigits(_ cpu: Int) -> String {
         let text = String(cpu)

@@ -1,7 +1,7 @@
 /// Numbers as people read them. JSON has the exact ones.
 
 /// 1234567 as "1,234,567".
-func grouped(_ number: some BinaryInteger) -> String {
+package func grouped(_ number: some BinaryInteger) -> String {
     let digits = String(number.magnitude)
     var result = number < 0 ? "-" : ""
     for (index, digit) in digits.enumerated() {
@@ -28,7 +28,7 @@ func percent(_ part: some BinaryInteger, of whole: some BinaryInteger, decimals:
 }
 
 /// A number with so many decimals.
-func fixed(_ value: Double, _ decimals: Int, roundingDown: Bool = false) -> String {
+package func fixed(_ value: Double, _ decimals: Int, roundingDown: Bool = false) -> String {
     let scale = (0..<decimals).reduce(1.0) { result, _ in result * 10 }
     let scaled = (value * scale).rounded(roundingDown ? .down : .toNearestOrAwayFromZero)
     guard scaled.magnitude < 1e15 else { return "\(value)" }
@@ -37,6 +37,20 @@ func fixed(_ value: Double, _ decimals: Int, roundingDown: Bool = false) -> Stri
     let fraction = String(whole % Int(scale))
     let zeros = String(repeating: "0", count: decimals - fraction.count)
     return "\(value < 0 && whole != 0 ? "-" : "")\(grouped(whole / Int(scale))).\(zeros)\(fraction)"
+}
+
+/// CPU numbers as the kernel lists them: "0-3,8".
+func ranges(_ cpus: [Int]) -> String {
+    var result: [String] = []
+    let sorted = Set(cpus).sorted()
+    var index = 0
+    while index < sorted.count {
+        var last = index
+        while last + 1 < sorted.count, sorted[last + 1] == sorted[last] + 1 { last += 1 }
+        result.append(last == index ? "\(sorted[index])" : "\(sorted[index])-\(sorted[last])")
+        index = last + 1
+    }
+    return result.isEmpty ? "none" : result.joined(separator: ",")
 }
 
 /// The unit of a trace's times, and how to write them.

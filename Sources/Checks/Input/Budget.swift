@@ -1,0 +1,82 @@
+/// Bounds on metrics, written by hand. docs/ci.md describes the format.
+public struct Budget: Sendable, Equatable {
+    public static let schemaVersion = 1
+
+    public var evidence = EvidenceLimits()
+    public var bounds: [Bound]
+
+    /// What one metric may be.
+    public struct Bound: Sendable, Equatable {
+        public var metric: Metric
+        public var rate: Rate
+        /// In the rate's unit; a share of the CPU time from 0 to 1.
+        public var minimum: Double?
+        public var maximum: Double?
+        /// Relative to the baseline: 0.1 is 10 %.
+        public var maximumIncrease: Double?
+        public var maximumDecrease: Double?
+        /// Where it stands in the budget.
+        public var line: Int?
+
+        public var needsBaseline: Bool { maximumIncrease != nil || maximumDecrease != nil }
+    }
+
+    public init(bounds: [Bound]) { self.bounds = bounds }
+
+    public init(text: String, path: String) throws(DocumentError) {
+        let top = try Located(text, path: path)
+        let members = try top.members(["schema_version", "evidence", "metrics"])
+        let version = try top.required("schema_version")
+        guard try version.integer() == Self.schemaVersion else {
+            throw version.fail("a budget of schema version \(try version.text()); this tool reads version \(Self.schemaVersion)")
+        }
+        bounds = []
+        if let evidence = members.first(where: { $0.name == "evidence" })?.value {
+            for (name, value) in try evidence.members(["max_unknown", "max_unknown_time"]) {
+                if name == "max_unknown" { self.evidence.unknown = try value.percentage() } else { self.evidence.unknownTime = try value.percentage() }
+            }
+        }
+        let metrics = try top.required("metrics")
+        for (name, value) in try metrics.members() { bounds.append(try Self.bound(name, value)) }
+        guard !bounds.isEmpty else { throw metrics.fail("a budget needs at least one metric") }
+    }
+
+    private static func bound(_ name: String, _ node: Located) throws(DocumentError) -> Bound {
+        guard let metric = MetricCatalogue.metric(named: name) else {
+            let names = Array(MetricCatalogue.known.keys) + (name.hasPrefix("processes.") ? ["processes.NAME.flushes", "processes.NAME.ipi_targets.v4.13"] : [])
+            throw node.unknown("metric", name, among: names)
+        }
+        var bound = Bound(metric: metric, rate: .usual(for: metric.unit))
+        let members = try node.members(["per", "min", "max", "max_increase", "max_decrease"])
+        bound.line = node.node.mark?.line
+        for (key, value) in members {
+            switch key {
+            case "per":
+                let text = try value.text()
+                let fitting = Rate.allCases.filter { $0.fits(metric.unit) }
+                guard let rate = Rate(rawValue: text) else { throw value.unknown("rate", text, among: fitting.map(\.rawValue)) }
+                guard rate.fits(metric.unit) else {
+                    throw value.fail("\(name) has the unit \(metric.unit.rawValue): per is \(list(fitting.map(\.rawValue), "or"))")
+                }
+                bound.rate = rate
+            case "min": bound.minimum = try Self.limit(value)
+            case "max": bound.maximum = try Self.limit(value)
+            case "max_increase": bound.maximumIncrease = try value.percentage()
+            default:
+                bound.maximumDecrease = try value.percentage()
+                if bound.maximumDecrease! >= 1 { throw value.fail("a metric cannot decrease by 100 % or more below zero: use min") }
+            }
+        }
+        guard bound.minimum != nil || bound.maximum != nil || bound.needsBaseline else {
+            throw node.fail("no bound: expected min, max, max_increase or max_decrease")
+        }
+        if let low = bound.minimum, let high = bound.maximum, low > high { throw node.fail("min \(numberText(low)) is above max \(numberText(high))") }
+        return bound
+    }
+
+    /// A number, or a percentage as a share.
+    private static func limit(_ node: Located) throws(DocumentError) -> Double {
+        if (try node.text()).hasSuffix("%") { return try node.percentage() }
+        return try node.number()
+    }
+}

@@ -1,0 +1,173 @@
+import Yams
+
+/// What is wrong with a baseline or a budget: where, and what would have been right.
+public struct DocumentError: Error, Equatable, CustomStringConvertible {
+    public var path: String
+    /// From 1; nil where the error has no place in the text.
+    public var line: Int?
+    public var column: Int?
+    /// The keys down to the place, joined by dots; empty at the top.
+    public var key: String
+    public var cause: String
+
+    public init(path: String, line: Int? = nil, column: Int? = nil, key: String = "", cause: String) {
+        self.path = path
+        self.line = line
+        self.column = column
+        self.key = key
+        self.cause = cause
+    }
+
+    public var description: String {
+        var place = path
+        if let line { place += ":\(line)" + (column.map { ":\($0)" } ?? "") }
+        return "\(place): \(key.isEmpty ? "" : "\(key): ")\(cause)"
+    }
+}
+
+/// A node of a YAML or JSON text (JSON is YAML) that knows where it stands, so that what is wrong with it can be said precisely.
+struct Located {
+    let node: Node
+    let path: String
+    let key: String
+
+    /// The top of a text.
+    init(_ text: String, path: String) throws(DocumentError) {
+        do {
+            guard let node = try Yams.compose(yaml: text) else { throw DocumentError(path: path, cause: "the file is empty") }
+            self.init(node: node, path: path, key: "")
+        } catch let error as DocumentError {
+            throw error
+        } catch let error as YamlError {
+            throw Located.error(error, path)
+        } catch {
+            throw DocumentError(path: path, cause: "\(error)")
+        }
+    }
+
+    private init(node: Node, path: String, key: String) {
+        self.node = node
+        self.path = path
+        self.key = key
+    }
+
+    private static func error(_ error: YamlError, _ path: String) -> DocumentError {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
+            DocumentError(path: path, line: mark.line, column: mark.column, cause: "neither YAML nor JSON: \(problem)")
+        case .duplicatedKeysInMapping(let duplicates, let context):
+            DocumentError(path: path, line: context.mark.line, column: context.mark.column, cause: "a key occurs twice: \(duplicates.joined(separator: ", "))")
+        default: DocumentError(path: path, cause: "neither YAML nor JSON: \(error)")
+        }
+    }
+
+    func fail(_ cause: String) -> DocumentError {
+        DocumentError(path: path, line: node.mark?.line, column: node.mark?.column, key: key, cause: cause)
+    }
+
+    // MARK: Mappings
+
+    /// The members in their order; a key that is not among `keys` is an error that names the nearest of them.
+    func members(_ keys: [String]? = nil) throws(DocumentError) -> [(name: String, value: Located)] {
+        guard case .mapping(let mapping) = node else { throw fail("expected a mapping, found \(kind)") }
+        var members: [(name: String, value: Located)] = []
+        for (keyNode, value) in mapping {
+            guard case .scalar(let scalar) = keyNode else { throw fail("a key is not a text") }
+            let name = scalar.string
+            let inner = key.isEmpty ? name : "\(key).\(name)"
+            if let keys, !keys.contains(name) {
+                throw Located(node: keyNode, path: path, key: inner).unknown("key", name, among: keys)
+            }
+            // Without a mark of its own the value stands where its key does.
+            members.append((name, Located(node: value, path: path, key: inner)))
+        }
+        return members
+    }
+
+    /// A text that should be one of several.
+    func unknown(_ what: String, _ name: String, among names: [String]) -> DocumentError {
+        let near = nearest(name, among: names)
+        let hint = near.isEmpty ? (names.count <= 12 ? "; expected \(list(names, "or"))" : "") : "; did you mean \(list(near, "or"))?"
+        return fail("unknown \(what) \"\(name)\"\(hint)")
+    }
+
+    func member(_ name: String) throws(DocumentError) -> Located? {
+        try members().first { $0.name == name }?.value
+    }
+
+    func required(_ name: String) throws(DocumentError) -> Located {
+        guard let found = try member(name) else { throw fail("the key \(name) is missing") }
+        return found
+    }
+
+    func elements() throws(DocumentError) -> [Located] {
+        guard case .sequence(let sequence) = node else { throw fail("expected a list, found \(kind)") }
+        return sequence.enumerated().map { Located(node: $0.element, path: path, key: "\(key)[\($0.offset)]") }
+    }
+
+    // MARK: Scalars
+
+    var isNull: Bool { node.null != nil }
+
+    func text() throws(DocumentError) -> String {
+        guard case .scalar(let scalar) = node else { throw fail("expected a text, found \(kind)") }
+        return scalar.string
+    }
+
+    /// A text, or nil where it is null.
+    func optionalText() throws(DocumentError) -> String? { isNull ? nil : try text() }
+
+    func number() throws(DocumentError) -> Double {
+        guard let value = isNumber ? node.float : nil, value.isFinite else { throw fail("expected a number, found \(kind)") }
+        return value
+    }
+
+    func integer() throws(DocumentError) -> Int {
+        guard case .scalar(let scalar) = node, isNumber, let value = Int(scalar.string) else { throw fail("expected a whole number, found \(kind)") }
+        return value
+    }
+
+    /// A number that is not negative.
+    func count() throws(DocumentError) -> Int {
+        let value = try integer()
+        guard value >= 0 else { throw fail("expected a number that is not negative, found \(value)") }
+        return value
+    }
+
+    func bool() throws(DocumentError) -> Bool {
+        guard case .scalar(let scalar) = node, let value = node.bool, scalar.style != .doubleQuoted else { throw fail("expected true or false, found \(kind)") }
+        return value
+    }
+
+    /// A share, from a text as "10 %" or "2.5%".
+    func percentage() throws(DocumentError) -> Double {
+        let text = try text()
+        guard text.last == "%", let value = Double(text.dropLast().trimming()), value.isFinite, value >= 0 else {
+            throw fail("expected a percentage, as \"10 %\", found \(kind)")
+        }
+        return value / 100
+    }
+
+    private var isNumber: Bool {
+        guard case .scalar(let scalar) = node else { return false }
+        return scalar.style != .doubleQuoted && scalar.style != .singleQuoted && Double(scalar.string) != nil
+    }
+
+    private var kind: String {
+        switch node {
+        case .mapping: "a mapping"
+        case .sequence: "a list"
+        case .alias: "an alias"
+        case .scalar(let scalar): isNull ? "null" : isNumber ? "the number \(scalar.string)" : "the text \"\(scalar.string)\""
+        }
+    }
+}
+
+extension Substring {
+    fileprivate func trimming() -> String { String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }
+}
+
+/// "a, b or c"
+func list(_ parts: [String], _ last: String) -> String {
+    parts.count < 2 ? parts.joined() : parts.dropLast().joined(separator: ", ") + " \(last) " + parts[parts.count - 1]
+}

@@ -1,0 +1,21 @@
+import Report
+
+/// A number for a person: three significant digits, or all of a whole number.
+func numberText(_ value: Double) -> String {
+    if value == value.rounded(), value.magnitude < 1e15 { return grouped(Int(value)) }
+    let magnitude = value.magnitude
+    return fixed(value, magnitude >= 100 ? 0 : magnitude >= 10 ? 1 : magnitude >= 1 ? 2 : magnitude >= 0.1 ? 3 : 4)
+}
+
+/// A share as "12.3 %".
+func percentText(_ share: Double) -> String {
+    let percent = share * 100
+    return percent != 0 && percent.magnitude < 0.1 ? (percent < 0 ? "> -0.1 %" : "< 0.1 %") : fixed(percent, 1) + " %"
+}
+
+/// A ratio as a change: 1.25 as "+25.0 %".
+func changeText(_ ratio: Double) -> String {
+    guard ratio.isFinite else { return "beyond measure" }
+    if ratio >= 10 { return "×\(numberText(ratio))" }
+    return (ratio >= 1 ? "+" : "") + fixed((ratio - 1) * 100, 1) + " %"
+}

@@ -1,0 +1,45 @@
+/// How much of a recording may be unknown before what it says of a metric is not taken for an answer.
+public struct EvidenceLimits: Sendable, Equatable {
+    /// Of the context switches, and of the flushes: without mm.
+    public var unknown = 0.01
+    /// Of the CPU time: without a known loaded mm. More, since the first milliseconds of each CPU are never known.
+    public var unknownTime = 0.1
+
+    public init() {}
+}
+
+extension Recording {
+    /// Why the recording cannot support the metric, in words for the reader; nil if it can.
+    public func lacks(for metric: Metric, _ limits: EvidenceLimits) -> String? {
+        if value(metric) == nil { return missingReason(metric) }
+        if metric.needs.contains(.records) {
+            if lostGaps > 0 { return "events were lost in \(lostGaps) \(lostGaps == 1 ? "place" : "places"): counts are lower bounds" }
+            if let share = share(brokenChains, of: switches, above: limits.unknown) {
+                return "\(share) of the switches do not continue where their CPU's last one ended: records were left out, by a filter perhaps"
+            }
+            if problems > 0 { return "parts of the file could not be read: counts are lower bounds" }
+        }
+        if metric.needs.contains(.mms) {
+            if let share = share(unknownSwitches, of: switches, above: limits.unknown) { return "the mm of \(share) of the switches is unknown" }
+            if let share = share(unknownFlushes, of: flushes, above: limits.unknown) { return "the mm of \(share) of the flushes is unknown" }
+        }
+        if metric.needs.contains(.loadedTime), countsTime, Double(unknownTimeNS) > limits.unknownTime * cpuTimeNS {
+            return "what CPUs had loaded is unknown for \(percentText(Double(unknownTimeNS) / cpuTimeNS)) of the CPU time"
+        }
+        if !metric.needs.isDisjoint(with: [.time, .loadedTime]), !countsTime { return "the clock \(clock) does not count time" }
+        return nil
+    }
+
+    private func missingReason(_ metric: Metric) -> String {
+        if metric.name.hasPrefix("processes.") { return "the report lists only the processes that interrupt most, and not this one" }
+        if metric.name.hasPrefix("kernel.") || metric.name.hasPrefix("conformance."), scheme == nil {
+            return "the recorded kernel\(kernel.map { " (\($0))" } ?? "") runs none of the schemes, as far as is known"
+        }
+        return metric.name.hasSuffix("masks_share") ? "the trace has no probe events that show masks" : "the report does not know it"
+    }
+
+    private func share(_ part: Int, of whole: Int, above limit: Double) -> String? {
+        guard whole > 0, Double(part) > limit * Double(whole) else { return nil }
+        return percentText(Double(part) / Double(whole))
+    }
+}

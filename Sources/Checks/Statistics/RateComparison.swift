@@ -1,0 +1,85 @@
+/// The rate of one metric in some recordings beside that in others of the same workload.
+///
+/// Rates of recordings are compared by their logarithms, so that an effect is a ratio. A log rate varies between recordings of the same workload
+/// by more than the counting noise of its events (1 / count, Poisson): by what differs between runs, too. That part is pooled over both sides
+/// (equal variances: it is the same workload) and, since there are few recordings, drawn towards a prior: `variance = (d₀ s₀² + d s²) / (d₀ + d)`
+/// with d₀ + d degrees of freedom, the moderated t-test of G. K. Smyth (Linear models and empirical Bayes methods for assessing
+/// differential expression in microarray experiments, 2004). The prior is measured (docs/ci.md). Without it two recordings that happen to agree would
+/// make everything significant, and two that happen to differ nothing. Where the recordings vary by more than the prior, they are believed: the variance
+/// is never drawn down, which keeps false alarms within the confidence for workloads of up to 1.5 s₀ (as simulated in the tests).
+public struct RateComparison: Sendable, Equatable {
+    /// s₀: how much log rates of recordings of a workload vary beyond counting noise.
+    public static let priorDeviation = 0.1
+    /// d₀: for how many recordings the prior counts.
+    public static let priorWeight = 2.0
+
+    /// What the rates' totals and exposures are.
+    public struct Sample: Sendable, Equatable {
+        public var total: Double
+        public var exposure: Double
+
+        public init(total: Double, exposure: Double) {
+            self.total = total
+            self.exposure = exposure
+        }
+    }
+
+    /// The mean log rate of the new recordings less that of the baseline's.
+    public let difference: Double
+    /// Its standard error.
+    public let error: Double
+    public let degreesOfFreedom: Double
+    public let baselineRate: Double
+    public let rate: Double
+    /// The counting noise of the difference alone.
+    private let noise: Double
+
+    /// - Parameter unit: events have counting noise, time has not: there rates below 0.05 % of the CPU time are told apart no more.
+    public init(baseline: [Sample], now: [Sample], unit: Metric.Unit) {
+        let counts = unit == .count
+        // Half an event (or a piece of time) more, so that zero has a logarithm.
+        func offset(_ sample: Sample) -> Double { counts ? 0.5 : unit == .cpuTime ? 0.0005 * sample.exposure : 1e-6 * max(sample.exposure, 1) }
+        func logs(_ samples: [Sample]) -> [Double] { samples.map { logarithm(($0.total + offset($0)) / $0.exposure) } }
+        func poisson(_ samples: [Sample]) -> Double { counts ? average(samples.map { 1 / ($0.total + 0.5) }) : 0 }
+        let (old, new) = (logs(baseline), logs(now))
+        difference = average(new) - average(old)
+        let d = Double(old.count + new.count - 2)
+        let pooled = d > 0 ? (squares(old) + squares(new)) / d : 0
+        let beyond = max(0, pooled - (poisson(baseline) * Double(old.count) + poisson(now) * Double(new.count)) / Double(old.count + new.count))
+        let prior = Self.priorDeviation * Self.priorDeviation
+        let variance = max(beyond, (Self.priorWeight * prior + d * beyond) / (Self.priorWeight + d))
+        noise = poisson(baseline) / Double(old.count) + poisson(now) / Double(new.count)
+        error = (variance * (1 / Double(old.count) + 1 / Double(new.count)) + noise).squareRoot()
+        degreesOfFreedom = Self.priorWeight + d
+        baselineRate = average(baseline.map { $0.total / $0.exposure })
+        rate = average(now.map { $0.total / $0.exposure })
+    }
+
+    /// The effect: the new rate as a multiple of the baseline's.
+    public var ratio: Double { exponential(difference) }
+
+    /// The probability of a difference as large in the bad direction, if the true ratio were `allowed`.
+    public func pValue(allowed: Double = 1, direction: Metric.Direction = .higherIsWorse) -> Double {
+        let excess = difference - logarithm(allowed)
+        return StudentT.upperTail((direction == .lowerIsWorse ? -excess : excess) / error, df: degreesOfFreedom)
+    }
+
+    /// The ratios that the recordings are compatible with, at this confidence.
+    public func interval(confidence: Double) -> ClosedRange<Double> {
+        let width = StudentT.quantile(tail: (1 - confidence) / 2, df: degreesOfFreedom) * error
+        return exponential(difference - width)...exponential(difference + width)
+    }
+
+    /// The ratio that such recordings show with a probability of 80 %, when `tests` metrics are judged at once: what a pass does not exclude.
+    public func detectableRatio(confidence: Double, tests: Int) -> Double {
+        let critical = StudentT.quantile(tail: (1 - confidence) / Double(max(tests, 1)), df: degreesOfFreedom)
+        return exponential((critical + StudentT.quantile(tail: 0.2, df: degreesOfFreedom)) * error)
+    }
+
+    /// One recording beside one: whether the change is beyond a ratio, and beyond what counting noise of three standard errors would explain.
+    public func exceeds(_ allowed: Double, direction: Metric.Direction) -> Bool {
+        let change = direction == .lowerIsWorse ? -difference : difference
+        let bound = direction == .lowerIsWorse ? -logarithm(allowed) : logarithm(allowed)
+        return change > bound + 3 * noise.squareRoot()
+    }
+}

@@ -1,0 +1,117 @@
+import Report
+
+/// Checks that need no baseline: the recorded kernel beside what its own scheme, and the reworked one, would have done.
+public enum KernelChecks {
+    /// The least share of the records that the scheme must predict. With probe events nothing is inferred, and what is missed are the races of
+    /// docs/conformance.md; an inferred history misses some by itself.
+    static let leastShare = 0.998
+    static let leastInferredShare = 0.995
+    static let leastMaskShare = 0.99
+
+    /// The recorded kernel behaves as the scheme of its version says.
+    public static func conform(_ document: ReportDocument, limits: EvidenceLimits = EvidenceLimits()) -> CheckResult.Finding {
+        let recording = Recording(document)
+        var finding = CheckResult.Finding(check: "conform", subject: printable(document.trace.path), outcome: .inconclusive, reason: "")
+        guard let conformance = document.conformance, let scheme = document.schemes[conformance.scheme],
+            let metric = MetricCatalogue.known["kernel.ipi_targets"]
+        else {
+            finding.reason = "the recorded kernel runs none of the schemes, as far as is known"
+            return finding
+        }
+        let whole = max(conformance.records, conformance.predicted)
+        let share = whole > 0 ? Double(conformance.matched) / Double(whole) : 1
+        let least = document.evidence.kind == "probes" ? leastShare : leastInferredShare
+        let warnings = scheme.warnings.values.reduce(0, +)
+        finding.details = deviations(conformance, scheme)
+        let shareText = "\(conformance.scheme) predicts \(grouped(conformance.matched)) of \(grouped(whole)) tlb_flush records (\(fixed(share * 100, 2, roundingDown: true)) %)"
+        if let lack = recording.lacks(for: metric, limits) {
+            finding.reason = "\(lack); \(shareText)"
+            return finding
+        }
+        var faults: [String] = []
+        if share < least { faults.append("less than \(fixed(least * 100, 1)) %") }
+        if let masks = conformance.masks, let matched = conformance.masksMatched, masks > 0, Double(matched) < leastMaskShare * Double(masks) {
+            faults.append("only \(grouped(matched)) of \(grouped(masks)) masks")
+        }
+        if warnings > 0 { faults.append("WARN or BUG conditions are met \(grouped(warnings)) \(warnings == 1 ? "time" : "times")") }
+        finding.outcome = faults.isEmpty ? .passed : .failed
+        finding.reason = shareText + (faults.isEmpty ? "" : ": " + list(faults, "and"))
+        if document.evidence.kind != "probes" {
+            finding.details.append("without probe events the history is inferred from these very records, so that a deviation may hide; see docs/ci.md")
+        }
+        return finding
+    }
+
+    /// What the kernel did and its scheme did not, and the reverse: each place where the report lists them, else how many of each kind.
+    private static func deviations(_ conformance: ReportDocument.Conformance, _ scheme: ReportDocument.Scheme) -> [String] {
+        if let deviations = conformance.deviations {
+            let all = (conformance.deviationCounts ?? [:]).values.reduce(0, +)
+            return deviations.map(line) + (all > deviations.count ? ["and \(grouped(all - deviations.count)) more"] : [])
+        }
+        var lines: [String] = []
+        for (reason, counts) in conformance.byReason.sorted(by: { $0.key < $1.key }) {
+            let (missing, extra) = (counts.predicted - counts.matched, counts.records - counts.matched)
+            if missing > 0 { lines.append("\(reason): \(grouped(missing)) that should have been recorded and \(missing == 1 ? "was" : "were") not") }
+            if extra > 0 { lines.append("\(reason): \(grouped(extra)) recorded that should not have been") }
+        }
+        for (warning, count) in scheme.warnings.sorted(by: { $0.key < $1.key }) { lines.append("WARN or BUG condition \(warning): \(grouped(count))") }
+        return lines
+    }
+
+    /// e.g. `16.758970730 [003] wl-861 missing-ipi: 1 page of mm wl:861, to CPU 0`
+    private static func line(_ deviation: ReportDocument.Deviation) -> String {
+        let fraction = String(deviation.timeNS % 1_000_000_000)
+        var text = "\(deviation.timeNS / 1_000_000_000)." + String(repeating: "0", count: 9 - fraction.count) + fraction
+        let cpu = String(deviation.cpu)
+        text += " [" + String(repeating: "0", count: max(0, 3 - cpu.count)) + cpu + "]"
+        if let pid = deviation.pid { text += " \(deviation.comm ?? "<...>")-\(pid)" }
+        text += " \(deviation.kind)"
+        var parts: [String] = []
+        if let pages = deviation.pages, !deviation.kind.hasSuffix("cr3-load") {
+            parts.append(pages < 0 ? "everything" : pages == 1 ? "1 page" : "\(grouped(pages)) pages")
+        }
+        if let mm = deviation.mm { parts.append("mm \(mm)") }
+        if let targets = deviation.targets { parts.append("to CPU \(list(targets.map(String.init), "and"))") }
+        if let detail = deviation.detail { parts.append(detail) }
+        return printable(parts.isEmpty ? text : text + ": " + parts.joined(separator: ", "))
+    }
+
+    /// The recorded kernel interrupts no CPU that the reworked scheme would leave alone, and none that its own scheme would.
+    public static func noExtraIPIs(_ document: ReportDocument) -> CheckResult.Finding {
+        var finding = zero("no-extra-ipis", "kernel.extra_ipi_targets", document) { "\(grouped(Int($0))) CPUs interrupted that \(RecordedKernel.schemes.last!) would have left alone" }
+        guard finding.outcome == .passed, let conformance = document.conformance else { return finding }
+        let counts = conformance.byReason["TLB_REMOTE_SEND_IPI"]
+        let extra = counts.map { $0.records - $0.matched } ?? 0
+        // Races at the sender: docs/conformance.md.
+        if extra > max(3, (counts?.records ?? 0) / 500) {
+            finding.outcome = .failed
+            finding.reason = "\(grouped(extra)) of \(grouped(counts?.records ?? 0)) recorded IPI sends are none that \(conformance.scheme) would have sent"
+        }
+        return finding
+    }
+
+    /// The recorded kernel never keeps an active_mm that CR3 does not hold.
+    public static func noStaleActiveMM(_ document: ReportDocument) -> CheckResult.Finding {
+        zero("no-stale-active-mm", "kernel.stale_active_mm_ns", document) { value in
+            let share = Double(document.trace.durationNS) * Double(document.trace.cpus)
+            return "active_mm named an mm that CR3 did not hold for \(fixed(value / 1e6, 3)) ms, \(percentText(share > 0 ? value / share : 0)) of the CPU time"
+        }
+    }
+
+    private static func zero(_ check: String, _ name: String, _ document: ReportDocument, _ text: (Double) -> String) -> CheckResult.Finding {
+        let recording = Recording(document)
+        var finding = CheckResult.Finding(check: check, subject: printable(document.trace.path), outcome: .inconclusive, reason: "")
+        guard let metric = MetricCatalogue.known[name] else { return finding }
+        if let value = recording.value(metric), value > 0 {
+            // What was seen has happened, whatever else is unknown.
+            finding.outcome = .failed
+            finding.reason = text(value)
+        } else if let lack = recording.lacks(for: metric, EvidenceLimits()) {
+            finding.reason = lack
+        } else {
+            finding.outcome = .passed
+            finding.reason = "none"
+        }
+        return finding
+    }
+}

@@ -1,0 +1,103 @@
+import TraceData
+
+/// How much later than sends of as many pages answers come, for each CPU: most answers come soon after their own send, so that where the most are is by
+/// how much the CPU's clock differs from those of the others. This needs no order of records to begin with.
+///
+/// - Complexity: a pass over the records up to ``ClockBounds/recordLimit``, O(*n*) memory in the number of CPUs.
+struct AnswerDelays {
+    /// More CPUs than this are not measured so: each record is compared with those of all others.
+    static let cpuLimit = 128
+    /// Times are compared up to so many units apart: a tick at 250 Hz, which sched_clock_cpu() keeps CPUs within (kernel/sched/clock.c).
+    private static let reach: Int64 = 4_000_000
+    private static let width: Int64 = 8_000
+    private static let bins = Int(2 * reach / width)
+    /// Answers within so many bins on both sides belong together.
+    private static let spread = 2
+    /// So many records of a CPU are looked back at.
+    private static let memory = 64
+    /// Fewer answers in the best place tell nothing.
+    private static let fewest = 8.0
+
+    private let count: Int
+    /// Row by CPU: how much later than others' sends it answers, and how much later than its sends others do.
+    private var there: [UInt32]
+    private var back: [UInt32]
+    private var sends: [Recent]
+    private var answers: [Recent]
+
+    private struct Recent {
+        private(set) var entries: [(time: UInt64, pages: UInt64)] = []
+        private var next = 0
+
+        mutating func add(_ record: Record) {
+            if entries.count < AnswerDelays.memory { entries.append((record.time, record.word1)) } else { entries[next] = (record.time, record.word1) }
+            next = (next + 1) % AnswerDelays.memory
+        }
+    }
+
+    init(_ file: TraceFile) throws(TraceError) {
+        let cpus = file.cpusWithData
+        count = cpus.count
+        there = [UInt32](repeating: 0, count: count * Self.bins)
+        back = there
+        sends = [Recent](repeating: Recent(), count: count)
+        answers = sends
+        var index = [Int](repeating: -1, count: (cpus.last ?? 0) + 1)
+        for (place, cpu) in cpus.enumerated() { index[cpu] = place }
+        var merge = RecordMerge(file)
+        var record = Record.none
+        var left = ClockBounds.recordLimit
+        while left > 0, try merge.next(&record) {
+            left -= 1
+            guard record.kind == .tlbFlush else { continue }
+            let cpu = index[Int(record.cpu)]
+            if record.reason == 4 {
+                sends[cpu].add(record)
+                for other in 0..<count where other != cpu {
+                    for answer in answers[other].entries where answer.pages == record.word1 { add(cpu, other, answer.time &- record.time) }
+                }
+            } else if record.reason == 1, record.inHardIRQ {
+                answers[cpu].add(record)
+                for other in 0..<count where other != cpu {
+                    for send in sends[other].entries where send.pages == record.word1 { add(other, cpu, record.time &- send.time) }
+                }
+            }
+        }
+    }
+
+    private mutating func add(_ sender: Int, _ receiver: Int, _ delay: UInt64) {
+        let delay = Int64(truncatingIfNeeded: delay)
+        guard delay.magnitude < Self.reach else { return }
+        let bin = Int((delay + Self.reach) / Self.width)
+        there[receiver * Self.bins + bin] += 1
+        back[sender * Self.bins + bin] += 1
+    }
+
+    /// Where the most are; nil if nothing stands out.
+    private static func peak(_ histogram: ArraySlice<UInt32>) -> Int64? {
+        let counts = histogram.map { Double($0) }
+        var (most, place) = (0.0, 0)
+        for bin in spread..<bins - spread {
+            let sum = counts[bin - spread...bin + spread].reduce(0, +)
+            if sum > most { (most, place) = (sum, bin) }
+        }
+        let usual = Double(2 * spread + 1) * counts.reduce(0, +) / Double(bins)
+        // Six times what chance would make of it.
+        guard most >= fewest, most - usual > 6 * usual.squareRoot() else { return nil }
+        let centre = (-spread...spread).reduce(0) { $0 + Double($1) * counts[place + $1] } / most
+        return Int64(place) * width - reach + width / 2 + Int64(centre * Double(width))
+    }
+
+    /// The CPU that is farthest ahead of most others, or behind them, and by how much; nil if nothing tells of any.
+    func farthest() -> (place: Int, ahead: Int64)? {
+        let ahead = (0..<count).map { cpu -> Int64 in
+            let rows = cpu * Self.bins..<(cpu + 1) * Self.bins
+            guard let there = Self.peak(there[rows]), let back = Self.peak(back[rows]) else { return 0 }
+            // The way there and the way back take as long.
+            return (there - back) / 2
+        }
+        // Of two CPUs the second one is taken to be off.
+        guard let place = (0..<count).max(by: { ahead[$0].magnitude <= ahead[$1].magnitude }), ahead[place] != 0 else { return nil }
+        return (place, ahead[place])
+    }
+}

@@ -1,0 +1,105 @@
+import Tables
+
+/// Sees that the clocks of two CPUs differ: a task comes in on one CPU before it has left another, or a CPU answers a flush before it is sent.
+///
+/// On the path of every switch, so it only counts; ``ClockSkew`` measures, where there is something to be measured. Which tasks are running where is
+/// kept for the tasks that ran last, by the low bits of their pid: of two that share a place one may go unwatched, but nothing is counted that did
+/// not happen.
+struct ClockWatch {
+    /// Switches out of a task that had come in elsewhere before.
+    private(set) var inversions = 0
+    /// Answers to flushes, and those of them that answer none which is under way.
+    private var answers = 0
+    private var unmatched = 0
+
+    /// The clocks differ by more than can be. Single answers may go astray: a record of their sender comes late (an emulated CPU that was stopped).
+    ///
+    /// - Parameter hasExactAnswers: see ``KernelRules/hasExactAnswers``.
+    func differ(hasExactAnswers: Bool) -> Bool {
+        inversions > 0 || hasExactAnswers && unmatched >= 10 && unmatched * 200 > answers
+    }
+    /// Records that were seen to be missing so far.
+    private var breaks: UInt32 = 0
+    private let places: Flat<Place>
+    /// By CPU: the current task, -1 if not known.
+    private let current: Flat<Int32>
+
+    private struct Place {
+        var pid: Int32 = -1
+        /// Where it runs; -1 if it does not.
+        var cpu: Int32 = -1
+        /// Where it came in meanwhile, -1 if nowhere; and whether it is still there.
+        var other: Int32 = -1
+        var isOther = false
+        /// ``breaks`` when it came in.
+        var breaks: UInt32 = 0
+    }
+
+    private static let count = 4096
+
+    init(cpus: Int) {
+        places = Flat(repeating: Place(), count: Self.count)
+        current = Flat(repeating: -1, count: cpus)
+    }
+
+    /// Records of the CPU are missing.
+    mutating func lost(_ cpu: Int) {
+        breaks &+= 1
+        current[cpu] = -1
+    }
+
+    /// A CPU answers a flush, which is under way or not.
+    @inline(__always) mutating func answered(matched: Bool) {
+        answers &+= 1
+        unmatched &+= matched ? 0 : 1
+    }
+
+    @inline(__always) mutating func switched(_ cpu: Int, from prev: Int32, to next: Int32) {
+        if _slowPath(current[cpu] != prev) { breaks &+= current[cpu] < 0 ? 0 : 1 }
+        current[cpu] = next
+        let cpu = Int32(truncatingIfNeeded: cpu)
+        if prev > 0 {
+            let place = places.base + Int(prev) & (Self.count - 1)
+            if place.pointee.pid == prev {
+                if _fastPath(place.pointee.cpu == cpu && place.pointee.other < 0) { place.pointee.cpu = -1 } else { leave(place, cpu) }
+            }
+        }
+        if next > 0 {
+            let place = places.base + Int(next) & (Self.count - 1)
+            if _fastPath(place.pointee.pid == next && place.pointee.cpu < 0) {
+                place.pointee.cpu = cpu
+                place.pointee.breaks = breaks
+            } else if place.pointee.pid == next {
+                enter(place, cpu)
+            } else {
+                place.pointee = Place(pid: next, cpu: cpu, breaks: breaks)
+            }
+        }
+    }
+
+    /// A task leaves a CPU that is not the only one on which it seems to run.
+    @inline(never) private mutating func leave(_ place: UnsafeMutablePointer<Place>, _ cpu: Int32) {
+        if place.pointee.cpu == cpu {
+            // If records are missing, one of them may be its way out and in again.
+            if place.pointee.breaks == breaks { inversions += 1 }
+            place.pointee.cpu = place.pointee.isOther ? place.pointee.other : -1
+            place.pointee.other = -1
+        } else if place.pointee.other == cpu {
+            place.pointee.isOther = false
+        } else {
+            place.pointee.cpu = -1
+            place.pointee.other = -1
+        }
+    }
+
+    /// A task comes in that seems to run already. Whether it did shows when it leaves the CPU on which it was.
+    @inline(never) private mutating func enter(_ place: UnsafeMutablePointer<Place>, _ cpu: Int32) {
+        if place.pointee.cpu == cpu {
+            place.pointee.other = -1
+            place.pointee.breaks = breaks
+        } else if place.pointee.other < 0 || place.pointee.other == cpu {
+            place.pointee.other = cpu
+            place.pointee.isOther = true
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import ArgumentParser
+import Checks
+import Report
+
+struct BaselineCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "baseline",
+        abstract: "Write what is expected of a workload: the metrics of some recordings of it.",
+        discussion: """
+            Takes traces and reports (report --format json), all of one workload. The file is small and meant to be reviewed and kept with the \
+            kernel's tests; `lazytlb check --baseline` reads it. docs/ci.md explains it.
+            """)
+
+    @Argument(help: ArgumentHelp("trace.dat files or reports, the more the better.", valueName: "trace"))
+    var traces: [String]
+
+    @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
+    var output: String?
+
+    @Flag(help: "Write a baseline of recordings that are not comparable with each other, too.")
+    var forceCompare = false
+
+    @OptionGroup var reading: TraceReport
+
+    func run() throws {
+        try Failures.handle {
+            try reading.checkKernel()
+            var recordings: [Recording] = []
+            for path in traces { recordings += try CheckInput.documents(path, reading).map { Recording($0) } }
+            for (index, recording) in recordings.enumerated().dropFirst() {
+                let reasons = Comparability.reasons([recording], Array(recordings[..<index]))
+                guard !reasons.isEmpty else { continue }
+                for reason in reasons { Failures.say("\(recording.path): not of one workload with those before it: \(reason)") }
+                if !forceCompare { throw Failures.fail("no baseline was written; --force-compare writes it nevertheless") }
+            }
+            try OutputFile.write(Baseline(tool: "lazytlb \(lazytlbVersion)", recordings: recordings).json(), to: output)
+            if recordings.contains(where: { $0.problems > 0 }) { throw ExitCode(2) }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+import ArgumentParser
+import Checks
+import Report
+import TraceData
+
+extension CheckFormat: ExpressibleByArgument {}
+
+struct CheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Say whether TLB behaviour got worse: by a baseline, by a budget, or by what the kernel's own scheme says.",
+        discussion: """
+            Takes traces and reports (report --format json). Exit status: 0 fine, 1 a regression, 2 bad input or command line, 3 inconclusive: \
+            the recordings cannot tell, or cannot be compared. docs/ci.md has the metrics, the statistics and recipes for CI.
+            """)
+
+    @Argument(help: ArgumentHelp("trace.dat files or reports; several are recordings of one workload.", valueName: "trace"))
+    var traces: [String]
+
+    @Option(help: ArgumentHelp("What lazytlb baseline wrote. Without a budget the metrics of the default list may not increase.", valueName: "file"))
+    var baseline: String?
+
+    @Option(help: ArgumentHelp("Bounds on metrics (YAML).", valueName: "file"))
+    var budget: String?
+
+    @Flag(help: "The recorded kernel behaves as the scheme of its version says.")
+    var conform = false
+
+    @Flag(name: .customLong("no-extra-ipis"), help: "It interrupts no CPU that the reworked scheme would leave alone.")
+    var noExtraIPIs = false
+
+    @Flag(name: .customLong("no-stale-active-mm"), help: "It never keeps an active_mm that CR3 does not hold.")
+    var noStaleActiveMM = false
+
+    @Option(help: ArgumentHelp("That no metric gives a false alarm, in percent.", valueName: "percent"))
+    var confidence = 95.0
+
+    @Option(help: ArgumentHelp("With one recording on either side: the increase that is allowed, in percent.", valueName: "percent"))
+    var tolerance = 100.0
+
+    @Flag(help: "Compare with the baseline even what is not comparable; the output says so.")
+    var forceCompare = false
+
+    @Option(help: "text, json, junit, github, markdown or ktap.")
+    var format = CheckFormat.text
+
+    @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
+    var output: String?
+
+    @Option(help: ArgumentHelp("Write the result in another format, too, as junit=check.xml. Can be given several times.", valueName: "format=file"))
+    var write: [FormattedFile] = []
+
+    @OptionGroup var reading: TraceReport
+
+    /// So many deviations are listed; the others are counted only.
+    static let deviationLimit = 1000
+
+    func validate() throws {
+        guard baseline != nil || budget != nil || conform || noExtraIPIs || noStaleActiveMM else {
+            throw ValidationError("nothing to check: give --baseline, --budget, --conform, --no-extra-ipis or --no-stale-active-mm")
+        }
+        guard confidence > 50, confidence < 100 else { throw ValidationError("--confidence is a number above 50 and below 100") }
+        guard tolerance >= 0, tolerance.isFinite else { throw ValidationError("--tolerance is a number from 0 on") }
+    }
+
+    func run() throws {
+        try Failures.handle {
+            try reading.checkKernel()
+            // What a person wrote first: an error there should not wait for the traces.
+            let expected = try baseline.map { try Baseline(text: try CheckInput.text($0), path: $0) }
+            let bounds = try budget.map { try Budget(text: try CheckInput.text($0), path: $0) }
+            if let bounds, expected == nil, let bound = bounds.bounds.first(where: \.needsBaseline) {
+                throw DocumentError(path: budget ?? "", line: bound.line, key: "metrics.\(bound.metric.name)", cause: "a bound relative to the baseline needs --baseline")
+            }
+            let documents = try traces.flatMap { try CheckInput.documents($0, reading, deviations: conform ? Self.deviationLimit : nil) }
+            let result = judge(documents, expected, bounds)
+            for file in write { try OutputFile.write(try file.format.render(result), to: file.path) }
+            try OutputFile.write(try format.render(result), to: output)
+            if documents.contains(where: { !$0.problems.isEmpty }) {
+                for document in documents {
+                    for problem in document.problems { Failures.say("\(document.trace.path): \(problem.cause)") }
+                }
+            }
+            if result.exitStatus != 0 { throw ExitCode(result.exitStatus) }
+        }
+    }
+
+    private func judge(_ documents: [ReportDocument], _ baseline: Baseline?, _ budget: Budget?) -> CheckResult {
+        var options = Check.Options()
+        options.confidence = confidence / 100
+        options.tolerance = tolerance / 100
+        options.forcesComparison = forceCompare
+        let check = Check(recordings: documents.map { Recording($0) }, options: options)
+        var result = CheckResult(
+            tool: "lazytlb \(lazytlbVersion)", recordings: documents.map(\.trace.path), baseline: self.baseline, budget: self.budget)
+        if let baseline {
+            let comparable = check.comparable(baseline)
+            result.findings.append(comparable)
+            if forceCompare { result.notes.append(comparable.reason) }
+            if comparable.outcome == .passed {
+                result.notes.append(check.method(baseline))
+                result.findings += budget.map { check.againstBudget($0, baseline) } ?? check.againstBaseline(baseline)
+            } else if var budget {
+                budget.bounds.removeAll { $0.needsBaseline }
+                result.findings += check.againstBudget(budget, nil)
+            }
+        } else if let budget {
+            result.findings += check.againstBudget(budget, nil)
+        }
+        if conform { result.findings += documents.map { KernelChecks.conform($0, limits: budget?.evidence ?? EvidenceLimits()) } }
+        if noExtraIPIs { result.findings += documents.map(KernelChecks.noExtraIPIs) }
+        if noStaleActiveMM { result.findings += documents.map(KernelChecks.noStaleActiveMM) }
+        result.conclude()
+        return result
+    }
+}
+
+/// A format and where to write it: `junit=check.xml`.
+struct FormattedFile: ExpressibleByArgument {
+    var format: CheckFormat
+    var path: String
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "=", maxSplits: 1)
+        guard parts.count == 2, let format = CheckFormat(rawValue: String(parts[0])) else { return nil }
+        self.format = format
+        path = String(parts[1])
+    }
+}

@@ -1,0 +1,59 @@
+import ArgumentParser
+import Checks
+import FoundationEssentials
+import Glibc
+import Report
+import TraceData
+
+/// What baseline, check and diff take as recordings: traces, or reports that were written with `report --format json`.
+enum CheckInput {
+    /// The report of a trace, with as many deviations from its scheme as asked for, or those of a report file.
+    static func documents(_ path: String, _ reading: TraceReport, deviations: Int? = nil) throws -> [ReportDocument] {
+        guard let text = try jsonText(path) else { return [try reading.document(path, deviations: deviations)] }
+        return try reports(text, path)
+    }
+
+    /// The recordings of a trace, a report file or a baseline.
+    static func recordings(_ path: String, _ reading: TraceReport) throws -> [Recording] {
+        guard let text = try jsonText(path) else { return [Recording(try reading.document(path))] }
+        if isBaseline(text) { return try Baseline(text: text, path: path).recordings }
+        return try reports(text, path).map { Recording($0) }
+    }
+
+    private static func reports(_ text: String, _ path: String) throws -> [ReportDocument] {
+        if isBaseline(text) { throw DocumentError(path: path, cause: "a baseline, where a trace or a report was expected") }
+        do {
+            let documents = try readReports(json: text.utf8)
+            guard !documents.isEmpty else { throw DocumentError(path: path, cause: "there is no report in it") }
+            return documents
+        } catch let error as ReportReadingError {
+            throw DocumentError(path: path, cause: error.description)
+        }
+    }
+
+    private static func isBaseline(_ text: String) -> Bool { text.prefix(200).contains("\"lazytlb-baseline\"") }
+
+    /// The text of a file that begins like JSON; nil for what may be a trace.
+    private static func jsonText(_ path: String) throws -> String? { beginsLikeJSON(path) ? try text(path) : nil }
+
+    private static func beginsLikeJSON(_ path: String) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 64)
+        let count = read(descriptor, &bytes, bytes.count)
+        let first = bytes.prefix(max(0, count)).first { !" \t\r\n".utf8.contains($0) }
+        return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
+    }
+
+    /// The text of a file that a person may have written.
+    static func text(_ path: String) throws -> String {
+        guard let bytes = FileManager.default.contents(atPath: path) else {
+            var isFolder = false
+            let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+            throw DocumentError(path: path, cause: isFolder ? "a folder, not a file" : exists ? "cannot be read" : "no such file")
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw DocumentError(path: path, cause: "not a text: its bytes are no UTF-8") }
+        return text
+    }
+}

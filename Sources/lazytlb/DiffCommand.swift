@@ -1,0 +1,35 @@
+import ArgumentParser
+import Checks
+import Report
+
+struct DiffCommand: ParsableCommand {
+    enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
+
+    static let configuration = CommandConfiguration(
+        commandName: "diff",
+        abstract: "Show in which metrics two traces, reports or baselines differ, the most relevant first.",
+        discussion: "Exit status, as of diff(1): 0 no differences, 1 some, 2 trouble.")
+
+    @Argument(help: ArgumentHelp("A trace.dat file, a report or a baseline.", valueName: "a"))
+    var left: String
+
+    @Argument(help: ArgumentHelp("The same.", valueName: "b"))
+    var right: String
+
+    @Option(help: "text or json.")
+    var format = Format.text
+
+    @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
+    var output: String?
+
+    @OptionGroup var reading: TraceReport
+
+    func run() throws {
+        try Failures.handle {
+            try reading.checkKernel()
+            let diff = Diff(left, try CheckInput.recordings(left, reading), right, try CheckInput.recordings(right, reading))
+            try OutputFile.write(format == .json ? try diff.json() : diff.text(), to: output)
+            if diff.exitStatus != 0 { throw ExitCode(diff.exitStatus) }
+        }
+    }
+}

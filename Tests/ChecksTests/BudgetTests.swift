@@ -1,0 +1,80 @@
+import Testing
+
+@testable import Checks
+
+/// Budgets: bounds that are read as written, and errors that say where.
+@Suite struct BudgetTests {
+    private func budget(_ metrics: String) throws -> Budget { try Budget(text: "schema_version: 1\nmetrics:\n\(metrics)\n", path: "b.yml") }
+
+    private func error(_ text: String) throws -> DocumentError {
+        try #require(#expect(throws: DocumentError.self) { try Budget(text: text, path: "b.yml") })
+    }
+
+    @Test func boundsAreReadAsWritten() throws {
+        let budget = try Budget(
+            text: """
+                schema_version: 1
+                evidence:
+                  max_unknown: 2.5 %
+                metrics:
+                  kernel.ipi_targets:
+                    max: 300
+                    max_increase: 10 %
+                  schemes.v4.12.ipi_sends: {per: second, min: 1, max: 2e3}
+                  kernel.stale_active_mm_ns: {max: 5 %}
+                  processes.a b.c.flushes: {per: total, max: 0}
+                """, path: "b.yml")
+        #expect(budget.evidence.unknown == 0.025)
+        #expect(budget.bounds.map(\.metric.name) == ["kernel.ipi_targets", "schemes.v4.12.ipi_sends", "kernel.stale_active_mm_ns", "processes.a b.c.flushes"])
+        #expect(budget.bounds[0].maximum == 300)
+        #expect(budget.bounds[0].maximumIncrease == 0.1)
+        #expect(budget.bounds[0].rate == .perThousandSwitches)
+        #expect(budget.bounds[1].rate == .perSecond)
+        #expect(budget.bounds[1].minimum == 1)
+        #expect(budget.bounds[1].maximum == 2000)
+        #expect(budget.bounds[2].rate == .shareOfCPUTime)
+        #expect(budget.bounds[2].maximum == 0.05)
+        #expect(budget.bounds[3].rate == .total)
+    }
+
+    @Test func anUnknownMetricIsNamedWithLineAndTheNearest() throws {
+        let error = try error("schema_version: 1\nmetrics:\n  kernel.warnings: {max: 0}\n  recorded.ipi_send: {max: 1}\n")
+        #expect(error.line == 4)
+        #expect(error.key == "metrics.recorded.ipi_send")
+        #expect(error.cause.contains("did you mean recorded.ipi_sends"))
+    }
+
+    @Test func anUnknownKeyIsNamedWithLineAndTheNearest() throws {
+        let error = try error("schema_version: 1\nmetrics:\n  kernel.warnings:\n    maximum: 0\n")
+        #expect(error.line == 4)
+        #expect(error.key == "metrics.kernel.warnings.maximum")
+        #expect(error.cause.contains("max"))
+    }
+
+    @Test(arguments: [
+        ("  kernel.warnings: {max: many}", "expected a number, found the text \"many\""),
+        ("  kernel.warnings: {max_increase: 10}", "expected a percentage, as \"10 %\", found the number 10"),
+        ("  kernel.warnings: {per: hour, max: 1}", "unknown rate \"hour\"; expected total, second, 1000 switches or cpu second"),
+        ("  kernel.warnings: {per: cpu time, max: 1}", "kernel.warnings has the unit count: per is total, second, 1000 switches or cpu second"),
+        ("  kernel.warnings: {}", "no bound: expected min, max, max_increase or max_decrease"),
+        ("  kernel.warnings: {min: 5, max: 4}", "min 5 is above max 4"),
+        ("  kernel.warnings: [1]", "expected a mapping, found a list"),
+        ("  kernel.warnings: {max: .inf}", "expected a number"),
+        ("  kernel.warnings: {max: 1, max: 2}", "a key occurs twice"),
+    ])
+    func whatMakesNoSenseIsRefusedWithItsLine(_ metrics: String, _ cause: String) throws {
+        let error = try error("schema_version: 1\nmetrics:\n\(metrics)\n")
+        #expect(error.cause.hasPrefix(cause), "\(error)")
+        #expect(error.line == 3)
+    }
+
+    @Test(arguments: ["", "metrics: {kernel.warnings: {max: 0}}", "schema_version: 2\nmetrics: {kernel.warnings: {max: 0}}", "schema_version: 1", "schema_version: 1\nmetrics: {}", "a: [b", "just text"])
+    func whatIsNoBudgetIsRefused(_ text: String) { #expect(throws: DocumentError.self) { try Budget(text: text, path: "b.yml") } }
+
+    /// What docs/ci.md shows.
+    @Test func processesAreNamedByWhatTheyAreCalled() {
+        #expect(MetricCatalogue.metric(named: "processes.thr.ipi_targets.v4.13") != nil)
+        #expect(MetricCatalogue.metric(named: "processes.thr.ipi_targets.v9") == nil)
+        #expect(MetricCatalogue.metric(named: "processes..flushes") == nil)
+    }
+}

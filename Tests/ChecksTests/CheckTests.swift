@@ -1,0 +1,259 @@
+import Report
+import Testing
+
+@testable import Checks
+
+/// What makes a regression, what does not, and what cannot be told.
+@Suite struct CheckTests {
+    private func judge(_ documents: [ReportDocument], _ baseline: Baseline, _ change: (inout Check.Options) -> Void = { _ in }) -> CheckResult {
+        var options = Check.Options()
+        change(&options)
+        let check = Check(recordings: documents.map { Recording($0) }, options: options)
+        var result = CheckResult(tool: "t", recordings: documents.map(\.trace.path))
+        result.findings = [check.comparable(baseline)]
+        if result.findings[0].outcome == .passed { result.findings += check.againstBaseline(baseline) }
+        result.conclude()
+        return result
+    }
+
+    private func bounded(_ documents: [ReportDocument], _ metrics: String, _ expected: Baseline? = nil) throws -> [CheckResult.Finding] {
+        let budget = try Budget(text: "schema_version: 1\nmetrics: {\(metrics)}", path: "b.yml")
+        return Check(recordings: documents.map { Recording($0) }).againstBudget(budget, expected)
+    }
+
+    // MARK: Beside a baseline
+
+    @Test func theSameIsFine() {
+        let result = judge([report()], baseline())
+        #expect(result.verdict == .passed)
+        #expect(result.exitStatus == 0)
+    }
+
+    @Test func aRegressionNamesTheMetrics() {
+        let result = judge([sending(2)], baseline())
+        #expect(result.exitStatus == 1)
+        let failed = Set(result.findings.filter { $0.outcome == .failed }.map(\.subject))
+        #expect(failed == ["recorded.ipi_sends", "recorded.remote_shootdowns", "kernel.ipi_targets"])
+        #expect(result.summary.contains("recorded.ipi_sends"))
+        let numbers = result.findings.first { $0.subject == "recorded.ipi_sends" }?.numbers
+        #expect(numbers?.rate == 200)
+        #expect(numbers?.baselineRate == 100)
+        #expect(abs((numbers?.ratio ?? 0) - 2) < 0.01)
+        #expect((numbers?.ratioLow ?? 0) > 1)
+    }
+
+    @Test func fewerIsFine() { #expect(judge([sending(0.3)], baseline()).exitStatus == 0) }
+
+    @Test func aRecordingTwiceAsLongIsFine() {
+        let long = report { document in
+            document.trace.durationNS *= 2
+            document.recorded.contextSwitches *= 2
+            document.recorded.cr3Loads *= 2
+            document.recorded.ipiSends *= 2
+            document.recorded.remoteShootdowns *= 2
+            for id in document.schemes.keys {
+                document.schemes[id]!.ipiTargets *= 2
+                document.schemes[id]!.ipiIgnored *= 2
+            }
+        }
+        #expect(judge([long], baseline()).exitStatus == 0)
+    }
+
+    @Test func oneBesideOneIsATolerance() {
+        let one = baseline([report()])
+        #expect(judge([sending(1.8)], one).exitStatus == 0)
+        #expect(judge([sending(2.3)], one).exitStatus == 1)
+        #expect(judge([sending(1.8)], one) { $0.tolerance = 0.5 }.exitStatus == 1)
+    }
+
+    @Test func aFewEventsMoreAreNoRegressionWhateverTheirRatio() {
+        let none = baseline([report { $0.schemes["v4.13"]!.ipiIgnored = 0 }])
+        #expect(judge([report { $0.schemes["v4.13"]!.ipiIgnored = 2 }], none).exitStatus == 0)
+        #expect(judge([report { $0.schemes["v4.13"]!.ipiIgnored = 200 }], none).exitStatus == 1)
+    }
+
+    // MARK: What cannot be told
+
+    @Test func lostEventsAreInconclusive() {
+        let result = judge([report { $0.trace.lostGaps = 2 }], baseline())
+        #expect(result.exitStatus == 3)
+        #expect(result.findings.contains { $0.subject == "recorded.ipi_sends" && $0.reason.contains("events were lost in 2 places") })
+    }
+
+    @Test func unknownMMsLeaveWhatSchemesMakeOfThemOpen() {
+        let result = judge([report { $0.evidence.flushes.unknown = 300 }], baseline())
+        #expect(result.exitStatus == 3)
+        #expect(result.findings.first { $0.subject == "kernel.ipi_targets" }?.outcome == .inconclusive)
+        #expect(result.findings.first { $0.subject == "recorded.ipi_sends" }?.outcome == .passed)
+    }
+
+    @Test func recordsThatAFilterLeftOutAreInconclusive() {
+        #expect(judge([report { $0.evidence.brokenChains = 5_000 }], baseline()).exitStatus == 3)
+        #expect(judge([report { $0.evidence.brokenChains = 20 }], baseline()).exitStatus == 0)
+    }
+
+    @Test func whatTheBaselineHasAndTheRecordingHasNotIsInconclusive() {
+        let result = judge([report(scheme: nil)], baseline())
+        #expect(result.exitStatus == 3)
+        #expect(result.findings.first { $0.subject == "kernel.ipi_targets" }?.reason.contains("runs none of the schemes") == true)
+    }
+
+    @Test func whatTheBaselineHasNotEitherIsSkipped() {
+        let result = judge([report(scheme: nil)], baseline([report(scheme: nil), report(scheme: nil)]))
+        #expect(result.exitStatus == 0)
+        #expect(result.findings.first { $0.subject == "kernel.ipi_targets" }?.outcome == .skipped)
+    }
+
+    @Test func aRegressionIsOneWhateverElseIsOpen() {
+        var bad = sending(2)
+        bad.evidence.flushes.unknown = 300
+        #expect(judge([bad], baseline()).exitStatus == 1)
+    }
+
+    @Test func aTraceWithoutTimeHasNoStaleTime() {
+        let findings = try? bounded([report { $0.trace.timeUnit = .count }], "kernel.stale_active_mm_ns: {max: 1 %}, recorded.ipi_sends: {max: 1000}")
+        #expect(findings?.map(\.outcome) == [.inconclusive, .passed])
+    }
+
+    // MARK: What can be compared
+
+    private func reasons(_ change: (inout ReportDocument) -> Void) -> [String] {
+        Comparability.reasons([Recording(report(change: change))], baseline().recordings)
+    }
+
+    @Test func anotherMachineOrClockOrEvidenceIsNotComparable() {
+        #expect(reasons { $0.trace.cpus = 8 } == ["CPUs: 8 here, 4 in the baseline"])
+        #expect(reasons { $0.trace.machine = "i686" } == ["architecture: i686 here, x86_64 in the baseline"])
+        #expect(reasons { $0.trace.timeUnit = .count }.first?.hasPrefix("clock: ") == true)
+        #expect(reasons { $0.evidence.kind = "probes" } == ["evidence: probes here, life-cycle in the baseline"])
+    }
+
+    @Test func anotherKernelIsComparable() {
+        #expect(reasons { $0.trace.kernel = "4.12.4"; $0.recorded.scheme = "v4.12" }.isEmpty)
+    }
+
+    @Test func anotherMixOfTasksIsNotComparable() {
+        let other = reasons { $0.workload!.tasks[0].name = "other" }
+        #expect(other.count == 1)
+        #expect(other[0].contains("only 10.0 % of the mix of tasks is the same"))
+    }
+
+    @Test func aUserTaskThatIsMissingIsNotComparable() {
+        let more = reasons { $0.workload!.tasks = [.init(name: "work", isKernelThread: false, switches: 4_000), .init(name: "more", isKernelThread: false, switches: 500), .init(name: "kworker", isKernelThread: true, switches: 500)] }
+        #expect(more == ["workload: more has 10.0 % of the switches here, 0.0 % in the baseline"])
+    }
+
+    @Test func recordersAndNumbersAreNoPartOfTheMix() {
+        #expect(reasons { $0.workload!.tasks = [.init(name: "work12", isKernelThread: false, switches: 4_000), .init(name: "trace-cmd", isKernelThread: false, switches: 100), .init(name: "kworker", isKernelThread: true, switches: 500)] }.isEmpty)
+    }
+
+    @Test func aRecorderBesideTheWorkloadIsNotComparableWithNone() {
+        let recorded = reasons { $0.workload!.tasks.append(.init(name: "trace-cmd", isKernelThread: false, switches: 250)) }
+        #expect(recorded == ["recorder: it has 5.0 % of the switches here, 0.0 % in the baseline"])
+    }
+
+    @Test func whatIsNotComparableIsInconclusiveUnlessForced() {
+        let other = sending(2)
+        var foreign = other
+        foreign.trace.cpus = 8
+        let refused = judge([foreign], baseline())
+        #expect(refused.exitStatus == 3)
+        #expect(refused.findings.count == 1)
+        let forced = judge([foreign], baseline()) { $0.forcesComparison = true }
+        #expect(forced.exitStatus == 1)
+        #expect(forced.findings[0].reason.contains("--force-compare"))
+        #expect(forced.findings[0].details.contains { $0.hasPrefix("CPUs: ") })
+    }
+
+    // MARK: Budgets
+
+    @Test func absoluteBoundsHoldForEveryRecording() throws {
+        let findings = try bounded([report("a.dat"), sending(2, "b.dat")], "recorded.ipi_sends: {max: 150}")
+        #expect(findings.map(\.outcome) == [.passed, .failed])
+        #expect(findings[1].subject == "recorded.ipi_sends of b.dat")
+        #expect(findings[1].reason == "200 per 1,000 switches, above the maximum of 150")
+    }
+
+    @Test(arguments: [("total", 1_000.0), ("second", 100), ("1000 switches", 100), ("cpu second", 25)])
+    func ratesAreWhatTheySay(_ rate: String, _ value: Double) throws {
+        let findings = try bounded([report()], "recorded.ipi_sends: {per: \(rate), min: \(value), max: \(value)}")
+        #expect(findings.map(\.outcome) == [.passed])
+        #expect(findings[0].numbers?.rate == value)
+    }
+
+    @Test func aTotalThatIsTooHighAlreadyFailsThoughEventsWereLost() throws {
+        let lossy = report { $0.trace.lostGaps = 1 }
+        #expect(try bounded([lossy], "recorded.ipi_sends: {per: total, max: 999}").map(\.outcome) == [.failed])
+        #expect(try bounded([lossy], "recorded.ipi_sends: {per: total, max: 5000}").map(\.outcome) == [.inconclusive])
+        #expect(try bounded([lossy], "recorded.ipi_sends: {max: 10}").map(\.outcome) == [.inconclusive])
+    }
+
+    @Test func relativeBoundsAllowWhatTheySay() throws {
+        #expect(try bounded([sending(1.8)], "recorded.ipi_sends: {max_increase: 100 %}", baseline()).map(\.outcome) == [.passed])
+        #expect(try bounded([sending(4)], "recorded.ipi_sends: {max_increase: 100 %}", baseline()).map(\.outcome) == [.failed])
+        #expect(try bounded([sending(0.2)], "recorded.ipi_sends: {max_decrease: 10 %}", baseline()).map(\.outcome) == [.failed])
+        #expect(try bounded([sending(0.95)], "recorded.ipi_sends: {max_decrease: 10 %}", baseline()).map(\.outcome) == [.passed])
+    }
+
+    @Test func aProcessThatIsNotListedIsZeroOnlyIfAllAre() throws {
+        #expect(try bounded([report()], "processes.other.flushes: {max: 0}").map(\.outcome) == [.passed])
+        #expect(try bounded([report { $0.interruptersOmitted = 3 }], "processes.other.flushes: {max: 0}").map(\.outcome) == [.inconclusive])
+        #expect(try bounded([report()], "processes.work.ipi_targets.v4.13: {per: total, max: 1499}").map(\.outcome) == [.failed])
+    }
+
+    // MARK: Without a baseline
+
+    private func conforming(_ change: (inout ReportDocument) -> Void = { _ in }) -> ReportDocument {
+        report { document in
+            document.conformance = .init(scheme: "v4.13")
+            document.conformance!.records = 10_000
+            document.conformance!.predicted = 10_000
+            document.conformance!.matched = 9_990
+            document.conformance!.byReason = ["TLB_REMOTE_SEND_IPI": .init(records: 1_000, predicted: 1_000, matched: 999)]
+            change(&document)
+        }
+    }
+
+    @Test func aKernelThatDoesWhatItsSchemeSaysConforms() {
+        let finding = KernelChecks.conform(conforming())
+        #expect(finding.outcome == .passed)
+        #expect(finding.details.contains("TLB_REMOTE_SEND_IPI: 1 that should have been recorded and was not"))
+    }
+
+    @Test func aKernelConformsNotIfItsSchemeMissesTooMuchOrWarns() {
+        #expect(KernelChecks.conform(conforming { $0.conformance!.matched = 9_900 }).outcome == .failed)
+        #expect(KernelChecks.conform(conforming { $0.schemes["v4.13"]!.warnings = ["loaded-not-in-mask": 1] }).outcome == .failed)
+        #expect(KernelChecks.conform(conforming { $0.conformance!.masks = 100; $0.conformance!.masksMatched = 90 }).outcome == .failed)
+        #expect(KernelChecks.conform(conforming { $0.trace.lostGaps = 1 }).outcome == .inconclusive)
+        #expect(KernelChecks.conform(report(scheme: nil)).outcome == .inconclusive)
+    }
+
+    @Test func deviationsAreListedWithTimeAndCPU() {
+        let finding = KernelChecks.conform(conforming { document in
+            document.conformance!.deviationCounts = ["missing-ipi": 2]
+            document.conformance!.deviations = [.init(kind: "missing-ipi", timeNS: 1_000_000_007, cpu: 2, pid: 7, comm: "work", mm: "work:7", pages: 1, targets: [0, 3])]
+        })
+        #expect(finding.details.prefix(2) == ["1.000000007 [002] work-7 missing-ipi: 1 page, mm work:7, to CPU 0 and 3", "and 1 more"])
+    }
+
+    @Test func extraIPIsAndStaleTimeAreSeenOnTheRecordedKernelsOwnScheme() {
+        let old = report(scheme: "v4.12") { document in
+            document.comparisons[0].extraIPITargets = 3
+            document.comparisons[0].staleActiveMMNS = 4_000_000_000
+        }
+        #expect(KernelChecks.noExtraIPIs(old).outcome == .failed)
+        #expect(KernelChecks.noStaleActiveMM(old).outcome == .failed)
+        #expect(KernelChecks.noStaleActiveMM(old).reason.contains("10.0 % of the CPU time"))
+        #expect(KernelChecks.noExtraIPIs(report()).outcome == .passed)
+        #expect(KernelChecks.noStaleActiveMM(report()).outcome == .passed)
+        #expect(KernelChecks.noStaleActiveMM(report(scheme: nil)).outcome == .inconclusive)
+        #expect(KernelChecks.noExtraIPIs(report { $0.trace.lostGaps = 1 }).outcome == .inconclusive)
+        #expect(KernelChecks.noExtraIPIs(conforming { $0.conformance!.byReason["TLB_REMOTE_SEND_IPI"]!.matched = 900 }).outcome == .failed)
+    }
+
+    @Test func aCheckThatJudgedNothingIsNotFine() {
+        var result = CheckResult(tool: "t", recordings: [])
+        result.conclude()
+        #expect(result.exitStatus == 3)
+    }
+}

@@ -1,0 +1,41 @@
+import Report
+import Testing
+
+@testable import Checks
+
+/// What sets recordings apart, the most relevant first.
+@Suite struct DiffTests {
+    @Test func theSameHasNoDifferences() {
+        let diff = Diff("a", [Recording(report("a.dat"))], "b", [Recording(report("b.dat"))])
+        #expect(diff.changes.isEmpty)
+        #expect(diff.exitStatus == 0)
+        #expect(diff.text().contains("no differences in "))
+    }
+
+    @Test func whatDiffersMostComesFirst() {
+        let more = report { document in
+            document.recorded.ipiSends = 3_000
+            document.recorded.cr3Loads = 5_100
+        }
+        let diff = Diff("a", [Recording(report())], "b", [Recording(more)])
+        #expect(diff.exitStatus == 1)
+        #expect(diff.changes.map(\.metric) == ["recorded.ipi_sends", "recorded.cr3_loads"])
+        #expect(diff.changes[0].left == 1_000)
+        #expect(diff.changes[0].right == 3_000)
+        #expect(diff.changes[0].leftRate == 100)
+        #expect(diff.text().contains("recorded.ipi_sends  100 → 300 per 1000 switches (+199.9 %), 1,000 → 3,000 in all"))
+    }
+
+    @Test func whatOneSideDoesNotKnowIsADifference() {
+        let diff = Diff("a", [Recording(report())], "b", [Recording(report(scheme: nil))])
+        let change = diff.changes.first { $0.metric == "kernel.ipi_targets" }
+        #expect(change?.left == 1_500)
+        #expect(change?.right == nil)
+        #expect(change?.ratio == nil)
+    }
+
+    @Test func whatIsNotComparableIsSaid() {
+        let diff = Diff("a", [Recording(report())], "b", [Recording(report { $0.trace.cpus = 8; $0.recorded.ipiSends = 9 })])
+        #expect(diff.text().contains("not comparable: CPUs: 8 here, 4 in the baseline"))
+    }
+}

@@ -1,0 +1,130 @@
+import Foundation
+import Report
+import TestSupport
+import Testing
+
+@testable import Checks
+
+/// What each format must be for its readers, whatever names a trace holds.
+@Suite struct OutputTests {
+    /// Everything that a format could stumble over.
+    private static let hostile = "a|b`c<d>&\"'#e%f:g,h@i\u{1}\u{7}\u{1B}[31m\n::error::x\r\t\u{FFFE}\u{202E}é*_[x](y)\\"
+
+    private var result: CheckResult {
+        var result = CheckResult(tool: "lazytlb 0", recordings: [Self.hostile])
+        result.notes = [Self.hostile]
+        result.findings = [
+            .init(check: "comparable", subject: "recordings", outcome: .passed, reason: "the same", details: ["x"]),
+            .init(check: "baseline", subject: "kernel.ipi_targets", outcome: .failed, reason: "200, 100 in the baseline", numbers: .init(per: "second", rate: 1)),
+            .init(check: "baseline", subject: Self.hostile, outcome: .inconclusive, reason: Self.hostile, details: [Self.hostile, "two"]),
+            .init(check: "baseline", subject: "c", outcome: .skipped, reason: "not known"),
+            .init(check: "conform", subject: "a.dat", outcome: .passed, reason: "99.9 %"),
+        ]
+        result.conclude()
+        return result
+    }
+
+    // MARK: JUnit
+
+    private func lint(_ text: String) throws -> Program.Result {
+        let schema = Recordings.package.appendingPathComponent("Tests/ChecksTests/junit.xsd").path
+        return try withTemporaryFile(Data(text.utf8)) { try Program.run("/usr/bin/xmllint", "--noout", "--schema", schema, $0) }
+    }
+
+    @Test func jUnitIsValid() throws {
+        let outcome = try lint(CheckFormat.junit.render(result))
+        #expect(outcome.status == 0, "\(outcome.errors)")
+    }
+
+    @Test(arguments: [("<failure", "<failing"), ("name=", "nam="), ("type=", "typ="), ("tests=\"5\"", "tests=\"five\"")])
+    func theSchemaNoticesWhatIsWrong(_ old: String, _ new: String) throws {
+        let text = try CheckFormat.junit.render(result).replacing(old, with: new).replacing("</failure>", with: old == "<failure" ? "</failing>" : "</failure>")
+        let status = try lint(text).status
+        #expect(status != 0)
+    }
+
+    @Test func jUnitCountsFailuresAndErrorsBySuite() throws {
+        let text = try CheckFormat.junit.render(result)
+        #expect(text.contains("<testsuites name=\"lazytlb check\" tests=\"5\" failures=\"1\" errors=\"1\">"))
+        #expect(text.contains("<testsuite name=\"lazytlb.baseline\" tests=\"3\" failures=\"1\" errors=\"1\" skipped=\"1\">"))
+        #expect(text.contains("<failure message=\"200, 100 in the baseline\" type=\"regression\">"))
+    }
+
+    @Test func whatXMLForbidsIsShown() {
+        #expect(xml("\u{1}\u{1B}[0m\u{FFFE}") == "\\x01\\x1B[0m\\u{FFFE}")
+        #expect(xml("<a & \"b\">\n") == "&lt;a &amp; &quot;b&quot;&gt;&#10;")
+    }
+
+    // MARK: KTAP
+
+    @Test func ktapIsReadByAParserOfItsSpecification() throws {
+        let tests = try KTAPParser.parse(try CheckFormat.ktap.render(result))
+        #expect(tests.map(\.name) == ["lazytlb.comparable", "lazytlb.baseline", "lazytlb.conform"])
+        #expect(tests.map(\.isOK) == [true, false, true])
+        #expect(tests[1].children.map(\.isOK) == [false, false, true])
+        #expect(tests[1].children.map { $0.directive?.prefix(5) } == [nil, "ERROR", "SKIP "])
+        #expect(tests[1].children[0].diagnostics == ["200, 100 in the baseline"])
+        #expect(tests[1].children[1].name.hasPrefix("a|b`c<d>&\"'\\#e"))
+    }
+
+    @Test(arguments: [("1..3", "1..4"), ("KTAP version 1\n1..", "KTAP version 2\n1.."), ("  ok 1 recordings", "  ok 2 recordings"), ("# SKIP", "# SKOP"), ("not ok 2 lazytlb.baseline", "bad 2 lazytlb.baseline")])
+    func theParserNoticesWhatIsWrong(_ old: String, _ new: String) throws {
+        let text = try CheckFormat.ktap.render(result)
+        #expect(text.contains(old))
+        #expect(throws: KTAPParser.Failure.self) { try KTAPParser.parse(text.replacing(old, with: new)) }
+    }
+
+    // MARK: GitHub
+
+    @Test func anAnnotationIsOneLineThatNothingBreaksOutOf() throws {
+        let lines = try CheckFormat.github.render(result).split(separator: "\n")
+        #expect(lines.count == 3)
+        #expect(lines[0] == "::error title=lazytlb baseline%3A kernel.ipi_targets::200, 100 in the baseline")
+        #expect(lines[1].hasPrefix("::warning title=lazytlb baseline%3A a|b`c<d>&\"'#e%25f%3Ag%2Ch@i"))
+        #expect(lines[2].hasPrefix("::notice title=lazytlb check::Regression: kernel.ipi_targets"))
+        for line in lines { #expect(line.unicodeScalars.allSatisfy { $0.value >= 0x20 }) }
+    }
+
+    // MARK: Markdown, text, JSON
+
+    @Test func aCellOfMarkdownHasNoMarkup() throws {
+        let lines = try CheckFormat.markdown.render(result).split(separator: "\n")
+        let rows = lines.filter { $0.hasPrefix("| inconclusive") }
+        #expect(rows.count == 1)
+        #expect(rows[0].hasPrefix("| inconclusive | a\\|b\\`c&lt;d&gt;&amp;"))
+        // Bars that are not escaped: four of three columns.
+        #expect(rows[0].replacing("\\|", with: "").filter { $0 == "|" }.count == 4)
+        #expect(!rows[0].contains("<d>"))
+    }
+
+    @Test func textShowsWhatFailedFirstAndMovesNoCursor() throws {
+        let text = try CheckFormat.text.render(result)
+        let failed = try #require(text.range(of: "  FAILED        kernel.ipi_targets: 200"))
+        let skipped = try #require(text.range(of: "  skipped       c: not known"))
+        #expect(failed.lowerBound < skipped.lowerBound)
+        #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || $0.value >= 0x20 })
+    }
+
+    @Test func resultsBaselinesAndDifferencesAreValidJSON() throws {
+        let left = [Recording(report(Self.hostile))]
+        var more = report("b.dat")
+        more.recorded.ipiSends = 5_000
+        more.recorded.scheme = nil
+        let texts = [
+            try CheckFormat.json.render(result), Baseline(tool: "lazytlb 0", recordings: left + left).json(),
+            try Diff("a", left, "b", [Recording(more)]).json(),
+        ]
+        let validator = Recordings.package.appendingPathComponent("tools/validate-report").path
+        for text in texts {
+            try withTemporaryFile(Data(text.utf8)) { path in
+                let outcome = try Program.run("/usr/bin/python3", validator, "-v", path)
+                #expect(outcome.text.hasSuffix(": valid\n"), "\(outcome.text)")
+            }
+            let broken = text.replacing("\"schema_version\"", with: "\"version\"")
+            try withTemporaryFile(Data(broken.utf8)) { path in
+                let status = try Program.run("/usr/bin/python3", validator, path).status
+                #expect(status == 1)
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+import Testing
+
+@testable import Checks
+
+/// The numbers behind a decision, beside tables and exact values.
+@Suite struct StatisticsTests {
+    /// Critical values of Student's t (NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2).
+    @Test(arguments: [(1.0, 0.05, 6.314), (4.0, 0.05, 2.132), (10.0, 0.01, 2.764), (30.0, 0.001, 3.385), (100.0, 0.025, 1.984)])
+    func criticalValuesAreThoseOfTheTables(_ df: Double, _ tail: Double, _ t: Double) {
+        #expect(abs(StudentT.quantile(tail: tail, df: df) - t) < 0.001)
+        #expect(abs(StudentT.upperTail(t, df: df) - tail) < tail * 0.002)
+    }
+
+    /// With one degree of freedom it is Cauchy's distribution.
+    @Test func withOneDegreeOfFreedomATailIsAnArcTangent() {
+        #expect(abs(StudentT.upperTail(1, df: 1) - 0.25) < 1e-12)
+        #expect(StudentT.upperTail(0, df: 7) == 0.5)
+        #expect(abs(StudentT.upperTail(-1, df: 1) - 0.75) < 1e-12)
+    }
+
+    @Test func holmMultipliesTheSmallestByAllAndNeverFalls() {
+        let adjusted = holm([0.01, 0.04, 0.03, 0.005])
+        for (found, expected) in zip(adjusted, [0.03, 0.06, 0.06, 0.02]) { #expect(abs(found - expected) < 1e-12) }
+        #expect(holm([0.9, 0.8]) == [1, 1])
+        #expect(holm([]).isEmpty)
+    }
+
+    private func samples(_ totals: [Double], per exposure: Double = 10) -> [RateComparison.Sample] {
+        totals.map { .init(total: $0, exposure: exposure) }
+    }
+
+    @Test func theEffectIsTheRatioOfTheRates() {
+        let comparison = RateComparison(baseline: samples([10_000, 10_000]), now: samples([24_000, 24_000], per: 20), unit: .count)
+        #expect(abs(comparison.ratio - 1.2) < 0.001)
+        #expect(comparison.baselineRate == 1_000)
+        #expect(comparison.rate == 1_200)
+    }
+
+    @Test func recordingsThatHappenToAgreeDoNotMakeASmallEffectCertain() {
+        let comparison = RateComparison(baseline: samples([10_000, 10_000, 10_000]), now: samples([10_300, 10_300]), unit: .count)
+        #expect(comparison.pValue() > 0.2)
+    }
+
+    @Test func moreRecordingsMakeTheSameEffectSurer() {
+        let few = RateComparison(baseline: samples([10_000, 10_100]), now: samples([12_000, 12_100]), unit: .count)
+        let many = RateComparison(
+            baseline: samples([10_000, 10_100, 10_050, 9_950, 10_000]), now: samples([12_000, 12_100, 12_050, 11_950, 12_000]), unit: .count)
+        #expect(many.pValue() < few.pValue() / 10)
+        #expect(many.detectableRatio(confidence: 0.95, tests: 10) < few.detectableRatio(confidence: 0.95, tests: 10))
+    }
+
+    @Test func fewEventsSayLittle() {
+        let rare = RateComparison(baseline: samples([0, 0, 0]), now: samples([3]), unit: .count)
+        #expect(rare.pValue() > 0.05)
+        let frequent = RateComparison(baseline: samples([0, 0, 0]), now: samples([3_000]), unit: .count)
+        #expect(frequent.pValue() < 0.001)
+    }
+
+    @Test func aDecreaseIsNoRegressionUnlessItIsWorse() {
+        let comparison = RateComparison(baseline: samples([10_000, 10_100]), now: samples([5_000, 5_050]), unit: .count)
+        #expect(comparison.pValue() > 0.99)
+        #expect(comparison.pValue(direction: .lowerIsWorse) < 0.01)
+    }
+
+    @Test func whatIsAllowedShiftsTheTest() {
+        let comparison = RateComparison(baseline: samples([10_000, 10_100, 9_900]), now: samples([15_000, 15_100, 14_900]), unit: .count)
+        #expect(comparison.pValue(allowed: 1.05) < 0.01)
+        #expect(comparison.pValue(allowed: 1.6) > 0.5)
+    }
+
+    /// Log-normal rates with counting noise, as the test takes them to be, from a generator with a fixed seed: the share of false alarms among
+    /// several metrics stays below what the confidence allows.
+    @Test(arguments: [0.03, 0.1, 0.15])
+    func falseAlarmsAreNoMoreThanTheConfidenceAllows(_ spread: Double) {
+        var random = Random(seed: 20_170_628)
+        let metrics = 8
+        var alarms = 0
+        let trials = 2_000
+        for _ in 0..<trials {
+            let values = holm((0..<metrics).map { _ in
+                func draw(_ count: Int) -> [RateComparison.Sample] {
+                    (0..<count).map { _ in
+                        let expected = 2_000 * exponential(spread * random.normal())
+                        return .init(total: max(0, (expected + expected.squareRoot() * random.normal()).rounded()), exposure: 10)
+                    }
+                }
+                return RateComparison(baseline: draw(4), now: draw(2), unit: .count).pValue()
+            })
+            if values.contains(where: { $0 < 0.05 }) { alarms += 1 }
+        }
+        // 5 %, and three standard errors of the estimate.
+        #expect(Double(alarms) / Double(trials) < 0.05 + 3 * (0.05 * 0.95 / Double(trials)).squareRoot())
+    }
+}
+
+/// SplitMix64, and normal numbers by the sum of twelve uniform ones.
+private struct Random {
+    private var state: UInt64
+    init(seed: UInt64) { state = seed }
+
+    mutating func uniform() -> Double {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return Double((z ^ (z >> 31)) >> 11) / Double(1 << 53)
+    }
+
+    mutating func normal() -> Double { (0..<12).reduce(-6.0) { sum, _ in sum + uniform() } }
+}

@@ -1,0 +1,201 @@
+import Foundation
+import Report
+import TestSupport
+import Testing
+
+/// `lazytlb baseline`, `check` and `diff` as a CI job runs them: files in, files and an exit status out.
+@Suite struct CheckCommandTests {
+    /// Reports, since a trace takes its time; those of recordings with probe events are read as if they had none, to be comparable with others.
+    private static let old = report("v4.12-reclaim-4cpu-truth")
+    private static let new = report("v4.13-reclaim-4cpu-plain")
+    private static let threads = report("v4.13-threads-4cpu-truth")
+
+    private static func report(_ name: String) -> String {
+        let file = NSTemporaryDirectory() + "lazytlb-check-\(name).json"
+        let outcome = try? lazytlb(["report", "fixtures/\(name).dat", "--evidence", "no-probes", "--format", "json", "-o", file])
+        precondition(outcome?.status == 0, "no report of \(name)")
+        return file
+    }
+
+    private func inFolder<R>(_ body: (String) throws -> R) throws -> R {
+        let folder = NSTemporaryDirectory() + "lazytlb-check-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        return try body(folder)
+    }
+
+    @Test func theOldKernelFailsBesideABaselineOfTheReworkedOne() throws {
+        try inFolder { folder in
+            let made = try lazytlb(["baseline", Self.new, "-o", "\(folder)/b.json"])
+            #expect(made.status == 0, "\(made.errors)")
+            let outcome = try lazytlb(["check", Self.old, "--baseline", "\(folder)/b.json"])
+            #expect(outcome.status == 1)
+            #expect(outcome.text.contains("FAILED        kernel.stale_active_mm_ns: 2"))
+            #expect(outcome.text.contains("FAILED        kernel.divergences.noop-local-flush: "))
+            #expect(outcome.text.contains("kernel: 4.12.4-lab (v4.12) here, 4.13.9-lab (v4.13) in the baseline"))
+        }
+    }
+
+    @Test func aRecordingIsFineBesideItsOwnBaseline() throws {
+        try inFolder { folder in
+            #expect(try lazytlb(["baseline", Self.new, "-o", "\(folder)/b.json"]).status == 0)
+            let outcome = try lazytlb(["check", Self.new, "--baseline", "\(folder)/b.json"])
+            #expect(outcome.status == 0, "\(outcome.text)")
+        }
+    }
+
+    @Test func anotherWorkloadIsRefusedWithTheReason() throws {
+        try inFolder { folder in
+            #expect(try lazytlb(["baseline", Self.new, "-o", "\(folder)/b.json"]).status == 0)
+            let outcome = try lazytlb(["check", Self.threads, "--baseline", "\(folder)/b.json"])
+            #expect(outcome.status == 3)
+            #expect(outcome.text.contains("workload: only "))
+            let forced = try lazytlb(["check", Self.threads, "--baseline", "\(folder)/b.json", "--force-compare"])
+            #expect(forced.status != 3)
+            #expect(forced.text.contains("compared by force (--force-compare)"))
+            let refused = try lazytlb(["baseline", Self.new, Self.threads, "-o", "\(folder)/c.json"])
+            #expect(refused.status == 2)
+            #expect(!FileManager.default.fileExists(atPath: "\(folder)/c.json"))
+        }
+    }
+
+    @Test func lostEventsAreInconclusive() throws {
+        let outcome = try lazytlb(["check", "fixtures/v4.12-threads-4cpu-truth-lost.dat", "--conform", "--no-extra-ipis"])
+        #expect(outcome.status == 3)
+        #expect(outcome.text.contains("events were lost in 4 places"))
+    }
+
+    @Test(arguments: ["v4.12-reclaim-4cpu-truth", "v4.13-threads-4cpu-truth", "v4.12-threads-2cpu-truth-c3idle", "v4.13-reclaim-4cpu-plain"])
+    func kernelsThatAreRightConform(_ name: String) throws {
+        let outcome = try lazytlb(["check", "fixtures/\(name).dat", "--conform"])
+        #expect(outcome.status == 0, "\(outcome.text.prefix(600))")
+    }
+
+    @Test func aKernelThatIsTakenForAnotherConformsNot() throws {
+        let outcome = try lazytlb(["check", "fixtures/v4.12-reclaim-4cpu-truth.dat", "--kernel", "v4.13", "--conform"])
+        #expect(outcome.status == 1)
+        #expect(outcome.text.contains("missing-local-flush: "))
+    }
+
+    /// docs/conformance.md follows this one: CPU 0 enters the mask while CPU 3 is sending.
+    @Test func aDeviationHasItsTimeAndCPU() throws {
+        guard let trace = Recordings.shared("v4.12-threads-4cpu-truth.dat") else { return }
+        let outcome = try lazytlb(["check", trace, "--conform"])
+        #expect(outcome.text.contains("16.759035702 [000] thr4-815 unexpected-shootdown: 15 pages"))
+    }
+
+    @Test func theReworkedKernelHasNoStaleActiveMMAndTheOldOneHas() throws {
+        #expect(try lazytlb(["check", Self.threads, "--no-stale-active-mm", "--no-extra-ipis"]).status == 0)
+        let old = try lazytlb(["check", Self.old, "--no-stale-active-mm"])
+        #expect(old.status == 1)
+        #expect(old.text.contains("active_mm named an mm that CR3 did not hold for 3,"))
+    }
+
+    @Test func aReportIsAsGoodAsItsTrace() throws {
+        let trace = "fixtures/v4.12-threads-2cpu-truth-c3idle.dat"
+        try inFolder { folder in
+            let report = "\(folder)/r.json"
+            #expect(try lazytlb(["report", trace, trace, "--format", "json", "-o", report]).status == 0)
+            let fromReport = try lazytlb(["baseline", report])
+            let fromTrace = try lazytlb(["baseline", trace, trace])
+            #expect(fromReport.status == 0)
+            #expect(fromReport.output == fromTrace.output)
+            // Two recordings that are the same beside one of them.
+            #expect(try lazytlb(["diff", report, trace]).status == 0)
+        }
+    }
+
+    @Test func differencesHaveTheStatusOfDiff() throws {
+        let outcome = try lazytlb(["diff", Self.old, Self.new])
+        #expect(outcome.status == 1)
+        #expect(outcome.text.contains("kernel.stale_active_mm_ns"))
+        #expect(try lazytlb(["diff", Self.old, "none.dat"]).status == 2)
+        let json = try lazytlb(["diff", Self.new, Self.new, "--format", "json"])
+        #expect(json.status == 0)
+        #expect(json.text.contains("\"changes\" : []") || json.text.contains("\"changes\" : [\n\n  ]"))
+    }
+
+    @Test func severalFormatsAreWrittenAtOnce() throws {
+        try inFolder { folder in
+            let outcome = try lazytlb([
+                "check", Self.threads, "--no-stale-active-mm", "--format", "ktap", "--write", "junit=\(folder)/c.xml", "--write", "markdown=\(folder)/c.md",
+                "--write", "json=\(folder)/c.json", "--write", "github=\(folder)/c.txt",
+            ])
+            #expect(outcome.status == 0)
+            #expect(outcome.text.hasPrefix("KTAP version 1\n1..1\n"))
+            for (name, start) in [("c.xml", "<?xml"), ("c.md", "## lazytlb check: passed"), ("c.json", "{"), ("c.txt", "::notice ")] {
+                #expect(try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8).hasPrefix(start), "\(name)")
+            }
+        }
+    }
+
+    // MARK: Bad input
+
+    @Test(arguments: [
+        ["check", new], ["check", new, "--baseline", "none.json"], ["check", new, "--baseline", "fixtures"], ["check", new, "--budget", "README.md"],
+        ["check", new, "--baseline", new], ["check", "none.dat", "--conform"], ["check", new, "--conform", "--confidence", "100"],
+        ["check", new, "--conform", "--write", "html=x"], ["check", new, "--conform", "--kernel", "nonsense"], ["baseline", "README.md"], ["diff", new],
+    ])
+    func badInputHasStatusTwoAndSaysWhy(_ arguments: [String]) throws {
+        let outcome = try lazytlb(arguments)
+        #expect(outcome.status == 2)
+        #expect(outcome.errors.hasPrefix("lazytlb: "))
+        #expect(outcome.output.isEmpty)
+    }
+
+    @Test func aBrokenBudgetIsShownWithItsPlace() throws {
+        try inFolder { folder in
+            let budget = "\(folder)/b.yml"
+            try "schema_version: 1\nmetrics:\n  kernel.ipi_target: {max: 1}\n".write(toFile: budget, atomically: true, encoding: .utf8)
+            let outcome = try lazytlb(["check", Self.new, "--budget", budget])
+            #expect(outcome.status == 2)
+            #expect(outcome.errors == "lazytlb: \(budget):3:22: metrics.kernel.ipi_target: unknown metric \"kernel.ipi_target\"; did you mean kernel.ipi_targets?\n")
+            try "schema_version: 1\nmetrics:\n  kernel.ipi_targets: {max_increase: 1 %}\n".write(toFile: budget, atomically: true, encoding: .utf8)
+            let relative = try lazytlb(["check", Self.new, "--budget", budget])
+            #expect(relative.status == 2)
+            #expect(relative.errors.contains("needs --baseline"))
+        }
+    }
+
+    // MARK: The larger set
+
+    private static let hasAll = Recordings.shared("v4.12-threads-4cpu-plain-rec-boot.dat") != nil
+
+    @Test(.enabled(if: hasAll, "the recordings are not among the fixtures"))
+    func reclaimOfTheOldKernelFailsBesideSeveralOfTheReworkedOne() throws {
+        try inFolder { folder in
+            let recordings = ["v4.13-reclaim-4cpu-plain.dat", "v4.13-reclaim-4cpu-truth.dat"].compactMap(Recordings.shared)
+            #expect(try lazytlb(["baseline"] + recordings + ["--evidence", "no-probes", "-o", "\(folder)/b.json"]).status == 0)
+            for name in ["v4.12-reclaim-4cpu-plain.dat", "v4.12-reclaim-4cpu-truth.dat"] {
+                let trace = try #require(Recordings.shared(name))
+                let outcome = try lazytlb(["check", trace, "--evidence", "no-probes", "--baseline", "\(folder)/b.json"])
+                #expect(outcome.status == 1)
+                #expect(outcome.text.contains("FAILED        kernel.stale_active_mm_ns"))
+            }
+        }
+    }
+
+    @Test(.enabled(if: hasAll, "the recordings are not among the fixtures"), arguments: ["reclaim", "threads", "forkexec"])
+    func oneRecordingOfTheReworkedKernelIsFineBesideAnother(_ workload: String) throws {
+        try inFolder { folder in
+            let names = ["v4.13-\(workload)-4cpu-plain.dat", "v4.13-\(workload)-4cpu-truth.dat"]
+            let traces = try names.map { try #require(Recordings.shared($0)) }
+            #expect(try lazytlb(["baseline", traces[0], "--evidence", "no-probes", "-o", "\(folder)/b.json"]).status == 0)
+            let outcome = try lazytlb(["check", traces[1], "--evidence", "no-probes", "--baseline", "\(folder)/b.json"])
+            #expect(outcome.status == 0, "\(outcome.text)")
+        }
+    }
+
+    @Test(.enabled(if: hasAll, "the recordings are not among the fixtures"))
+    func recordingsAreFineBesideOthersOfTheSameWorkload() throws {
+        try inFolder { folder in
+            let traces = try ["-rec-boot", "-rec-global", "-rec-v6", "-rec-nofilter", "-rec-v7none"].map {
+                try #require(Recordings.shared("v4.12-threads-4cpu-plain\($0).dat"))
+            }
+            #expect(try lazytlb(["baseline"] + traces[..<3] + ["-o", "\(folder)/b.json"]).status == 0)
+            let outcome = try lazytlb(["check"] + traces[3...] + ["--baseline", "\(folder)/b.json"])
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(outcome.text.contains("moderated t-test"))
+        }
+    }
+}

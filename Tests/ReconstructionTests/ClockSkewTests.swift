@@ -1,0 +1,81 @@
+import LazyTLB
+import Replay
+import Testing
+import TraceData
+
+@testable import Reconstruction
+
+/// CPUs whose clocks differ: recordings with synchronised clocks, one CPU's times shifted.
+@Suite struct ClockSkewTests {
+    static let threads = Recordings.fixture("v4.13-threads-4cpu-truth.dat")
+    static let reclaim = Recordings.fixture("v4.12-reclaim-4cpu-truth.dat")
+    static let plain = Recordings.fixture("v4.12-threads-4cpu-plain.dat")
+
+    private func shifted(_ path: String, _ cpu: Int, by shift: Int64) throws -> TraceFile {
+        var options = TraceFile.Options()
+        options.clockOffsets = [cpu: -shift]
+        return try TraceFile(path: path, options: options)
+    }
+
+    private func differ(_ file: TraceFile, _ level: EvidenceLevel = .all) throws -> Bool {
+        try Reconstruction(file, sink: NoSink(), evidence: level).evidence.clocksDiffer
+    }
+
+    @Test(arguments: Recordings.fixtures + [plain] + (Recordings.hasLarger ? Recordings.larger : []))
+    func synchronisedClocksAreNotSaidToDiffer(_ path: String) throws {
+        let file = try TraceFile(path: path)
+        for level in EvidenceLevel.allCases { #expect(try !differ(file, level), "\(level)") }
+    }
+
+    @Test(arguments: [(threads, 0, 100_000), (threads, 3, -1_000_000), (plain, 3, -100_000), (plain, 0, 20_000_000), (reclaim, 0, 30_000)])
+    func aClockThatIsOffIsSeenAndMeasured(_ path: String, _ cpu: Int, _ shift: Int64) throws {
+        let file = try shifted(path, cpu, by: shift)
+        #expect(try differ(file))
+        if shift.magnitude > 30_000 { #expect(try differ(file, .noProbes)) }
+        let skew = try #require(try ClockSkew(file))
+        #expect(skew.inversions > 0)
+        #expect(skew.inversionsLeft == 0)
+        let found = try #require(skew.cpus.first)
+        #expect(skew.cpus.map(\.cpu) == [cpu])
+        // An IPI takes 20 µs on these machines.
+        #expect((found.ahead - shift).magnitude < 20_000, "\(found)")
+        #expect(try #require(found.atLeast) <= shift)
+        #expect(try #require(found.atMost) >= shift)
+    }
+
+    @Test(arguments: [-300_000, 1_000_000])
+    func aCorrectedTraceIsPredictedAsWellAsOneOfSynchronisedClocks(_ shift: Int64) throws {
+        let good = try missed(try TraceFile(path: Self.threads))
+        let file = try shifted(Self.threads, 2, by: shift)
+        let skew = try #require(try ClockSkew(file))
+        #expect(try missed(file) > good + 100)
+        #expect(try missed(try file.corrected(by: skew.offsets)) <= good + 1)
+    }
+
+    /// Of the recorded kernel's tlb_flush records those that its scheme does not predict.
+    private func missed(_ file: TraceFile) throws -> Int {
+        let replay = try Reconstruction(file, sink: Replay(cpus: Reconstruction<Replay>.cpuCount(file))).sink
+        let predicted = file.kernelRelease?.hasPrefix("4.13") == true ? replay.v413.predicted : replay.v412.predicted
+        return max(replay.recorded.total, predicted.total) - predicted.matched(replay.recorded)
+    }
+
+    @Test func twoClocksThatAreOffAreBothMeasured() throws {
+        var options = TraceFile.Options()
+        options.clockOffsets = [1: -400_000, 3: 250_000]
+        let skew = try #require(try ClockSkew(try TraceFile(path: Self.threads, options: options)))
+        let found = skew.offsets
+        #expect(skew.inversionsLeft == 0)
+        // Which CPUs are right is not known, by how much they differ is.
+        #expect(abs((found[1] ?? 0) - (found[3] ?? 0) - 650_000) < 40_000, "\(found)")
+        #expect(abs((found[1] ?? 0) - (found[0] ?? 0) - 400_000) < 40_000, "\(found)")
+    }
+
+    @Test func whatIsMissingIsNoContradiction() throws {
+        let file = try TraceFile(path: Recordings.fixture("v4.12-threads-4cpu-truth-lost.dat"))
+        #expect(try ClockSkew(file)?.inversions == 0)
+    }
+}
+
+private struct NoSink: StimulusSink {
+    mutating func apply(_ stimulus: Stimulus, at moment: Moment) {}
+}
