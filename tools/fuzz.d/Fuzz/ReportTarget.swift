@@ -122,7 +122,7 @@ enum ReportTarget {
 
     private static func timeline<Model: Scheme>(_ file: TraceFile, _ model: Model.Type, replaying: Bool, _ level: EvidenceLevel) throws {
         let writer = ByteWriter(descriptor: nowhere)
-        var lines = TimelineLines(replaying ? .json : .text, to: writer, countsTime: file.clock.isTime)
+        var lines = TimelineLines(replaying ? .json : .text, to: writer, unit: file.clock.unit == .nanoseconds ? .ns : .count)
         let cpus = Reconstruction<Timeline<Model>>.cpuCount(file)
         let start = try Reconstruction<Timeline<Model>>.firstTime(file)
         var ends = [UInt64](repeating: start, count: cpus)
