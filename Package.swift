@@ -49,20 +49,23 @@ let package = Package(
                 "Checks", "TraceData", "LazyTLB", "Reconstruction", "Replay", "Report", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
+        // trace.dat files, written: what is recorded, what comes in another form, what is made up.
+        .target(name: "TraceWriting", dependencies: ["CZstd"]),
+
         // Synthetic recordings with known answers, of any size: tools/synth, tools/bench, and the tests.
-        .target(name: "TraceSynth", dependencies: ["LazyTLB", "CZstd"]),
+        .target(name: "TraceSynth", dependencies: ["LazyTLB", "TraceWriting"]),
         .executableTarget(
-            name: "synth", dependencies: ["TraceSynth", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+            name: "synth", dependencies: ["TraceSynth", "TraceWriting", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
         .target(name: "TestSupport", path: "Tests/TestSupport"),
-        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TraceSynth", "TestSupport"]),
+        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TraceSynth", "TraceWriting", "TestSupport"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth"]),
-        .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit", "TraceSynth"]),
+        .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit", "TraceSynth", "TraceWriting"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData", "TraceSynth"]),
         .testTarget(name: "ReportTests", dependencies: ["Report", "Replay", "Reconstruction", "LazyTLB", "TraceData"], exclude: ["Golden"]),
         .testTarget(
             name: "TraceSynthTests",
-            dependencies: ["TraceSynth", "Replay", "Reconstruction", "LazyTLB", "TraceData", "lazytlb", "TestSupport"]),
+            dependencies: ["TraceSynth", "TraceWriting", "Replay", "Reconstruction", "LazyTLB", "TraceData", "lazytlb", "TestSupport"]),
         .testTarget(
             name: "ChecksTests", dependencies: ["Checks", "Report", "TestSupport", "lazytlb", "calibrate"], exclude: ["junit.xsd"]),
         .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TraceSynth", "TestSupport"]),
@@ -75,7 +78,7 @@ if Context.environment["LAZYTLB_FUZZ"] != nil {
     package.targets += [
         .systemLibrary(name: "CLibFuzzer", path: "tools/fuzz.d/CLibFuzzer"),
         .executableTarget(
-            name: "fuzz", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay", "Report", "TraceSynth", "TestSupport", "CLibFuzzer"],
+            name: "fuzz", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay", "Report", "TraceSynth", "TraceWriting", "TestSupport", "CLibFuzzer"],
             path: "tools/fuzz.d/Fuzz"),
     ]
 }

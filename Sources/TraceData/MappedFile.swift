@@ -8,16 +8,18 @@ final class MappedFile: @unchecked Sendable {
     let bytes: UnsafeRawBufferPointer
     private let isMapped: Bool
 
-    init(path: String) throws(TraceError) {
-        func failure(_ what: String) -> TraceError {
-            TraceError(path: path, cause: "\(what): \(String(cString: strerror(errno)))")
-        }
+    convenience init(path: String) throws(TraceError) {
         // O_NONBLOCK: opening a FIFO that has no writer must not hang.
         let fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard fd >= 0 else { throw failure("cannot open") }
+        guard fd >= 0 else { throw Self.failure(path, "cannot open") }
         defer { close(fd) }
+        try self.init(descriptor: fd, path: path)
+    }
+
+    /// Maps an open file, which may be closed afterwards.
+    init(descriptor fd: Int32, path: String) throws(TraceError) {
         var status = stat()
-        guard fstat(fd, &status) == 0 else { throw failure("cannot stat") }
+        guard fstat(fd, &status) == 0 else { throw Self.failure(path, "cannot stat") }
         guard status.st_mode & S_IFMT == S_IFREG else {
             let kind = status.st_mode & S_IFMT == S_IFDIR ? "is a directory" : "is not a regular file"
             throw TraceError(path: path, cause: "\(kind), expected a trace.dat file")
@@ -25,10 +27,14 @@ final class MappedFile: @unchecked Sendable {
         guard status.st_size > 0 else { throw TraceError(path: path, offset: 0, cause: "the file is empty") }
         guard let size = Int(exactly: status.st_size),
             let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, fd, 0), base != MAP_FAILED
-        else { throw failure("cannot map") }
+        else { throw Self.failure(path, "cannot map") }
         self.path = path
         self.bytes = UnsafeRawBufferPointer(start: base, count: size)
         isMapped = true
+    }
+
+    private static func failure(_ path: String, _ what: String) -> TraceError {
+        TraceError(path: path, cause: "\(what): \(String(cString: strerror(errno)))")
     }
 
     /// A copy of the bytes under a name: memory of just their size, so that tools see a read behind its end.

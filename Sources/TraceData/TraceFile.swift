@@ -68,6 +68,15 @@ public final class TraceFile: Sendable {
         try self.init(MappedFile(path: path), options)
     }
 
+    /// A trace.dat file that has no path of its own: what a trace in another form was turned into.
+    ///
+    /// - Parameters:
+    ///   - descriptor: of a regular file; it may be closed afterwards.
+    ///   - path: of the trace, as messages are to name it.
+    public convenience init(descriptor: Int32, path: String, options: Options = Options()) throws(TraceError) {
+        try self.init(MappedFile(descriptor: descriptor, path: path), options)
+    }
+
     init(_ file: MappedFile, _ options: Options) throws(TraceError) {
         let path = file.path
         var container = try Container(file, keepGoing: options.keepGoing)
@@ -123,12 +132,12 @@ public final class TraceFile: Sendable {
         knownProblems = Mutex(KnownProblems(container.problems))
     }
 
-    /// The same file, opened once more without progress, its CPUs' clocks set back by so much more (``Options/clockOffsets``).
+    /// The same file once more, without progress, its CPUs' clocks set back by so much more (``Options/clockOffsets``).
     public func corrected(by offsets: [Int: Int64]) throws(TraceError) -> TraceFile {
         var options = options
         options.clockOffsets.merge(offsets) { $0 &+ $1 }
         options.progress = nil
-        return try TraceFile(path: path, options: options)
+        return try TraceFile(file, options)
     }
 
     /// What could not be read so far; always empty without ``Options/keepGoing``.

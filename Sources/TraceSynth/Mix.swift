@@ -1,3 +1,5 @@
+import TraceWriting
+
 /// What the machine of a synthetic recording mostly does.
 public enum Mix: String, Sendable, CaseIterable {
     /// Half sched_switch, half tlb_flush records: processes of some threads each.

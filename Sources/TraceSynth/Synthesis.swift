@@ -1,7 +1,9 @@
+import TraceWriting
+
 /// Writes a synthetic recording. Returns what a report of it must give.
-public func synthesize(_ options: SynthOptions, to path: String) throws(SynthError) -> SynthAnswers {
-    guard (2...CPUSet.capacity).contains(options.cpus) else { throw SynthError("\(options.cpus) CPUs: 2 to \(CPUSet.capacity) are possible") }
-    guard (1...2_000_000).contains(options.tasks) else { throw SynthError("\(options.tasks) tasks: 1 to 2,000,000 are possible") }
+public func synthesize(_ options: SynthOptions, to path: String) throws(WritingError) -> SynthAnswers {
+    guard (2...CPUSet.capacity).contains(options.cpus) else { throw WritingError("\(options.cpus) CPUs: 2 to \(CPUSet.capacity) are possible") }
+    guard (1...2_000_000).contains(options.tasks) else { throw WritingError("\(options.tasks) tasks: 1 to 2,000,000 are possible") }
     let trace = try SynthTrace(path: path, version: options.version, cpus: options.cpus)
     let machine = SynthMachine(options, trace)
     try machine.run()

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TraceSynth
+import TraceWriting
 
 extension Mix: ExpressibleByArgument {}
 extension TraceFileVersion: ExpressibleByArgument {}

@@ -1,6 +1,7 @@
 import Foundation
 @testable import TraceData
 import TraceSynth
+import TraceWriting
 
 /// A recording taken apart into sub-buffers, some of which can be left out, and written again as a trace.dat file of version 6.
 struct DamagedTrace {

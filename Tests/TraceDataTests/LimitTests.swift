@@ -2,6 +2,7 @@ import Testing
 import TraceSynth
 
 @testable import TraceData
+import TraceWriting
 
 /// What a file states is checked before memory is taken for it, or anything is read by it. Most of these were found by tools/fuzz.
 @Suite struct LimitTests {

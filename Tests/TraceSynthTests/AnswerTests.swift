@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 import TraceData
 import TraceSynth
+import TraceWriting
 
 /// What a synthetic recording says that a report must give, beside what the replay of the file gives.
 struct AnswerTests {

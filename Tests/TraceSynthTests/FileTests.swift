@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TraceData
 import TraceSynth
+import TraceWriting
 
 /// The files themselves: what they hold, and whether others can read them.
 struct FileTests {

@@ -1,4 +1,5 @@
 import Glibc
+import TraceWriting
 
 /// A task's name as the kernel stores it: TASK_COMM_LEN bytes, the last of them 0.
 public struct TaskName: Equatable, Sendable {
@@ -33,34 +34,22 @@ final class SynthTrace {
     }
 
     private let path: String
-    private let version: TraceFileVersion
-    private let compressor: Compressor?
-    private var spools: [Spool] = []
-    private var cpus: [SubbufferWriter] = []
+    private let draft: TraceDraft
     private(set) var counts = [Int](repeating: 0, count: SynthEvent.count)
     private(set) var firstTime: UInt64?
     private(set) var lastTime: UInt64 = 0
 
-    init(path: String, version: TraceFileVersion, cpus count: Int) throws(SynthError) {
+    init(path: String, version: TraceFileVersion, cpus count: Int) throws(WritingError) {
         self.path = path
-        self.version = version
-        compressor = version == .v7 ? Compressor() : nil
-        // One file for each CPU, and a few more.
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(7), &limit)
-        limit.rlim_cur = min(limit.rlim_max, max(limit.rlim_cur, rlim_t(count + 64)))
-        setrlimit(__rlimit_resource_t(7), &limit)
-        let folder = path.contains("/") ? String(path[..<path.lastIndex(of: "/")!]) + "/" : "./"
-        for _ in 0..<count { spools.append(try Spool(folder: folder, compressor: compressor)) }
-        cpus = spools.map { SubbufferWriter($0) }
+        draft = try TraceDraft(beside: path, version: version, cpus: count)
     }
 
     var records: Int { counts.reduce(0, +) }
 
     // MARK: records
 
-    private func begin(_ event: SynthEvent, _ origin: Origin, size: Int) throws(SynthError) -> UnsafeMutableRawPointer {
-        let data = try cpus[origin.cpu].reserve(at: origin.time, size: size)
+    private func begin(_ event: SynthEvent, _ origin: Origin, size: Int) throws(WritingError) -> UnsafeMutableRawPointer {
+        let data = try draft.cpus[origin.cpu].reserve(at: origin.time, size: size)
         data.storeBytes(of: event.id, as: UInt16.self)
         // TRACE_FLAG_HARDIRQ and one level of it in preempt_count's place.
         data.storeBytes(of: origin.inIRQ ? 0x09 : 0x01, toByteOffset: 2, as: UInt8.self)
@@ -78,7 +67,7 @@ final class SynthTrace {
 
     func schedSwitch(
         _ origin: Origin, from name: TaskName, state: Int64, to next: Int32, _ nextName: TaskName
-    ) throws(SynthError) {
+    ) throws(WritingError) {
         let data = try begin(.schedSwitch, origin, size: 64)
         put(name, data, 8)
         data.storeBytes(of: origin.pid, toByteOffset: 24, as: Int32.self)
@@ -89,20 +78,20 @@ final class SynthTrace {
         data.storeBytes(of: 120, toByteOffset: 60, as: Int32.self)
     }
 
-    func tlbFlush(_ origin: Origin, reason: UInt8, pages: Int64) throws(SynthError) {
+    func tlbFlush(_ origin: Origin, reason: UInt8, pages: Int64) throws(WritingError) {
         let data = try begin(.tlbFlush, origin, size: 24)
         data.storeBytes(of: Int32(reason), toByteOffset: 8, as: Int32.self)
         data.storeBytes(of: pages, toByteOffset: 16, as: Int64.self)
     }
 
-    func newTask(_ origin: Origin, pid: Int32, _ name: TaskName, cloneFlags: UInt64) throws(SynthError) {
+    func newTask(_ origin: Origin, pid: Int32, _ name: TaskName, cloneFlags: UInt64) throws(WritingError) {
         let data = try begin(.newTask, origin, size: 48)
         data.storeBytes(of: pid, toByteOffset: 8, as: Int32.self)
         put(name, data, 12)
         data.storeBytes(of: cloneFlags, toByteOffset: 32, as: UInt64.self)
     }
 
-    func fork(_ origin: Origin, _ name: TaskName, child: Int32, _ childName: TaskName) throws(SynthError) {
+    func fork(_ origin: Origin, _ name: TaskName, child: Int32, _ childName: TaskName) throws(WritingError) {
         let data = try begin(.fork, origin, size: 48)
         put(name, data, 8)
         data.storeBytes(of: origin.pid, toByteOffset: 24, as: Int32.self)
@@ -110,7 +99,7 @@ final class SynthTrace {
         data.storeBytes(of: child, toByteOffset: 44, as: Int32.self)
     }
 
-    func rename(_ origin: Origin, from old: TaskName, to new: TaskName) throws(SynthError) {
+    func rename(_ origin: Origin, from old: TaskName, to new: TaskName) throws(WritingError) {
         let data = try begin(.rename, origin, size: 48)
         data.storeBytes(of: origin.pid, toByteOffset: 8, as: Int32.self)
         put(old, data, 12)
@@ -118,7 +107,7 @@ final class SynthTrace {
     }
 
     /// The file that is executed is `/bin/` and the task's name.
-    func exec(_ origin: Origin, _ name: TaskName) throws(SynthError) {
+    func exec(_ origin: Origin, _ name: TaskName) throws(WritingError) {
         let path = Array("/bin/\(name.text)".utf8) + [0]
         let data = try begin(.exec, origin, size: 20 + (path.count + 3) / 4 * 4)
         // __data_loc: length above, offset below.
@@ -128,7 +117,7 @@ final class SynthTrace {
         (data + 20).copyMemory(from: path, byteCount: path.count)
     }
 
-    func exit(_ origin: Origin, _ name: TaskName) throws(SynthError) {
+    func exit(_ origin: Origin, _ name: TaskName) throws(WritingError) {
         let data = try begin(.exit, origin, size: 32)
         put(name, data, 8)
         data.storeBytes(of: origin.pid, toByteOffset: 24, as: Int32.self)
@@ -138,52 +127,17 @@ final class SynthTrace {
     // MARK: the file
 
     /// - Parameter commandLines: pids and names for saved_cmdlines.
-    func finish(commandLines: [(Int32, TaskName)]) throws(SynthError) {
-        for cpu in cpus { try cpu.finish() }
+    func finish(commandLines: [(Int32, TaskName)]) throws(WritingError) {
         var container = TraceContainer(
             uname: "Linux synth 4.13.9-synth x86_64", clock: "local global counter uptime perf [mono] mono_raw boot x86-tsc\n",
             headerPage: Array(SynthEvent.headerPage.utf8), headerEvent: Array(SynthEvent.headerEvent.utf8),
             formats: [("ftrace", Array(SynthEvent.printFormat.utf8))] + SynthEvent.allCases.map { ($0.system, Array($0.format.utf8)) },
             pageSize: UInt32(SubbufferWriter.size))
         for (pid, name) in commandLines { container.commandLines += Array("\(pid) \(name.text)\n".utf8) }
-        for (number, cpu) in cpus.enumerated() {
+        for (number, cpu) in draft.cpus.enumerated() {
             container.statistics.append(
                 "CPU: \(number)\nentries: 0\noverrun: 0\ncommit overrun: 0\nbytes: 0\ndropped events: 0\nread events: \(cpu.records)\n")
         }
-        let sizes = spools.map(\.size)
-        if let compressor {
-            let (head, offsets) = try container.version7(sizes: sizes, compressor: compressor)
-            try write(head, offsets: offsets)
-        } else {
-            try write(container.version6(sizes: sizes), offsets: nil)
-        }
-    }
-
-    /// - Parameter offsets: where the CPUs' data is to be, if compressed; else it follows.
-    private func write(_ head: [UInt8], offsets: [UInt64]?) throws(SynthError) {
-        // Renamed when it is whole.
-        let draft = path + ".part"
-        let file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard file >= 0 else { throw SynthError(errno: draft) }
-        defer { close(file) }
-        try write(file, head)
-        for (cpu, spool) in spools.enumerated() {
-            if let offsets {
-                guard lseek(file, off_t(offsets[cpu]), SEEK_SET) >= 0 else { throw SynthError(errno: draft) }
-                try write(file, withUnsafeBytes(of: spool.chunks.littleEndian) { Array($0) })
-            }
-            try spool.move(to: file)
-        }
-        guard Glibc.rename(draft, path) == 0 else { throw SynthError(errno: path) }
-    }
-
-    private func write(_ file: Int32, _ bytes: [UInt8]) throws(SynthError) {
-        let wrong = bytes.withUnsafeBytes { raw -> SynthError? in
-            do throws(SynthError) {
-                try writeAll(file, raw)
-                return nil
-            } catch { return error }
-        }
-        if let wrong { throw wrong }
+        try draft.write(container, to: path)
     }
 }

@@ -1,14 +1,15 @@
 import LazyTLB
+import TraceWriting
 
 extension SynthMachine {
     /// flush_tlb_mm_range()
-    func flush(_ cpu: Int, _ mm: MM, _ pages: Int64) throws(SynthError) {
+    func flush(_ cpu: Int, _ mm: MM, _ pages: Int64) throws(WritingError) {
         try awaitSenders(cpu) { self.mask(mm) }
         try flushAlone(cpu, mm, pages)
     }
 
     /// The same, where no other flush is under way that its answers could be taken for.
-    func flushAlone(_ cpu: Int, _ mm: MM, _ pages: Int64) throws(SynthError) {
+    func flushAlone(_ cpu: Int, _ mm: MM, _ pages: Int64) throws(WritingError) {
         try apply(.flushRange(cpu: cpu, mm: mm, pages: pages))
         tick(60)
         try send(.flushOthers(cpu: cpu, mm: mm, pages: pages), mm)
@@ -16,7 +17,7 @@ extension SynthMachine {
 
     /// try_to_unmap_flush() by a task that reclaims: pages of its own mm, of some that other CPUs have loaded, and of mms that CPUs have
     /// left since (the idle ones that have init_mm loaded, and in v4.13 state OK after leave_mm()).
-    func reclaim(_ cpu: Int) throws(SynthError) {
+    func reclaim(_ cpu: Int) throws(WritingError) {
         var batch = Batch(cpus: options.cpus)
         batch.mms = [tasks[current[cpu]].mm]
         for _ in 0..<random.below(3) {
@@ -46,7 +47,7 @@ extension SynthMachine {
     func mask(_ mm: MM) -> CPUSet { Int(mm.index) < v413.masks.count ? v413.masks[Int(mm.index)] : CPUSet() }
 
     /// The remote half, and its handling everywhere.
-    private func send(_ stimulus: Stimulus, _ mm: MM) throws(SynthError) {
+    private func send(_ stimulus: Stimulus, _ mm: MM) throws(WritingError) {
         let sender = stimulus.cpu
         try apply(stimulus)
         let targets = v413.cpu[sender].pending
@@ -67,7 +68,7 @@ extension SynthMachine {
 
     /// A sender waits for its IPIs, but when it goes on shows only in its next record. A CPU that has loaded the flushed mm since could as
     /// well answer that flush as the one to come: so the earlier sender goes on first, with a switch.
-    func awaitSenders(_ cpu: Int, _ targets: () -> CPUSet) throws(SynthError) {
+    func awaitSenders(_ cpu: Int, _ targets: () -> CPUSet) throws(WritingError) {
         while let sender = ambiguousSender(cpu, targets().without(cpu)) {
             tick()
             try schedule(sender)

@@ -1,4 +1,5 @@
 import LazyTLB
+import TraceWriting
 
 /// Flags of clone(), include/uapi/linux/sched.h.
 private enum CloneFlags {
@@ -14,7 +15,7 @@ extension SynthMachine {
     private static let programs = ["cc1", "make", "sh", "ld", "as", "bash", "awk", "sort", "python3", "java", "postgres", "nginx"].map { TaskName($0) }
 
     /// The current task forks, execs or exits.
-    func liveOn(_ cpu: Int, isShort: Bool) throws(SynthError) {
+    func liveOn(_ cpu: Int, isShort: Bool) throws(WritingError) {
         let task = current[cpu]
         if isShort || task == initTask { return try multiply(cpu) }
         let isAlone = tasks.process(of: task).threads == 1
@@ -28,7 +29,7 @@ extension SynthMachine {
     }
 
     /// Starts a thread, if the process is to have more of them, else a process, if there are not enough.
-    private func multiply(_ cpu: Int) throws(SynthError) {
+    private func multiply(_ cpu: Int) throws(WritingError) {
         let task = current[cpu]
         let process = tasks.process(of: task)
         let mayThread = task != initTask && options.mix.threads != 1
@@ -44,20 +45,20 @@ extension SynthMachine {
     }
 
     /// fork(): dup_mmap() ends with a flush of the parent's mm, whose pages are write-protected now.
-    private func fork(_ cpu: Int) throws(SynthError) {
+    private func fork(_ cpu: Int) throws(WritingError) {
         let parent = current[cpu]
         try flush(cpu, tasks[parent].mm, Stimulus.flushAll)
         let child = tasks.add(tasks[parent].name, mm: newMM(), process: nil, wanted: wantedThreads())
         try announce(cpu, child, CloneFlags.fork)
     }
 
-    private func startThread(_ cpu: Int) throws(SynthError) {
+    private func startThread(_ cpu: Int) throws(WritingError) {
         let parent = current[cpu]
         try announce(cpu, tasks.add(tasks[parent].name, mm: tasks[parent].mm, process: tasks[parent].process), CloneFlags.thread)
     }
 
     /// The parent sleeps until the child execs or exits.
-    private func vfork(_ cpu: Int) throws(SynthError) {
+    private func vfork(_ cpu: Int) throws(WritingError) {
         let parent = current[cpu]
         let child = tasks.add(tasks[parent].name, mm: tasks[parent].mm, process: nil, wanted: wantedThreads())
         tasks[child].waitingParent = parent
@@ -68,7 +69,7 @@ extension SynthMachine {
     }
 
     /// task_newtask at the end of copy_process(), sched_process_fork in _do_fork() (kernel/fork.c).
-    private func announce(_ cpu: Int, _ child: Int, _ flags: UInt64) throws(SynthError) {
+    private func announce(_ cpu: Int, _ child: Int, _ flags: UInt64) throws(WritingError) {
         tick()
         let name = tasks[child].name
         try trace.newTask(origin(cpu), pid: tasks[child].pid, name, cloneFlags: flags)
@@ -78,7 +79,7 @@ extension SynthMachine {
     }
 
     /// exec_mmap(), and the end of the old mm if nobody else has it; then the new name, sched_process_exec.
-    private func exec(_ cpu: Int) throws(SynthError) {
+    private func exec(_ cpu: Int) throws(WritingError) {
         let task = current[cpu]
         let old = tasks[task].mm
         let isLast = tasks.users(of: old) == 1
@@ -97,7 +98,7 @@ extension SynthMachine {
     }
 
     /// exit_mm(), and the end of the mm if nobody else has it; then sched_process_exit (do_exit(), kernel/exit.c).
-    private func exit(_ cpu: Int) throws(SynthError) {
+    private func exit(_ cpu: Int) throws(WritingError) {
         let task = current[cpu]
         let mm = tasks[task].mm
         let isLast = tasks.users(of: mm) == 1
@@ -113,7 +114,7 @@ extension SynthMachine {
     }
 
     /// exit_mmap() ends with a flush of everything (tlb_finish_mmu(), mm/memory.c).
-    private func end(_ cpu: Int, _ mm: MM) throws(SynthError) {
+    private func end(_ cpu: Int, _ mm: MM) throws(WritingError) {
         tick()
         try flushAlone(cpu, mm, Stimulus.flushAll)
         tasks.end(mm)

@@ -1,4 +1,5 @@
 import LazyTLB
+import TraceWriting
 
 /// A machine with a v4.13 kernel, at random, and the records that this kernel writes; beside it the two older kernels on the same history.
 ///
@@ -60,7 +61,7 @@ final class SynthMachine {
         enqueue(initTask, 0)
     }
 
-    func run() throws(SynthError) {
+    func run() throws(WritingError) {
         for cpu in 0..<options.cpus { try bringUp(cpu) }
         kernelThreads[options.cpus - 1].append(ksm)
         var hasBeenSilent = false
@@ -91,7 +92,7 @@ final class SynthMachine {
     }
 
     /// Lets all kernels do it, and records what this one, v4.13, does.
-    func apply(_ stimulus: Stimulus, batch: Batch? = nil, inIRQ: Bool = false) throws(SynthError) {
+    func apply(_ stimulus: Stimulus, batch: Batch? = nil, inIRQ: Bool = false) throws(WritingError) {
         v412.apply(stimulus, batch: batch)
         parent.apply(stimulus, batch: batch)
         v413.apply(stimulus, batch: batch)
@@ -124,7 +125,7 @@ final class SynthMachine {
     // MARK: what a CPU does
 
     /// migration/N stops the CPU, cpuhp/N is the first to run when it is back.
-    private func bringUp(_ cpu: Int) throws(SynthError) {
+    private func bringUp(_ cpu: Int) throws(WritingError) {
         try switchTo(cpu, kernelThreads[cpu][0], state: 0)
         tick()
         try apply(.offline(cpu: cpu))
@@ -139,7 +140,7 @@ final class SynthMachine {
         kernelThreads[cpu].removeFirst(2)
     }
 
-    private func act(_ cpu: Int) throws(SynthError) {
+    private func act(_ cpu: Int) throws(WritingError) {
         tick()
         let task = current[cpu]
         if tasks[task].isDead { return try schedule(cpu) }
@@ -162,7 +163,7 @@ final class SynthMachine {
 
     // MARK: context switches
 
-    func schedule(_ cpu: Int, blocks: Bool = false) throws(SynthError) {
+    func schedule(_ cpu: Int, blocks: Bool = false) throws(WritingError) {
         let task = current[cpu]
         let next = choose(cpu, after: task)
         let state: Int64
@@ -199,7 +200,7 @@ final class SynthMachine {
     }
 
     /// The sched_switch record comes before switch_mm() and what that records (context_switch(), kernel/sched/core.c).
-    private func switchTo(_ cpu: Int, _ next: Int, state: Int64) throws(SynthError) {
+    private func switchTo(_ cpu: Int, _ next: Int, state: Int64) throws(WritingError) {
         switches += 1
         try trace.schedSwitch(origin(cpu), from: tasks[current[cpu]].name, state: state, to: tasks[next].pid, tasks[next].name)
         tick(60)

@@ -3,6 +3,7 @@ import TestSupport
 import TraceSynth
 
 @testable import TraceData
+import TraceWriting
 
 /// Writes small inputs of every target, made from recordings and from synthetic files.
 func writeSeeds(to folder: String, fixtures: [String]) throws {

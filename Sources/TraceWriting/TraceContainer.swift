@@ -104,7 +104,7 @@ public struct TraceContainer {
     /// Everything up to the CPUs' data, and where each CPU's is to be: the number of its chunks (u32), then these.
     ///
     /// - Parameter sizes: of each CPU's chunks, without their number.
-    func version7(sizes: [UInt64], compressor: Compressor) throws(SynthError) -> (head: [UInt8], offsets: [UInt64]) {
+    public func version7(sizes: [UInt64], compressor: Compressor) throws(WritingError) -> (head: [UInt8], offsets: [UInt64]) {
         var out = begin(UInt8(ascii: "7"))
         out.put("zstd")
         out.put(Compressor.version)

@@ -4,10 +4,10 @@ import Glibc
 ///
 /// A record that no longer fits begins the next sub-buffer, whose time is the record's; the rest is zero and not in `commit`, as in what
 /// ring_buffer_read_page() hands out (`real_end`). A gap of 2^27 ns and more has a TIME_EXTEND record before the record.
-final class SubbufferWriter {
-    static let size = 4096
+public final class SubbufferWriter {
+    public static let size = 4096
     /// u64 time, u64 commit.
-    static let headerSize = 16
+    public static let headerSize = 16
     private static let timeExtend: UInt32 = 30
     private static let deltaBits: UInt64 = 27
 
@@ -19,9 +19,9 @@ final class SubbufferWriter {
     private var fill = 0
     /// Time of the last record, ns.
     private var time: UInt64 = 0
-    private(set) var records = 0
+    public private(set) var records = 0
 
-    init(_ spool: Spool) {
+    public init(_ spool: Spool) {
         self.spool = spool
         pages = .allocate(byteCount: Spool.block, alignment: 16)
         memset(pages, 0, Spool.block)
@@ -31,7 +31,7 @@ final class SubbufferWriter {
     deinit { pages.deallocate() }
 
     /// Begins a record of `size` bytes (a multiple of 4, at most 112). Returns where they are, all zero.
-    func reserve(at now: UInt64, size: Int) throws(SynthError) -> UnsafeMutableRawPointer {
+    public func reserve(at now: UInt64, size: Int) throws(WritingError) -> UnsafeMutableRawPointer {
         var needed = 4 + size
         let extends = fill > 0 && (now - time) >> Self.deltaBits > 0
         if extends { needed += 8 }
@@ -62,7 +62,7 @@ final class SubbufferWriter {
         fill += 4
     }
 
-    private func turn() throws(SynthError) {
+    private func turn() throws(WritingError) {
         page.storeBytes(of: UInt64(fill - Self.headerSize), toByteOffset: 8, as: UInt64.self)
         page += Self.size
         fill = 0
@@ -74,7 +74,7 @@ final class SubbufferWriter {
     }
 
     /// Ends the last sub-buffer.
-    func finish() throws(SynthError) {
+    public func finish() throws(WritingError) {
         if fill > 0 {
             page.storeBytes(of: UInt64(fill - Self.headerSize), toByteOffset: 8, as: UInt64.self)
             page += Self.size

@@ -41,7 +41,7 @@ struct Bytes {
     }
 
     /// A section of version 7, compressed: u32 size of what follows, u32 size unpacked, content.
-    mutating func section(_ id: UInt16, _ content: Bytes, _ compressor: Compressor) throws(SynthError) {
+    mutating func section(_ id: UInt16, _ content: Bytes, _ compressor: Compressor) throws(WritingError) {
         let packed = try compressor.packed(content.bytes)
         header(id, flags: 1, size: 8 + packed.count)
         put(UInt32(packed.count))
