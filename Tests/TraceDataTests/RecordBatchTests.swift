@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import TraceSynth
 
 @testable import TraceData
 
@@ -82,16 +83,21 @@ import Testing
     }
 
     @Test func anErrorComesBehindTheRecordsBeforeIt() throws {
-        var bytes = try Data(contentsOf: URL(fileURLWithPath: Recordings.chosen.first { $0.hasSuffix("rec-v6.dat") } ?? ""))
-        let good = try TraceFile(path: Recordings.chosen.first { $0.hasSuffix("rec-v6.dat") } ?? "")
+        // Version 6, whose data is never compressed: a byte of it can be changed.
+        let path = NSTemporaryDirectory() + "lazytlb-test-\(UUID().uuidString).dat"
+        var options = SynthOptions()
+        options.events = 20_000
+        options.cpus = 2
+        _ = try synthesize(options, to: path)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        let good = try TraceFile(path: path)
         let cpu = good.cpusWithData[0]
         let extent = try #require(good.buffer.cpus.first { $0.cpu == cpu })
         // The third sub-buffer claims more than it can hold.
         let place = Int(extent.offset) + 2 * good.pageSize + 8
         bytes.replaceSubrange(place..<place + 4, with: [0xff, 0xff, 0x00, 0x00])
-        let path = NSTemporaryDirectory() + "lazytlb-test-\(UUID().uuidString).dat"
         try bytes.write(to: URL(fileURLWithPath: path))
-        defer { try? FileManager.default.removeItem(atPath: path) }
         let file = try TraceFile(path: path)
         let reader = BatchReader(file.stream(cpu: cpu), capacity: 1 << 16, probes: false, queue: nil)
         let batch = reader.next()
