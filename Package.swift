@@ -12,6 +12,7 @@ let package = Package(
     targets: [
         // C libraries, one each: a module map and a shim header, nothing else.
         .systemLibrary(name: "CTraceEvent", pkgConfig: "libtraceevent", providers: [.apt(["libtraceevent-dev"])]),
+        .systemLibrary(name: "CTraceFS", pkgConfig: "libtracefs", providers: [.apt(["libtracefs-dev"])]),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -29,9 +30,12 @@ let package = Package(
         .executableTarget(
             name: "lazytlb",
             dependencies: [
-                "TraceData", "Reconstruction", "Replay", "Report", "Checks",
+                "TraceData", "Reconstruction", "Replay", "Report", "Checks", "Recording", "TraceWriting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+
+        // Recordings of the running kernel: `lazytlb record`.
+        .target(name: "Recording", dependencies: ["CTraceFS", "TraceWriting"]),
 
         // How near the inference of mms comes to what probe events tell: tools/accuracy, and the tests.
         .target(name: "AccuracyKit", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
@@ -68,6 +72,7 @@ let package = Package(
             dependencies: ["TraceSynth", "TraceWriting", "Replay", "Reconstruction", "LazyTLB", "TraceData", "lazytlb", "TestSupport"]),
         .testTarget(
             name: "ChecksTests", dependencies: ["Checks", "Report", "TestSupport", "lazytlb", "calibrate"], exclude: ["junit.xsd"]),
+        .testTarget(name: "RecordingTests", dependencies: ["Recording", "TraceWriting", "TraceData", "Reconstruction", "AccuracyKit", "TestSupport", "lazytlb"]),
         .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TraceSynth", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
