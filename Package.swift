@@ -8,11 +8,12 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         // C libraries, one each: a module map and a shim header, nothing else.
         .systemLibrary(name: "CTraceEvent", pkgConfig: "libtraceevent", providers: [.apt(["libtraceevent-dev"])]),
+        .systemLibrary(name: "CTraceFS", pkgConfig: "libtracefs", providers: [.apt(["libtracefs-dev"])]),
+        .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
@@ -25,13 +26,16 @@ let package = Package(
         .target(name: "Reconstruction", dependencies: ["TraceData", "LazyTLB", "Tables"]),
         .target(name: "Replay", dependencies: ["LazyTLB", "Reconstruction", "Tables"]),
         .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
-        .target(name: "Checks", dependencies: ["LazyTLB", "Replay", "Report", .product(name: "Yams", package: "Yams")]),
+        .target(name: "Checks", dependencies: ["LazyTLB", "Replay", "Report", "CYaml"]),
         .executableTarget(
             name: "lazytlb",
             dependencies: [
-                "TraceData", "Reconstruction", "Replay", "Report", "Checks",
+                "TraceData", "Reconstruction", "Replay", "Report", "Checks", "Recording", "TraceWriting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+
+        // Recordings of the running kernel: `lazytlb record`.
+        .target(name: "Recording", dependencies: ["CTraceFS", "TraceWriting"]),
 
         // How near the inference of mms comes to what probe events tell: tools/accuracy, and the tests.
         .target(name: "AccuracyKit", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
@@ -68,6 +72,7 @@ let package = Package(
             dependencies: ["TraceSynth", "TraceWriting", "Replay", "Reconstruction", "LazyTLB", "TraceData", "lazytlb", "TestSupport"]),
         .testTarget(
             name: "ChecksTests", dependencies: ["Checks", "Report", "TestSupport", "lazytlb", "calibrate"], exclude: ["junit.xsd"]),
+        .testTarget(name: "RecordingTests", dependencies: ["Recording", "TraceWriting", "TraceData", "Reconstruction", "AccuracyKit", "TestSupport", "lazytlb"]),
         .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TraceSynth", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]

@@ -147,7 +147,8 @@ struct EvidencePass {
     @inline(__always) private func settled(_ a: Int32, _ b: Int32) -> Bool {
         guard usesLifeCycle, walk.tasks[a].origin != .usesMM, walk.tasks[b].origin != .usesMM else { return false }
         let (first, second) = (walk.tasks.isSettled(a), walk.tasks.isSettled(b))
-        return first && second || (first || second) && walk.gaps == 0
+        // (A snapshot may have missed one of those that share its mm.)
+        return first && second || (first && !walk.tasks.isByFounderListed(a) || second && !walk.tasks.isByFounderListed(b)) && walk.gaps == 0
     }
 
     @inline(__always) private mutating func switched(_ step: Step) {
@@ -357,13 +358,17 @@ struct EvidencePass {
 }
 
 extension TaskNodes {
-    /// The life cycle tells whose mm the node has: it was born in the trace or has exec'd in it.
+    /// The life cycle tells whose mm the node has: it was born in the trace or has exec'd in it. Or a snapshot does.
     @inline(__always) func isSettled(_ node: Int32) -> Bool {
         let founder = self[node].founder
         switch self[founder].origin {
         case .kernel, .forked, .shared: return true
         case .afterLoad: return self[founder].isExec == true
-        case .existing, .usesMM: return false
+        case .existing: return self[founder].isApart
+        case .usesMM: return false
         }
     }
+
+    /// A snapshot tells whose mm the node has, not the life cycle.
+    @inline(__always) func isByFounderListed(_ node: Int32) -> Bool { self[self[node].founder].isApart && self[self[node].founder].origin == .existing }
 }

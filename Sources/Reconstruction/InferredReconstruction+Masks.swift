@@ -51,6 +51,7 @@ extension InferredReconstruction {
         switch basis {
         case .exact: evidence.exact += 1
         case .lifeCycle: evidence.lifeCycle += 1
+        case .snapshot: evidence.snapshot += 1
         case .hardware: evidence.hardware += 1
         case .convention: evidence.convention += 1
         case .unknown: evidence.unknown += 1

@@ -131,7 +131,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         case .answered: answered(step, moment)
         case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
         case .lifeCycle: lifeCycle(step, record, moment)
-        case .marker: sink.marker(source.headDetails.text, at: moment)
+        case .marker: if !TaskSnapshots.isLine(source.headDetails.text) { sink.marker(source.headDetails.text, at: moment) }
         case .nothing, .broken, .switched, .switchLoaded, .flushed: break
         }
     }
@@ -143,6 +143,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         evidence.gaps = walk.gaps
         evidence.lostEvents = walk.lostEvents
         evidence.contradictions = classes.contradictions + contradictions
+        evidence.noteSnapshots(walk.snapshots)
     }
 
     @inline(__always) mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {

@@ -7,6 +7,8 @@ public enum Basis: UInt8, Sendable {
     case exact
     /// Fork, exec, exit, rename; pid 0.
     case lifeCycle
+    /// A snapshot of the tasks, among the trace's markers.
+    case snapshot
     /// A CR3 load, its absence, or the answer to a flush.
     case hardware
     /// A kernel thread's name.
@@ -18,6 +20,7 @@ public enum Basis: UInt8, Sendable {
         case .exact: "exact"
         case .lifeCycle: "life-cycle"
         case .hardware: "hardware"
+        case .snapshot: "snapshot"
         case .convention: "convention"
         case .unknown: "unknown"
         }

@@ -89,7 +89,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         case .schedSwitch: beginSwitch(cpu, record, moment)
         case .tlbFlush: flushRecord(cpu, record, moment)
         case .rename: rename(record, source.headDetails)
-        case .marker: sink.marker(source.headDetails.text, at: moment)
+        case .marker: if !TaskSnapshots.isLine(source.headDetails.text) { sink.marker(source.headDetails.text, at: moment) }
         case .exit: if source.headDetails.pid == record.pid { exitIfReleased(cpu, moment) }
         case .other, .newTask, .fork, .exec: break
         default: probe(cpu, record, source, moment)

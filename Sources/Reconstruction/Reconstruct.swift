@@ -13,6 +13,7 @@ public struct EvidenceSummary: Sendable {
     /// Context switches by the strongest evidence for the incoming task's mm.
     public var exact = 0
     public var lifeCycle = 0
+    public var snapshot = 0
     public var hardware = 0
     public var convention = 0
     public var unknown = 0
@@ -32,10 +33,24 @@ public struct EvidenceSummary: Sendable {
     /// The CPUs' clocks differ: tasks came in on one CPU before they had left another, or flushes were answered before they were sent.
     /// ``ClockSkew`` measures by how much.
     public var clocksDiffer = false
+    /// Tasks that snapshots list (``TaskSnapshots``); nil if the trace has none, or they are not used.
+    public var listedTasks: Int?
     /// Sentences for the reader.
     public var notes: [String] = []
 
     public init(kind: Kind) { self.kind = kind }
+
+    mutating func noteSnapshots(_ snapshots: TaskSnapshots) {
+        if snapshots.tasks > 0 { listedTasks = snapshots.tasks }
+        if snapshots.overtaken > 0 {
+            notes.append(
+                "Of \(snapshots.tasks) tasks that the trace's snapshot lists \(snapshots.overtaken) were born, changed or ended while it was taken: it tells nothing of these.")
+        }
+        if snapshots.badLines > 0 {
+            notes.append(
+                "\(snapshots.badLines) lines of trace_marker look like a snapshot of tasks and cannot be read: they are cut off, or of another version.")
+        }
+    }
 }
 
 /// What may be used to find the mm of a task.

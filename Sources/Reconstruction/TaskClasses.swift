@@ -44,6 +44,7 @@ struct TaskClasses {
         }
         decideKinds(tasks, pass)
         joinByLifeCycle(tasks)
+        for group in pass.walk.snapshots.groups { joinListed(group) }
         joinByRelations(pass)
         decideOpen(tasks, pass)
         if pass.usesLifeCycle { forgetLone(tasks) }
@@ -88,7 +89,7 @@ struct TaskClasses {
     private mutating func decideKinds(_ tasks: TaskNodes, _ pass: EvidencePass) {
         for (node, task) in tasks.nodes.enumerated() {
             switch task.origin {
-            case .kernel: decide(node, .kernel, .lifeCycle)
+            case .kernel: decide(node, .kernel, task.isListed ? .snapshot : .lifeCycle)
             case .forked: decide(node, .user, .lifeCycle)
             case .usesMM: decide(node, .user, .hardware)
             case .shared: decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
@@ -99,6 +100,7 @@ struct TaskClasses {
                 } else if task.hasKernelName {
                     decide(node, .kernel, .convention)
                 }
+            case .existing where task.isListed: decide(node, .user, .snapshot)
             case .existing: decideExisting(node, task, pass.silentOnInit[Int32(node)] ?? 0)
             }
         }
@@ -118,6 +120,11 @@ struct TaskClasses {
 
     private mutating func joinByLifeCycle(_ tasks: TaskNodes) {
         for (node, task) in tasks.nodes.enumerated() where task.origin == .shared && kinds[node] == .user { join(Int32(node), task.parent) }
+    }
+
+    private mutating func joinListed(_ group: [Int32]) {
+        let members = group.filter { kinds[Int($0)] == .user }
+        for node in members.dropFirst() { join(members[0], node) }
     }
 
     private struct Candidate {
@@ -160,7 +167,7 @@ struct TaskClasses {
             join(left, right)
             if settled.contains(left) || settled.contains(right) { settled.insert(find(left)) }
             apart.merge(left, right, into: find(left))
-            for node in [candidate.a, candidate.b] where basis[Int(node)] != .lifeCycle { basis[Int(node)] = .hardware }
+            for node in [candidate.a, candidate.b] where basis[Int(node)] != .lifeCycle && basis[Int(node)] != .snapshot { basis[Int(node)] = .hardware }
         }
     }
 
@@ -210,7 +217,7 @@ struct TaskClasses {
     private mutating func forgetLone(_ tasks: TaskNodes) {
         var sizes = [UInt32](repeating: 0, count: parent.count)
         for node in parent.indices { sizes[Int(find(Int32(node)))] += 1 }
-        for (node, task) in tasks.nodes.enumerated() where kinds[node] == .user && sizes[Int(find(Int32(node)))] == 1 {
+        for (node, task) in tasks.nodes.enumerated() where kinds[node] == .user && sizes[Int(find(Int32(node)))] == 1 && !task.isListed {
             guard task.switches <= Self.fewSwitches else { continue }
             // (It may have changed its name instead, and be one with what it became.)
             if task.execsUnseen { decide(node, .open, .unknown) }
@@ -237,7 +244,7 @@ struct TaskClasses {
             case .open: mm[node] = .unknown
             case .user:
                 let root = find(Int32(node))
-                defer { if task.origin != .existing || task.switches > Self.fewSwitches { isVague[Int(mm[node].index)] = false } }
+                defer { if task.origin != .existing || task.isListed || task.switches > Self.fewSwitches { isVague[Int(mm[node].index)] = false } }
                 if let known = numbers[root] {
                     mm[node] = known
                 } else {

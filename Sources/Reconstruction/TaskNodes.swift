@@ -53,6 +53,10 @@ struct TaskNode {
     var execsUnseen = false
     /// It is what a task became by such an exec: its mm is new.
     var hasExecd = false
+    /// A snapshot of the tasks lists it (``TaskSnapshots``), as one with an mm or as a kernel thread.
+    var isListed = false
+    /// It tells, too, which of the listed tasks have another mm.
+    var isApart = false
     /// When it was first seen, a task with a higher pid had been: it is older than that one, as long as pids do not wrap around
     /// (alloc_pid() hands them out in order).
     var isOlder = false

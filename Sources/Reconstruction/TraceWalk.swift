@@ -17,6 +17,7 @@ struct TraceWalk {
     private(set) var brokenChains = 0
     private(set) var gaps = 0
     private(set) var lostEvents: UInt64 = 0
+    private(set) var snapshots = TaskSnapshots()
 
     struct PerCPU {
         /// The current task; negative if not known, as no task's pid is.
@@ -64,7 +65,9 @@ struct TraceWalk {
                 follow(record, source, step)
                 lifeCycle(record, source.headDetails, step)
             }
-        case .marker: step.kind = .marker
+        case .marker:
+            step.kind = .marker
+            if usesLifeCycle { snapshots.take(source.headDetails.text, &tasks) }
         default: break
         }
         return step

@@ -45,8 +45,12 @@ struct Bytes {
         put(UInt64(size))
     }
 
-    /// A section of version 7, compressed: u32 size of what follows, u32 size unpacked, content.
-    mutating func section(_ id: UInt16, _ content: Bytes, _ compressor: Compressor) throws(WritingError) {
+    /// A section of version 7. Compressed: u32 size of what follows, u32 size unpacked, content.
+    mutating func section(_ id: UInt16, _ content: Bytes, _ compressor: Compressor?) throws(WritingError) {
+        guard let compressor else {
+            header(id, flags: 0, size: content.bytes.count)
+            return put(raw: content.bytes)
+        }
         let packed = try compressor.packed(content.bytes)
         header(id, flags: 1, size: 8 + packed.count)
         put(UInt32(packed.count))

@@ -1,5 +1,22 @@
 import Glibc
 
+/// Opens a file without a name, which is gone when it is closed, whatever happens to the program.
+///
+/// - Parameter folder: with a slash at its end.
+public func unnamedFile(in folder: String) throws(WritingError) -> Int32 {
+    // O_TMPFILE of include/uapi/asm-generic/fcntl.h on x86, a macro that is not imported.
+    let unnamed: Int32 = 0o20000000 | O_DIRECTORY
+    let file = open(folder, O_RDWR | unnamed | O_CLOEXEC, 0o600)
+    if file >= 0 { return file }
+    // Not every file system has that.
+    var name = (folder + ".trace-XXXXXX").utf8CString.map { $0 }
+    let named = mkstemp(&name)
+    guard named >= 0 else { throw WritingError(errno: folder) }
+    _ = fcntl(named, F_SETFD, FD_CLOEXEC)
+    unlink(name)
+    return named
+}
+
 /// One CPU's data on its way into the file: in a file of its own, without a name, so that all CPUs can be written at once.
 public final class Spool {
     /// Bytes that are written, and compressed, at once: ten sub-buffers, as trace-cmd does (PAGES_IN_CHUNK, lib/trace-cmd/trace-compress.c).
@@ -15,10 +32,7 @@ public final class Spool {
 
     /// - Parameter folder: where the file is to be, with a slash at its end.
     public init(folder: String, compressor: Compressor?) throws(WritingError) {
-        var name = (folder + ".trace-XXXXXX").utf8CString.map { $0 }
-        file = mkstemp(&name)
-        guard file >= 0 else { throw WritingError(errno: folder) }
-        unlink(name)
+        file = try unnamedFile(in: folder)
         self.compressor = compressor
         buffer = .allocate(byteCount: Self.bufferSize, alignment: 16)
     }
@@ -35,6 +49,26 @@ public final class Spool {
         try add(number: UInt32(packed.count))
         try add(number: UInt32(bytes.count))
         try add(packed)
+    }
+
+    /// Adds what a file holds from its start on, and gives its space back.
+    func append(_ source: Int32, size: UInt64) throws(WritingError) {
+        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.block, alignment: 16)
+        defer { block.deallocate() }
+        var offset: UInt64 = 0
+        while offset < size {
+            var filled = 0
+            let wanted = min(block.count, Int(size - offset))
+            while filled < wanted {
+                let count = pread(source, block.baseAddress! + filled, wanted - filled, off_t(offset) + off_t(filled))
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { throw WritingError(errno: "reading what was recorded") }
+                filled += count
+            }
+            try write(UnsafeRawBufferPointer(rebasing: block[..<wanted]))
+            offset += UInt64(wanted)
+        }
+        ftruncate(source, 0)
     }
 
     private func add(number: UInt32) throws(WritingError) {

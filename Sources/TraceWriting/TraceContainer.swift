@@ -1,9 +1,11 @@
-/// The two versions of trace.dat that are written.
+/// The versions of trace.dat that are written.
 public enum TraceFileVersion: String, Sendable, CaseIterable {
     /// Version 6, never compressed.
     case v6
     /// Version 7, each chunk of ten sub-buffers compressed with zstd.
     case v7
+    /// Version 7, not compressed.
+    case v7none
 }
 
 /// What a trace.dat file holds beside the records, and how it lies in the file: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
@@ -26,6 +28,10 @@ public struct TraceContainer {
     public var bigEndian = false
     /// Size of `long` in the recorded machine's programs; that of its kernel is in ``headerPage``.
     public var longSize: UInt8 = 8
+    /// What made the file; trace-cmd puts its own version there.
+    public var program: String?
+    /// Tells recordings of the same machine and moment from others.
+    public var traceID: UInt64?
 
     public init(
         uname: String?, clock: String? = nil, headerPage: [UInt8], headerEvent: [UInt8], formats: [(system: String, text: [UInt8])],
@@ -98,6 +104,8 @@ public struct TraceContainer {
         static let buffer: UInt16 = 3
         static let clock: UInt16 = 4
         static let uname: UInt16 = 5
+        static let program: UInt16 = 9
+        static let traceID: UInt16 = 11
         static let headerInfo: UInt16 = 16
         static let ftraceFormats: UInt16 = 17
         static let eventFormats: UInt16 = 18
@@ -106,13 +114,15 @@ public struct TraceContainer {
         static let commandLines: UInt16 = 21
     }
 
-    /// Everything up to the CPUs' data, and where each CPU's is to be: the number of its chunks (u32), then these.
+    /// Everything up to the CPUs' data, and where each CPU's is to be: the number of its chunks (u32), then these; its sub-buffers if nothing is
+    /// compressed.
     ///
     /// - Parameter sizes: of each CPU's chunks, without their number.
-    public func version7(sizes: [UInt64], compressor: Compressor) throws(WritingError) -> (head: [UInt8], offsets: [UInt64]) {
+    public func version7(sizes: [UInt64], compressor: Compressor?) throws(WritingError) -> (head: [UInt8], offsets: [UInt64]) {
         var out = begin(UInt8(ascii: "7"))
-        out.put("zstd")
-        out.put(Compressor.version)
+        out.put(compressor == nil ? "none" : "zstd")
+        out.put(compressor == nil ? "" : Compressor.version)
+        let chunkCount: UInt64 = compressor == nil ? 0 : 4
         let place = out.bytes.count
         out.put(UInt64(0))
         var empty = Bytes()
@@ -138,14 +148,14 @@ public struct TraceContainer {
         var end = data + UInt64(Bytes.sectionHeader)
         for size in sizes {
             offsets.append(aligned(end))
-            end = offsets.last! + 4 + size
+            end = offsets.last! + chunkCount + size
         }
         finish(&list, sizes, at: data, offsets: offsets)
         out.store(UInt64(out.bytes.count), at: place)
         out.header(0, flags: 0, size: list.bytes.count)
         out.put(raw: list.bytes)
         precondition(out.bytes.count == Int(data))
-        out.header(Option.buffer, flags: 1, size: Int(end - data) - Bytes.sectionHeader)
+        out.header(Option.buffer, flags: compressor == nil ? 0 : 1, size: Int(end - data) - Bytes.sectionHeader)
         return (out.bytes, offsets)
     }
 
@@ -204,6 +214,8 @@ public struct TraceContainer {
         if let clock { out.option(Option.clock) { $0.put(clock) } }
         if let uname { out.option(Option.uname) { $0.put(uname) } }
         for text in statistics { out.option(Option.statistics) { $0.put(text) } }
+        if let program { out.option(Option.program) { $0.put(program) } }
+        if let traceID { out.option(Option.traceID) { $0.put(traceID) } }
         return out
     }
 }

@@ -25,6 +25,12 @@ public final class TraceDraft {
         cpus = spools.map { SubbufferWriter($0) }
     }
 
+    /// Takes the sub-buffers of a CPU as they lie in a file, behind what was written of it before. The file is empty afterwards; it stays the caller's.
+    public func append(subbuffers file: Int32, size: UInt64, cpu: Int) throws(WritingError) {
+        try cpus[cpu].finish()
+        try spools[cpu].append(file, size: size)
+    }
+
     /// Ends the records and writes the file, which gets its name when it is whole.
     public func write(_ container: TraceContainer, to path: String) throws(WritingError) {
         let draft = path + ".part"
@@ -39,7 +45,7 @@ public final class TraceDraft {
     public func write(_ container: TraceContainer, to file: Int32) throws(WritingError) {
         for cpu in cpus { try cpu.finish() }
         let sizes = spools.map(\.size)
-        guard let compressor else {
+        if version == .v6 {
             // The CPUs' data follows.
             try writeAll(file, container.version6(sizes: sizes))
             for spool in spools { try spool.move(to: file) }
@@ -49,7 +55,7 @@ public final class TraceDraft {
         try writeAll(file, head)
         for (spool, offset) in zip(spools, offsets) {
             guard lseek(file, off_t(offset), SEEK_SET) >= 0 else { throw WritingError(errno: "seeking") }
-            try writeAll(file, withUnsafeBytes(of: spool.chunks.littleEndian) { Array($0) })
+            if compressor != nil { try writeAll(file, withUnsafeBytes(of: spool.chunks.littleEndian) { Array($0) }) }
             try spool.move(to: file)
         }
     }

@@ -13,6 +13,7 @@ struct LazyTLBCommand: ParsableCommand {
         abstract: "Replay recorded Linux kernel traces through the x86 lazy-TLB schemes.",
         version: lazytlbVersion,
         subcommands: [
+            RecordCommand.self, TasksCommand.self,
             ReportCommand.self, TimelineCommand.self, CheckCommand.self, BaselineCommand.self, DiffCommand.self, EventsCommand.self, InfoCommand.self,
         ])
 

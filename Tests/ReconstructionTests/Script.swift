@@ -90,6 +90,13 @@ struct Script {
         add(cpu, current[cpu], .exit, 0, 0, details)
     }
 
+    /// A line of trace_marker.
+    mutating func mark(_ text: String, on cpu: Int = 0) {
+        var details = Details()
+        details.text = text
+        add(cpu, current[cpu], .marker, 0, 0, details)
+    }
+
     /// Events of a CPU were lost.
     mutating func lose(_ count: UInt64, on cpu: Int = 0) { add(cpu, -1, .lost, count, time) }
 

@@ -190,10 +190,11 @@ struct ReportBuilder {
         var evidence = ReportDocument.Evidence(kind: found.kind.rawValue)
         evidence.switches.exact = found.exact
         evidence.switches.lifeCycle = found.lifeCycle
+        evidence.switches.snapshot = found.listedTasks == nil ? nil : found.snapshot
         evidence.switches.hardware = found.hardware
         evidence.switches.convention = found.convention
         evidence.switches.unknown = found.unknown
-        evidence.switches.total = found.exact + found.lifeCycle + found.hardware + found.convention + found.unknown
+        evidence.switches.total = found.exact + found.lifeCycle + found.snapshot + found.hardware + found.convention + found.unknown
         evidence.unknownTimeNS = found.unknownTime
         evidence.flushes.total = found.flushes
         evidence.flushes.unknown = found.unknownFlushes

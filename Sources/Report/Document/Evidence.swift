@@ -35,6 +35,8 @@ extension ReportDocument {
             public var exact = 0
             /// Fork, exec, exit, rename, saved tgids, pid 0.
             public var lifeCycle = 0
+            /// A snapshot of the tasks among the trace's markers. Nil if the trace has none.
+            public var snapshot: Int?
             /// A CR3 load, or its absence.
             public var hardware = 0
             /// A kernel thread's name.
@@ -47,7 +49,7 @@ extension ReportDocument {
             enum CodingKeys: String, CodingKey {
                 case total, exact
                 case lifeCycle = "life_cycle"
-                case hardware, convention, unknown
+                case snapshot, hardware, convention, unknown
             }
         }
 
