@@ -8,12 +8,12 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         // C libraries, one each: a module map and a shim header, nothing else.
         .systemLibrary(name: "CTraceEvent", pkgConfig: "libtraceevent", providers: [.apt(["libtraceevent-dev"])]),
         .systemLibrary(name: "CTraceFS", pkgConfig: "libtracefs", providers: [.apt(["libtracefs-dev"])]),
+        .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
@@ -26,7 +26,7 @@ let package = Package(
         .target(name: "Reconstruction", dependencies: ["TraceData", "LazyTLB", "Tables"]),
         .target(name: "Replay", dependencies: ["LazyTLB", "Reconstruction", "Tables"]),
         .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
-        .target(name: "Checks", dependencies: ["LazyTLB", "Replay", "Report", .product(name: "Yams", package: "Yams")]),
+        .target(name: "Checks", dependencies: ["LazyTLB", "Replay", "Report", "CYaml"]),
         .executableTarget(
             name: "lazytlb",
             dependencies: [

@@ -14,6 +14,8 @@ class Map:
     boundaries: set = dataclasses.field(default_factory=set)
     # (offset, size) of each CPU's data, in the order of CPUs; of chunks in compressed files.
     cpus: list = dataclasses.field(default_factory=list)
+    # Where what options lead to ends. trace-cmd puts the names of its sections behind, which nothing needs.
+    end: int = 0
     # Where the offset of each CPU's data is written.
     cpu_places: list = dataclasses.field(default_factory=list)
     # (offset of the option, its size with its head), the last one the terminator.
@@ -165,6 +167,7 @@ def map_of(data):
     (version6 if found.version == 6 else version7)(reader, found)
     for offset, size in found.cpus:
         found.boundaries |= {offset, offset + size}
+    found.end = max(found.boundaries)
     found.boundaries = {place for place in found.boundaries if place < len(data)}
     return found
 

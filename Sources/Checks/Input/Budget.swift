@@ -48,7 +48,7 @@ public struct Budget: Sendable, Equatable {
         }
         var bound = Bound(metric: metric, rate: .usual(for: metric.unit))
         let members = try node.members(["per", "min", "max", "max_increase", "max_decrease"])
-        bound.line = node.node.mark?.line
+        bound.line = node.node.line
         for (key, value) in members {
             switch key {
             case "per":

@@ -1,5 +1,3 @@
-import Yams
-
 /// What is wrong with a baseline or a budget: where, and what would have been right.
 public struct DocumentError: Error, Equatable, CustomStringConvertible {
     public var path: String
@@ -27,58 +25,42 @@ public struct DocumentError: Error, Equatable, CustomStringConvertible {
 
 /// A node of a YAML or JSON text (JSON is YAML) that knows where it stands, so that what is wrong with it can be said precisely.
 struct Located {
-    let node: Node
+    let node: YAMLNode
     let path: String
     let key: String
 
     /// The top of a text.
     init(_ text: String, path: String) throws(DocumentError) {
-        do {
-            guard let node = try Yams.compose(yaml: text) else { throw DocumentError(path: path, cause: "the file is empty") }
-            self.init(node: node, path: path, key: "")
-        } catch let error as DocumentError {
-            throw error
-        } catch let error as YamlError {
-            throw Located.error(error, path)
-        } catch {
-            throw DocumentError(path: path, cause: "\(error)")
+        let node: YAMLNode?
+        do throws(YAMLNode.Problem) { node = try YAMLNode.parse(text) } catch {
+            throw DocumentError(path: path, line: error.line, column: error.column, cause: error.cause)
         }
+        guard let node else { throw DocumentError(path: path, cause: "the file is empty") }
+        self.init(node: node, path: path, key: "")
     }
 
-    private init(node: Node, path: String, key: String) {
+    private init(node: YAMLNode, path: String, key: String) {
         self.node = node
         self.path = path
         self.key = key
     }
 
-    private static func error(_ error: YamlError, _ path: String) -> DocumentError {
-        switch error {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
-            DocumentError(path: path, line: mark.line, column: mark.column, cause: "neither YAML nor JSON: \(problem)")
-        case .duplicatedKeysInMapping(let duplicates, let context):
-            DocumentError(path: path, line: context.mark.line, column: context.mark.column, cause: "a key occurs twice: \(duplicates.joined(separator: ", "))")
-        default: DocumentError(path: path, cause: "neither YAML nor JSON: \(error)")
-        }
-    }
-
     func fail(_ cause: String) -> DocumentError {
-        DocumentError(path: path, line: node.mark?.line, column: node.mark?.column, key: key, cause: cause)
+        DocumentError(path: path, line: node.line, column: node.column, key: key, cause: cause)
     }
 
     // MARK: Mappings
 
     /// The members in their order; a key that is not among `keys` is an error that names the nearest of them.
     func members(_ keys: [String]? = nil) throws(DocumentError) -> [(name: String, value: Located)] {
-        guard case .mapping(let mapping) = node else { throw fail("expected a mapping, found \(kind)") }
+        guard case .mapping(let mapping) = node.content else { throw fail("expected a mapping, found \(kind)") }
         var members: [(name: String, value: Located)] = []
         for (keyNode, value) in mapping {
-            guard case .scalar(let scalar) = keyNode else { throw fail("a key is not a text") }
-            let name = scalar.string
+            guard case .scalar(let name, _) = keyNode.content else { throw fail("a key is not a text") }
             let inner = key.isEmpty ? name : "\(key).\(name)"
             if let keys, !keys.contains(name) {
                 throw Located(node: keyNode, path: path, key: inner).unknown("key", name, among: keys)
             }
-            // Without a mark of its own the value stands where its key does.
             members.append((name, Located(node: value, path: path, key: inner)))
         }
         return members
@@ -101,29 +83,30 @@ struct Located {
     }
 
     func elements() throws(DocumentError) -> [Located] {
-        guard case .sequence(let sequence) = node else { throw fail("expected a list, found \(kind)") }
+        guard case .sequence(let sequence) = node.content else { throw fail("expected a list, found \(kind)") }
         return sequence.enumerated().map { Located(node: $0.element, path: path, key: "\(key)[\($0.offset)]") }
     }
 
     // MARK: Scalars
 
-    var isNull: Bool { node.null != nil }
+    /// Of a text without quotes, by YAML's core schema.
+    var isNull: Bool { plain.map { ["", "~", "null", "Null", "NULL"].contains($0) } ?? false }
 
     func text() throws(DocumentError) -> String {
-        guard case .scalar(let scalar) = node else { throw fail("expected a text, found \(kind)") }
-        return scalar.string
+        guard case .scalar(let text, _) = node.content else { throw fail("expected a text, found \(kind)") }
+        return text
     }
 
     /// A text, or nil where it is null.
     func optionalText() throws(DocumentError) -> String? { isNull ? nil : try text() }
 
     func number() throws(DocumentError) -> Double {
-        guard let value = isNumber ? node.float : nil, value.isFinite else { throw fail("expected a number, found \(kind)") }
+        guard let value = plain.flatMap(Double.init), value.isFinite else { throw fail("expected a number, found \(kind)") }
         return value
     }
 
     func integer() throws(DocumentError) -> Int {
-        guard case .scalar(let scalar) = node, isNumber, let value = Int(scalar.string) else { throw fail("expected a whole number, found \(kind)") }
+        guard let value = plain.flatMap({ Int($0) }) else { throw fail("expected a whole number, found \(kind)") }
         return value
     }
 
@@ -135,8 +118,11 @@ struct Located {
     }
 
     func bool() throws(DocumentError) -> Bool {
-        guard case .scalar(let scalar) = node, let value = node.bool, scalar.style != .doubleQuoted else { throw fail("expected true or false, found \(kind)") }
-        return value
+        switch plain {
+        case "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON": return true
+        case "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF": return false
+        default: throw fail("expected true or false, found \(kind)")
+        }
     }
 
     /// A share, from a text as "10 %" or "2.5%".
@@ -148,17 +134,17 @@ struct Located {
         return value / 100
     }
 
-    private var isNumber: Bool {
-        guard case .scalar(let scalar) = node else { return false }
-        return scalar.style != .doubleQuoted && scalar.style != .singleQuoted && Double(scalar.string) != nil
+    /// A text without quotes: only that can be a number, true, false or null.
+    private var plain: String? {
+        guard case .scalar(let text, isPlain: true) = node.content else { return nil }
+        return text
     }
 
     private var kind: String {
-        switch node {
+        switch node.content {
         case .mapping: "a mapping"
         case .sequence: "a list"
-        case .alias: "an alias"
-        case .scalar(let scalar): isNull ? "null" : isNumber ? "the number \(scalar.string)" : "the text \"\(scalar.string)\""
+        case .scalar(let text, _): isNull ? "null" : plain.flatMap(Double.init) != nil ? "the number \(text)" : "the text \"\(text)\""
         }
     }
 }
