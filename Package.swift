@@ -65,6 +65,8 @@ let package = Package(
             name: "synth", dependencies: ["TraceSynth", "TraceWriting", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
         .target(name: "TestSupport", path: "Tests/TestSupport"),
+        // What the tests of recording record.
+        .executableTarget(name: "storm", path: "Tests/Storm"),
         .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TraceSynth", "TraceWriting", "TestSupport"]),
         .testTarget(name: "TraceFormsTests", dependencies: ["TraceForms", "TraceData", "TraceWriting", "TestSupport", "lazytlb"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth"]),
@@ -76,7 +78,7 @@ let package = Package(
             dependencies: ["TraceSynth", "TraceWriting", "Replay", "Reconstruction", "LazyTLB", "TraceData", "lazytlb", "TestSupport"]),
         .testTarget(
             name: "ChecksTests", dependencies: ["Checks", "Report", "TestSupport", "lazytlb", "calibrate"], exclude: ["junit.xsd"]),
-        .testTarget(name: "RecordingTests", dependencies: ["Recording", "TraceWriting", "TraceData", "Reconstruction", "AccuracyKit", "TestSupport", "lazytlb"]),
+        .testTarget(name: "RecordingTests", dependencies: ["Recording", "TraceWriting", "TraceData", "Reconstruction", "AccuracyKit", "TestSupport", "lazytlb", "storm"]),
         .testTarget(name: "CommandTests", dependencies: ["lazytlb", "Report", "TraceSynth", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]

@@ -105,7 +105,7 @@ public final class Recorder {
         defer { for reader in readers { reader.closeSource() } }
         let drain = try Drain(readers, groupSize: Self.cpusPerThread, bufferSize: bufferKiB * 1024)
         var container = try TraceContainer(tracefs, instance: instance, events: recorded.map { ($0.system, $0.name, $0.system) }, program: options.program)
-        let workload = options.command.isEmpty ? nil : try Workload(options.command, signals: signals.before)
+        let workload = options.command.isEmpty ? nil : try Workload(options.command, signals: signals.forCommand)
         try instance.start()
         let start = monotonicSeconds()
         var remarks: [String] = []
@@ -242,8 +242,13 @@ final class Drain {
 
 /// The signals that end a recording, and the one that tells of the command's end: blocked, and waited for.
 final class BlockedSignals {
-    /// What was blocked before.
-    private(set) var before = sigset_t()
+    private var before = sigset_t()
+    /// For the command: what was blocked before, and none of these. What cannot be ended by Ctrl-C would go on behind the recording.
+    var forCommand: sigset_t {
+        var signals = before
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGCHLD] { sigdelset(&signals, signal) }
+        return signals
+    }
     private var blocked = sigset_t()
 
     init() {

@@ -14,22 +14,27 @@ public struct TraceFS: Sendable {
 
     /// Finds tracefs.
     ///
+    /// - Parameter path: where it is; nil to look in the table of mounts.
+    public init(path: String? = nil) throws(RecordingError) { try self.init(path: path, mounts: "/proc/mounts") }
+
     /// - Parameters:
-    ///   - path: where it is; nil to look in the table of mounts.
-    ///   - mounts: that table.
+    ///   - mounts: the table of mounts.
+    ///   - usual: the folder that a kernel with ftrace has.
     ///   - machine, release: what uname(2) says, if nil.
-    public init(path: String? = nil, mounts: String = "/proc/mounts", machine: String? = nil, release: String? = nil) throws(RecordingError) {
+    init(
+        path: String? = nil, mounts: String, usual: String = TraceFS.usual, machine: String? = nil, release: String? = nil
+    ) throws(RecordingError) {
         var name = utsname()
         uname(&name)
         self.machine = machine ?? text(of: name.machine)
         self.release = release ?? text(of: name.release)
         let place: String
-        if let path { place = path } else { place = try Self.mounted(mounts) }
+        if let path { place = path } else { place = try Self.mounted(mounts, usual) }
         self.path = place.count > 1 && place.hasSuffix("/") ? String(place.dropLast()) : place
         try checkAccess()
     }
 
-    private static func mounted(_ mounts: String) throws(RecordingError) -> String {
+    private static func mounted(_ mounts: String, _ usual: String) throws(RecordingError) -> String {
         let lines = (SmallFile.text(mounts) ?? "").split(separator: "\n").map { $0.split(separator: " ") }
         if let line = lines.first(where: { $0.count > 2 && $0[2] == "tracefs" }) { return unescaped(line[1]) }
         // Where debugfs is mounted, looking into its folder `tracing` mounts tracefs there.
@@ -65,17 +70,22 @@ public struct TraceFS: Sendable {
         let instances = path + "/instances"
         if access(instances, R_OK | W_OK | X_OK) == 0 {
             guard exists(path + "/events") else { throw RecordingError("\(path) is no tracefs: it has no events") }
-            return
+        } else {
+            throw noAccess(errno)
         }
-        switch errno {
+    }
+
+    /// Why the folder of instances cannot be used.
+    func noAccess(_ code: Int32) -> RecordingError {
+        switch code {
         case EACCES, EPERM:
-            throw RecordingError(
+            RecordingError(
                 "no permission for \(path); record as root (sudo lazytlb record …), or let a group record: "
                     + "sudo mount -o remount,gid=GROUP,mode=770 \(path)")
-        case EROFS: throw RecordingError("\(path) is mounted read-only; as root: mount -o remount,rw \(path)")
-        case let code where exists(path + "/trace_clock"):
-            throw RecordingError("\(instances) cannot be used (\(String(cString: strerror(code)))); recording needs instances, which Linux has since 3.10")
-        default: throw RecordingError("\(path) is no tracefs: it has no instances")
+        case EROFS: RecordingError("\(path) is mounted read-only; as root: mount -o remount,rw \(path)")
+        case _ where exists(path + "/trace_clock"):
+            RecordingError("\(path)/instances cannot be used (\(String(cString: strerror(code)))); recording needs instances, which Linux has since 3.10")
+        default: RecordingError("\(path) is no tracefs: it has no instances")
         }
     }
 

@@ -10,15 +10,18 @@ public enum Program {
     }
 
     /// The built lazytlb.
-    public static let lazytlb: String = {
+    public static let lazytlb = built("lazytlb")
+
+    /// A program that was built beside the tests.
+    public static func built(_ name: String) -> String {
         var folder = URL(fileURLWithPath: (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "/")
         while folder.path != "/" {
             folder.deleteLastPathComponent()
-            let program = folder.appendingPathComponent("lazytlb").path
+            let program = folder.appendingPathComponent(name).path
             if FileManager.default.isExecutableFile(atPath: program) { return program }
         }
-        return "lazytlb was not built beside the tests"
-    }()
+        return "\(name) was not built beside the tests"
+    }
 
     /// Whether trace-cmd is there to compare with.
     public static let hasTraceCmd = (try? run("/bin/sh", "-c", "command -v trace-cmd").status) == 0

@@ -80,7 +80,7 @@ extension TextReport {
         }
         row("switches", "exact", switches.exact, of: switches.total, "a probe event names the mm")
         row("switches", "life cycle", switches.lifeCycle, of: switches.total, "fork, exec, exit, threads of a process, pid 0")
-        row("switches", "snapshot", switches.snapshot ?? 0, of: switches.total, "the tasks that existed when it was taken, and which share an mm")
+        row("switches", "snapshot", switches.snapshot ?? 0, of: switches.total, "the tasks that existed are listed in the trace")
         row("switches", "hardware", switches.hardware, of: switches.total, "a CR3 load, or its absence")
         row("switches", "convention", switches.convention, of: switches.total, "a kernel thread's name")
         row("switches", "unknown", switches.unknown, of: switches.total, "nothing tells; such switches are not guessed", .bad)
