@@ -38,7 +38,7 @@ let package = Package(
         .target(name: "Recording", dependencies: ["CTraceFS", "TraceWriting"]),
 
         // Every other form of a trace, on its way to what TraceData reads.
-        .target(name: "TraceForms", dependencies: ["TraceData", "TraceWriting", "CZstd"]),
+        .target(name: "TraceForms", dependencies: ["TraceData", "TraceWriting", "Tables", "CZstd"]),
 
         // How near the inference of mms comes to what probe events tell: tools/accuracy, and the tests.
         .target(name: "AccuracyKit", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
@@ -68,7 +68,7 @@ let package = Package(
         // What the tests of recording record.
         .executableTarget(name: "storm", path: "Tests/Storm"),
         .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TraceSynth", "TraceWriting", "TestSupport"]),
-        .testTarget(name: "TraceFormsTests", dependencies: ["TraceForms", "TraceData", "TraceWriting", "Report", "TestSupport", "lazytlb"]),
+        .testTarget(name: "TraceFormsTests", dependencies: ["TraceForms", "TraceData", "TraceWriting", "CZstd", "Report", "TestSupport", "lazytlb"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit", "TraceSynth", "TraceWriting"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData", "TraceSynth"]),

@@ -106,6 +106,31 @@ public final class EventFormats: @unchecked Sendable {
         self.refused = refused
     }
 
+    /// Formats that are not in a trace.dat file.
+    package convenience init(texts: [(system: String, text: [UInt8])], path: String, bigEndian: Bool, longSize: Int) {
+        let bytes = texts.flatMap(\.text)
+        self.init(copying: bytes, texts.map { ($0.system, $0.text.count) }, path: path, bigEndian: bigEndian, longSize: longSize)
+    }
+
+    private convenience init(copying bytes: [UInt8], _ parts: [(system: String, count: Int)], path: String, bigEndian: Bool, longSize: Int) {
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, bytes.count), alignment: 1)
+        defer { copy.deallocate() }
+        copy.copyBytes(from: bytes)
+        var sources: [Source] = []
+        var place = 0
+        for (system, count) in parts {
+            sources.append(Source(system: system, text: UnsafeRawBufferPointer(rebasing: copy[place..<place + count]), place: TraceError(path: path, cause: "")))
+            place += count
+        }
+        self.init(sources, bigEndian: bigEndian, longSize: longSize)
+    }
+
+    /// Bytes that a record of an event must have for all its fields, or for the common ones if nothing else of it is read; nil for an event that is not declared.
+    package func smallestRecord(of id: UInt16) -> Int? {
+        let entry = layout.entries[Int(id)]
+        return entry.isUndeclared ? nil : Int(entry.minimum)
+    }
+
     /// The event of an id.
     public func event(_ id: UInt16) -> Event? { indexByID[Int(id)].map { events[$0] } }
 

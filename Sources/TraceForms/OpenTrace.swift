@@ -33,6 +33,16 @@ public func openTrace(_ path: String, options: TraceFile.Options = TraceFile.Opt
         defer { if file != descriptor { close(file) } }
         return try TraceFile(descriptor: file, path: path, options: options)
     }
+    if PerfFile.isMagic(start) {
+        let file = isFile ? descriptor : try input.spool()
+        defer { if file != descriptor { close(file) } }
+        let mapped = try MappedFile(descriptor: file, path: path)
+        // Its bytes are read through pointers.
+        defer { withExtendedLifetime(mapped) {} }
+        var perf = try PerfConversion(mapped, options, kernel: kernel)
+        let (converted, origin) = try perf.run()
+        return try open(converted, path, options, origin)
+    }
     guard try isText(input) else {
         throw TraceError(path: path, offset: 0, cause: "not a trace: neither trace.dat, perf.data nor ftrace's text; it begins with \(quoted(start, limit: 32))")
     }

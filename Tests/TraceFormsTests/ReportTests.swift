@@ -70,6 +70,12 @@ import Testing
         try Self.expectSame("\(Self.forms)/pages", as: "\(Self.forms)/trace.dat", .everything, ["--kernel", Self.kernel] + options)
     }
 
+    /// perf takes its own time a little later, so that only counts are the same.
+    @Test(arguments: [[], ["--evidence", "switches-only"]])
+    func perfDataGivesTheReportOfATraceDatOfTheSameTime(_ options: [String]) throws {
+        try Self.expectSame("\(Self.forms)/perf.data", as: "\(Self.forms)/trace.dat", .counts, ["--kernel", Self.kernel] + options)
+    }
+
     /// 64 and 32 bits, with gaps of lost events, and a big-endian one if it is there.
     static let recordings =
         ["v4.13-threads-4cpu-truth", "v4.12i386-threads-4cpu-truth", "v4.12-threads-4cpu-truth-lost"].map { Recordings.fixture("\($0).dat") }
