@@ -17,6 +17,8 @@ struct PerfConversion {
     /// Which attribute an id is of, for the ids that were looked up last.
     private var recent = [(id: UInt64, attribute: Int)](repeating: (0, -1), count: 256)
     private let unpacking: PerfUnpacking?
+    /// What ``bytes`` are of.
+    private let mapped: MappedFile
     private let bytes: PerfBytes
     private let problems: PerfProblems
     private let writer: SampleWriter
@@ -61,9 +63,11 @@ struct PerfConversion {
         if file.isCompressed {
             let unpacking = try PerfUnpacking(PerfRecords(file.bytes, file.data), path: file.path, size: file.data.count)
             self.unpacking = unpacking
+            self.mapped = unpacking.file
             bytes = PerfBytes(unpacking.file.bytes, bigEndian: file.bytes.bigEndian)
         } else {
             unpacking = nil
+            self.mapped = mapped
             bytes = file.bytes
         }
         problems = PerfProblems(path: file.path, keepGoing: options.keepGoing, unpacking: unpacking)
@@ -90,8 +94,10 @@ struct PerfConversion {
             case PerfRecords.Kind.comm: takeName(records.record)
             default: break
             }
-            if records.offset - told > 1 << 20 {
+            if records.offset - told > 4 << 20 {
                 options.progress?.read(bytes: records.offset - told)
+                // What still waits in the queue is mapped again when it is wanted.
+                mapped.release(bytes.part(told, records.offset - told))
                 told = records.offset
             }
             if let time = queue.overflow { try flush(upTo: time) }

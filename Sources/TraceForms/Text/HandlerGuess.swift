@@ -10,8 +10,8 @@ struct HandlerGuess {
     private struct CPU {
         /// The task that the last sched_switch took out, until its CR3 load has come.
         var switchedFrom: Int32?
-        /// The task that it brought in.
-        var current: Int32 = 0
+        /// The task that it brought in; nil before the first.
+        var current: Int32?
         /// SEND_IPI was the last thing that the CPU's task did.
         var isSending = false
         /// A probe has shown that a handler has begun.
@@ -72,7 +72,11 @@ struct HandlerGuess {
             if wasInHandler { return true }
             if cpus[cpu].switchedFrom == pid {
                 cpus[cpu].switchedFrom = nil
-                addUser(cpus[cpu].current)
+                addUser(cpus[cpu].current ?? 0)
+            } else if let current = cpus[cpu].current, current != pid {
+                // A thread that is not the leader has called exec, and got the leader's pid (de_thread(), fs/exec.c).
+                cpus[cpu].current = pid
+                addUser(pid)
             } else if !hasProbes, !users.contains(pid), senders > (cpus[cpu].isSending ? 1 : 0) {
                 return true
             }

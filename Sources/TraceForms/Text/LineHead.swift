@@ -97,9 +97,9 @@ struct LineHead {
             hasFlags = byte &- 0x30 >= 10
             if hasFlags { guard takeFlags(&cursor) else { return false } }
         } else {
+            (isLatency, hasFlags) = (true, true)
             guard let found = cursor.decimal(), takeFlags(&cursor) else { return false }
             number = found
-            (isLatency, hasFlags) = (true, true)
         }
         if !hasFlags { flags = Self.noFlags }
         cursor.skipSpaces()
@@ -165,6 +165,8 @@ struct LineHead {
         default: return false
         }
         while let byte = cursor.byte, byte != 0x20 {
+            // `trace-cmd report -l` has five columns, and no space before a time that is a long number.
+            if isLatency, cursor.next - columns == 5, byte &- 0x30 < 10 { break }
             guard byte > 0x20, cursor.next - columns < 8 else { return false }
             cursor.next += 1
         }

@@ -192,7 +192,7 @@ final class TextConversion {
         do throws(LineHead.Fault) {
             head = try LineHead(line, column: &column, searches: !isJoined)
         } catch {
-            if inStack, line.starts(with: "=>".utf8) || line.starts(with: " =>".utf8) { return }
+            if inStack, line.drop(while: { $0 == 0x20 || $0 == 9 }).starts(with: "=>".utf8) { return }
             if marker != nil {
                 // What is written to trace_marker may have line breaks.
                 marker?.text.append(10)

@@ -1,7 +1,7 @@
 import Glibc
 
 enum FuzzTarget: String, CaseIterable {
-    case container, subbuffers, formats, report
+    case container, subbuffers, formats, report, text, perf
 
     /// The one that this process runs; set once, before libFuzzer starts.
     nonisolated(unsafe) static var chosen = FuzzTarget.container
@@ -12,6 +12,8 @@ enum FuzzTarget: String, CaseIterable {
         case .subbuffers: SubbufferTarget.run(input)
         case .formats: fuzzFormats(input)
         case .report: ReportTarget.run(input)
+        case .text: FormTarget.text(input)
+        case .perf: FormTarget.perf(input)
         }
     }
 }

@@ -40,6 +40,14 @@ func writeSeeds(to folder: String, fixtures: [String]) throws {
     ] { try write(.formats, "option-\(name)", [2, UInt8(id)] + Array(text.utf8)) }
     try write(.formats, "cmdlines", [3, 0] + Array("1 init\n2 kthreadd\n4194304 a b\n".utf8))
 
+    let forms = Recordings.package.appendingPathComponent("fixtures/forms")
+    let text = try Data(contentsOf: forms.appendingPathComponent("trace.txt")).split(separator: 10).map { Array($0) + [10] }
+    try write(.text, "kernel", Array(text.prefix(40).joined()))
+    try write(.text, "later", Array((text.prefix(12) + text.dropFirst(700).prefix(40)).joined()))
+    for (number, line) in FormTarget.lines.enumerated() { try write(.text, "line-\(number)", Array("cpus=4\n\(line)\n\(line)\nCPU:1 [LOST 5 EVENTS]\n".utf8)) }
+    let perf = Array(try Data(contentsOf: forms.appendingPathComponent("perf.data")))
+    for (number, records) in [3, 30, 100].enumerated() { try write(.perf, "perf-\(number)", FormTarget.shortened(perf, records: records)) }
+
     for fixture in fixtures {
         let name = URL(fileURLWithPath: fixture).deletingPathExtension().lastPathComponent
         let file = try TraceFile(path: fixture)
