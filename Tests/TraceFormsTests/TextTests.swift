@@ -140,6 +140,13 @@ import TraceForms
         }
     }
 
+    @Test func aProbeThatCannotBeReadLeavesNoRecord() throws {
+        let text = Text.line("sw_mm: (1) prev=0x1") + Text.line("sw_mm: (1) other=0x1", time: "7.000000") + Text.line("sw_mm: (1) prev=0x2", time: "6.000000")
+        let seen = try Text.read(text, keepGoing: true)
+        #expect(seen.map(\.event) == ["sw_mm", "lost", "sw_mm"])
+        #expect(seen.map { $0["prev"] } == ["1", nil, "2"])
+    }
+
     @Test func onlySoManyProblemsAreListed() throws {
         let text = Text.line(Text.flush) + String(repeating: "nonsense that is no line\n", count: 1000) + Text.line(Text.flush)
         try Text.open(Data(text.utf8), keepGoing: true) { file in

@@ -79,6 +79,7 @@ struct PerfConversion {
     mutating func run() throws(TraceError) -> (descriptor: Int32, origin: TraceOrigin) {
         var records = PerfRecords(bytes, unpacking == nil ? file.data : 0..<bytes.count)
         var told = records.offset
+        var (released, lastRound) = (0, 0)
         while true {
             do throws(PerfRecords.Damage) { if try !records.advance() { break } } catch {
                 // Where the next record begins is not known.
@@ -88,7 +89,11 @@ struct PerfConversion {
             }
             switch records.kind {
             case PerfRecords.Kind.sample: try takeSample(records.record, at: records.offset)
-            case PerfRecords.Kind.finishedRound: if let time = queue.finishRound() { try flush(upTo: time) }
+            case PerfRecords.Kind.finishedRound:
+                if let time = queue.finishRound() { try flush(upTo: time) }
+                // Almost all from before the last round has gone on. What has not is mapped again when it is wanted.
+                if lastRound > released { mapped.release(bytes.part(released, lastRound - released)) }
+                (released, lastRound) = (max(released, lastRound), records.offset)
             case PerfRecords.Kind.lost: try takeLoss(records.record, at: records.offset)
             case PerfRecords.Kind.lostSamples: if records.size >= 16 { lostSamples.addClamped(records.record.u64(8)) }
             case PerfRecords.Kind.comm: takeName(records.record)
@@ -96,8 +101,6 @@ struct PerfConversion {
             }
             if records.offset - told > 4 << 20 {
                 options.progress?.read(bytes: records.offset - told)
-                // What still waits in the queue is mapped again when it is wanted.
-                mapped.release(bytes.part(told, records.offset - told))
                 told = records.offset
             }
             if let time = queue.overflow { try flush(upTo: time) }

@@ -18,6 +18,9 @@ struct ProbeText {
     /// The most arguments that a probe event can have (MAX_TRACE_ARGS, kernel/trace/trace_probe.h).
     private static let limit = 128
 
+    /// Bytes that a record can have.
+    static let largest = TextFormat.commonSize + 8 + 8 * limit
+
     enum Fault: Error {
         /// Not the text of a probe event.
         case form

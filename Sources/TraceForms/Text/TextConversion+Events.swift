@@ -196,8 +196,12 @@ extension TextConversion {
         let probe = probes[index]!
         var line = line
         if line.flags == LineHead.noFlags, handlers.probed(line.cpu, name, body) { line.flags |= Self.inHandler }
+        // A record that was begun cannot be taken back: first it must be known that the line can be read.
+        memset(scratch, 0, probe.size)
+        do throws(ProbeText.Fault) { try probe.read(body, into: scratch) } catch { throw .line(describe(error, name, body)) }
         let data = try record(line, probe.format, probe.size)
-        do throws(ProbeText.Fault) { try probe.read(body, into: data) } catch { throw .line(describe(error, name, body)) }
+        let common = TextFormat.commonSize
+        memcpy(data + common, scratch + common, probe.size - common)
     }
 
     private func describe(_ fault: ProbeText.Fault, _ name: String, _ body: TextCursor) -> String {

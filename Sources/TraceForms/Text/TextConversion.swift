@@ -21,6 +21,8 @@ final class TextConversion {
     let names = EventNames(TextConversion.known)
     /// By the place of their names in ``probeNames``; nil for those that have no line.
     var probes: [ProbeText?]
+    /// For a probe event at work.
+    let scratch = UnsafeMutableRawPointer.allocate(byteCount: ProbeText.largest, alignment: 8)
     var letters: StateLetters
     var handlers = HandlerGuess()
     private(set) var tasks = TaskNames()
@@ -88,6 +90,8 @@ final class TextConversion {
         probes = [ProbeText?](repeating: nil, count: Self.probeNames.count)
         trace = try converting(input.path) { () throws(WritingError) in try ConvertedTrace(SubbufferGeometry(longSize: size, size: Self.pageSize)) }
     }
+
+    deinit { scratch.deallocate() }
 
     /// Size of the kernel's long, by the first probe event that tells.
     private static func longSize(_ input: ByteInput, _ names: EventNames) throws(TraceError) -> Int? {
