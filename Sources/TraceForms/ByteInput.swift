@@ -42,7 +42,8 @@ final class ByteInput {
 
     /// The first bytes, as many as there are up to a number; nothing is taken.
     func peek(_ count: Int) throws(TraceError) -> UnsafeRawBufferPointer {
-        while fill < count, !atEnd { try read() }
+        // No more than that: of a trace.dat file it is all that is read here.
+        while fill < count, !atEnd { try read(upTo: count) }
         return UnsafeRawBufferPointer(rebasing: buffer[..<min(count, fill)])
     }
 
@@ -132,9 +133,9 @@ final class ByteInput {
         }
     }
 
-    private func read() throws(TraceError) {
+    private func read(upTo limit: Int = ByteInput.lineLimit) throws(TraceError) {
         while true {
-            let count = Glibc.read(descriptor, buffer.baseAddress! + fill, Self.lineLimit - fill)
+            let count = Glibc.read(descriptor, buffer.baseAddress! + fill, limit - fill)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw TraceError(path: path, offset: UInt64(size), cause: "cannot read: \(String(cString: strerror(errno)))") }
             if count == 0 { atEnd = true }
