@@ -14,6 +14,8 @@ public struct RecordingOptions: Sendable {
     public var clock: String?
     /// Write the tasks that exist at the start into the trace.
     public var takesTasks = true
+    /// Once a second, take also the sub-buffers that are being written: for who looks at the recording meanwhile.
+    public var drainsEachSecond = false
     /// The program's own version.
     public var program = ""
 
@@ -76,8 +78,10 @@ public final class Recorder {
     /// - Parameters:
     ///   - removeFiles: removes files of the program that have a name and are not finished, if it is killed.
     ///   - say: is told, one sentence each, what the user should know at once.
-    ///   - status: is called once a second.
-    public func run(removeFiles: () -> Void, say: (String) -> Void, status: (RecordingStatus) -> Void) throws(RecordingError) -> Recorded {
+    ///   - status: is called once a second, with what there is to read by then.
+    public func run(
+        removeFiles: () -> Void, say: (String) -> Void, status: (RecordingStatus, RecordedSoFar) -> Void
+    ) throws(RecordingError) -> Recorded {
         let signals = BlockedSignals()
         defer { signals.restore() }
         Leftovers.removeStale(tracefs.path)
@@ -94,7 +98,7 @@ public final class Recorder {
     }
 
     private func record(
-        _ instance: Instance, _ signals: BlockedSignals, _ say: (String) -> Void, _ status: (RecordingStatus) -> Void
+        _ instance: Instance, _ signals: BlockedSignals, _ say: (String) -> Void, _ status: (RecordingStatus, RecordedSoFar) -> Void
     ) throws(RecordingError) -> Recorded {
         try instance.configure(clock: clock.name, bufferKiB: bufferKiB)
         let recorded = try enableEvents(instance, say)
@@ -111,7 +115,10 @@ public final class Recorder {
         var remarks: [String] = []
         let snapshot = options.takesTasks ? takeSnapshot(instance, &remarks) : nil
         try workload?.start()
-        try watch(workload, drain, instance, signals, from: start, say, status)
+        let base = container
+        try watch(workload, drain, instance, signals, from: start, say) {
+            status($0, RecordedSoFar(readers, container: base, cpus: cpus.last! + 1))
+        }
         instance.stop()
         let end = monotonicSeconds()
         workload?.terminate()
@@ -171,8 +178,9 @@ public final class Recorder {
             case SIGCHLD: if workload?.reap() ?? false { return }
             default: break
             }
-            try drain.run(all: false)
-            guard monotonicSeconds() >= next else { continue }
+            let isSecond = monotonicSeconds() >= next
+            try drain.run(all: isSecond && options.drainsEachSecond)
+            guard isSecond else { continue }
             next += 1
             let before = lost
             lost = cpus.reduce(0) { $0 + (BufferCount(instance.path, cpu: $1)?.lost ?? 0) }
