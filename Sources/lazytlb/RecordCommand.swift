@@ -37,6 +37,12 @@ struct RecordCommand: ParsableCommand {
     @Option(help: "zstd or none; version 6 has none (default: zstd).")
     var compression: Compression?
 
+    @Flag(help: "Add probe events that tell every mm exactly, where the kernel allows it.")
+    var probes = false
+
+    @Option(help: ArgumentHelp("The kernel's types, for --probes (default: the running kernel's, /sys/kernel/btf/vmlinux).", valueName: "file"))
+    var btf: String?
+
     @Flag(inversion: .prefixedNo, help: "Write the tasks that exist at the start into the trace.")
     var tasks = true
 
@@ -53,6 +59,7 @@ struct RecordCommand: ParsableCommand {
         if let seconds, !(seconds > 0 && seconds <= 1e9) { throw ValidationError("--seconds is a number above 0") }
         guard fileVersion == 6 || fileVersion == 7 else { throw ValidationError("--file-version is 6 or 7") }
         if fileVersion == 6, compression == .zstd { throw ValidationError("version 6 of trace.dat has no compression") }
+        if btf != nil, !probes { throw ValidationError("--btf is for --probes") }
         if live, output != nil { throw ValidationError("--live writes no file: leave out -o, or --live") }
         if output == "-" { throw ValidationError("a trace.dat file cannot be written to standard output: -o names a file") }
     }
@@ -79,10 +86,14 @@ struct RecordCommand: ParsableCommand {
         options.bufferKiB = bufferSize?.kibibytes
         options.clock = clock
         options.takesTasks = tasks
+        options.usesProbes = probes
+        options.btf = btf
         options.program = lazytlbVersion
         let recorder = try Recorder(try TraceFS(path: tracefs), options)
         for event in recorder.events.missing { Failures.say("the kernel has no \(event.description): \(event.cost)") }
         for warning in recorder.clock.warnings { Failures.say(warning) }
+        if let refused = recorder.probesRefused { Failures.say("recording without probes: \(refused)") }
+        for probe in recorder.probes?.missing ?? [] { Failures.say(probe.description) }
         if live { return try show(recorder, options) }
         // Before anything is recorded: if it cannot be written, that is known now.
         let file = try OutputFile(path: output)

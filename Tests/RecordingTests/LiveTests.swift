@@ -52,7 +52,7 @@ import TraceData
     @Test(.enabled(if: Tracefs.isUsable, "\(Tracefs.reason)")) func aLineASecondAndAReportComeOut() throws {
         try withFolder { folder in
             // Storms with pauses: a summary must be there within its second even if the build is slow.
-            let command = "for i in 1 2 3 4 5 6 7 8; do \"$0\" 2 100; sleep 0.3; done"
+            let command = "for i in 1 2 3 4 5 6 7 8; do \"$0\" 2 3000; sleep 0.3; done"
             let result = try Program.run(Program.lazytlb, with: ["record", "--live", "--", "sh", "-c", command, Program.built("storm")], in: URL(fileURLWithPath: folder))
             #expect(result.status == 0, "\(result.errors)")
             let lines = result.text.split(separator: "\n")
