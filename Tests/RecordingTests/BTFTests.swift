@@ -174,6 +174,15 @@ import Testing
         #expect(btf.parameters("schedule")?.isEmpty == true)
     }
 
+    @Test func addressesAreThoseOfTheWholeName() throws {
+        try withFolder { folder in
+            let lines = "0000000000000000 A fixed\n000000000002b540 D cpu_tlbstate\nffffffff81000000 T x_cpu_tlbstate\nffffffff82500000 R __per_cpu_offset\nffffffffc0000000 t cpu_tlbstate_shared\t[mod]\nbroken"
+            try Data(lines.utf8).write(to: URL(fileURLWithPath: folder + "/kallsyms"))
+            #expect(ProbeEvents.addresses(folder + "/kallsyms") == ["cpu_tlbstate": 0x2b540, "__per_cpu_offset": 0xffff_ffff_8250_0000])
+            #expect(ProbeEvents.addresses(folder + "/nothing") == [:])
+        }
+    }
+
     // MARK: what is made of it
 
     /// Types of a kernel like Debian's 6.1, with the places that its truth recordings were made with.

@@ -29,17 +29,21 @@ struct ProbeEvents {
     }
 
     /// Of the data that probes read.
-    private static func addresses(_ path: String) -> [String: UInt64] {
-        let wanted: Set<String> = ["cpu_tlbstate", "cpu_tlbstate_shared", "__per_cpu_offset"]
-        let wantedBytes = wanted.map { (name: $0, bytes: Array($0.utf8)) }
+    static func addresses(_ path: String) -> [String: UInt64] {
+        let wanted = ["cpu_tlbstate", "cpu_tlbstate_shared", "__per_cpu_offset"].map { (name: $0, end: Array(" \($0)".utf8)) }
         var found: [String: UInt64] = [:]
         guard let content = SmallFile.bytes(path, limit: 256 << 20) else { return [:] }
-        // ADDRESS TYPE NAME, and a module's name behind a tab; two hundred thousand lines.
-        for line in content.split(separator: UInt8(ascii: "\n")) {
-            for (name, bytes) in wantedBytes where line.count > bytes.count && line.suffix(bytes.count) == bytes[...] {
-                let words = line.split(separator: UInt8(ascii: " "))
-                guard words.count == 3, words[2] == bytes[...], let address = UInt64(String(decoding: words[0], as: UTF8.self), radix: 16) else { continue }
-                found[name] = address
+        // ADDRESS TYPE NAME, and a module's name behind a tab: two hundred thousand lines, of which three are wanted.
+        content.withUnsafeBytes { bytes in
+            var start = 0
+            while start < bytes.count {
+                let line = UnsafeRawBufferPointer(rebasing: bytes[start...])
+                let count = memchr(line.baseAddress!, 0x0a, line.count).map { $0 - UnsafeMutableRawPointer(mutating: line.baseAddress!) } ?? line.count
+                for (name, end) in wanted where count > end.count && memcmp(line.baseAddress! + (count - end.count), end, end.count) == 0 {
+                    let words = String(decoding: line[..<count], as: UTF8.self).split(separator: " ")
+                    if words.count == 3, let address = UInt64(words[0], radix: 16) { found[name] = address }
+                }
+                start += count + 1
             }
         }
         return found
