@@ -13,8 +13,9 @@ public struct Replay: StimulusSink, Sendable {
     private var besideV412: Comparison
     private var besideParent: Comparison
     /// The two old schemes have done different things. Until then one is run for both: `parent` and `besideParent` are not used.
-    private var haveParted = false
-    private var parent: Lane<V413Parent>
+    private(set) var haveParted = false
+    private(set) var parent: Lane<V413Parent>
+    /// A copy, which knows nothing of the latest stimulus: for the end.
     public var v413Parent: Lane<V413Parent> { haveParted ? parent : Lane(v412, scheme: V413Parent(v412.scheme)) }
     public var comparisons: [Comparison] { [besideV412, haveParted ? besideParent : Comparison(besideV412, old: V413Parent.id)] }
     /// The tlb_flush records of the recorded kernel.
@@ -161,9 +162,7 @@ public struct Replay: StimulusSink, Sendable {
 
     public mutating func complete(cpu: Int, at moment: Moment) {
         for index in 0..<stride {
-            var word = v412.scheme.pendingWord(cpu, index) | v413.scheme.pendingWord(cpu, index)
-            if haveParted { word |= parent.scheme.pendingWord(cpu, index) }
-            forEachBit(word) { handle(index * 64 + $0, from: cpu, moment.handled(by: index * 64 + $0)) }
+            forEachBit(pendingWord(cpu, index)) { handle(index * 64 + $0, from: cpu, moment.handled(by: index * 64 + $0)) }
         }
         if _slowPath(moment.cause == .lost) { latency.cutOff(cpu) } else { latency.complete(cpu) }
     }

@@ -137,4 +137,25 @@ import Testing
             #expect(outcome.text.contains("\nok 3 lazytlb.conform\n"))
         }
     }
+
+    /// All but the boot, which tools/test-guest does.
+    @Test func theGuestsRecordingsMakeABaselineAndAreCheckedByIt() throws {
+        try inFolder { folder in
+            try recipe("guest.sh").write(to: folder.appendingPathComponent("guest.sh"), atomically: true, encoding: .utf8)
+            try FileManager.default.createDirectory(at: folder.appendingPathComponent("tools"), withIntermediateDirectories: true)
+            try program(
+                folder.appendingPathComponent("tools/record-guest"),
+                """
+                [ "$1 $3 $4 $5 $6 $7 $8" = "-o --workload threads --seconds 3 --kernel ./bzImage" ]
+                mkdir -p "$2"
+                cp '\(Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat"))' "$2/trace.dat"
+                """)
+            let first = try shell("LAZYTLB=. sh guest.sh base.json --kernel ./bzImage", in: folder)
+            #expect(first.status == 0, "\(first.errors)")
+            #expect(exists("base.json", in: folder))
+            let second = try shell("LAZYTLB=. sh guest.sh base.json --kernel ./bzImage", in: folder)
+            #expect(second.status == 0, "\(second.errors)")
+            #expect(second.text.hasPrefix("KTAP version 1\n"))
+        }
+    }
 }

@@ -26,11 +26,10 @@ struct SubbufferOrderTests {
             let pages = (0..<Int(extent.size) / size).map { Int(extent.offset) + $0 * size ..< Int(extent.offset) + ($0 + 1) * size }
             let data = try Data(contentsOf: URL(fileURLWithPath: path))
             let times = try pages.map { page in
-                var walker = try data[page].withUnsafeBytes { raw in
-                    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: raw.count, alignment: 8)
-                    copy.copyMemory(from: raw)
-                    return try SubbufferWalker(UnsafeRawBufferPointer(copy), shape: SubbufferShape(bigEndian: false, longSize: 8, size: size))
-                }
+                let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 8)
+                defer { copy.deallocate() }
+                data[page].withUnsafeBytes { copy.copyMemory(from: $0) }
+                var walker = try SubbufferWalker(UnsafeRawBufferPointer(copy), shape: SubbufferShape(bigEndian: false, longSize: 8, size: size))
                 var times: [UInt64] = []
                 while try walker.advance() { times.append(walker.time) }
                 return times
