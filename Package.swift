@@ -38,7 +38,7 @@ let package = Package(
         .target(name: "Recording", dependencies: ["CTraceFS", "TraceWriting"]),
 
         // Every other form of a trace, on its way to what TraceData reads.
-        .target(name: "TraceForms", dependencies: ["TraceData", "TraceWriting", "CZstd"]),
+        .target(name: "TraceForms", dependencies: ["TraceData", "TraceWriting", "Tables", "CZstd"]),
 
         // How near the inference of mms comes to what probe events tell: tools/accuracy, and the tests.
         .target(name: "AccuracyKit", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),

@@ -29,6 +29,12 @@ public func openTrace(_ path: String, options: TraceFile.Options = TraceFile.Opt
         defer { if file != descriptor { close(file) } }
         return try TraceFile(descriptor: file, path: path, options: options)
     }
+    if PerfHeader.isOne(start) {
+        let file = isFile ? descriptor : try input.spool()
+        defer { if file != descriptor { close(file) } }
+        let (converted, origin) = try PerfConversion(try MappedFile(descriptor: file, path: path), options).run()
+        return try open(converted, path, options, origin)
+    }
     guard try isText(input) else {
         throw TraceError(path: path, offset: 0, cause: "not a trace: neither trace.dat, perf.data nor ftrace's text; it begins with \(quoted(start, limit: 32))")
     }
