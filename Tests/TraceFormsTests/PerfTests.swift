@@ -76,8 +76,8 @@ import Testing
     }
 
     /// Every set of parts puts the raw data elsewhere.
-    @Test(arguments: [[], [PerfAttribute.SampleType.addr], [.id, .streamID], [.ip, .tid], [.period, .identifier, .id]])
-    func aSamplesPartsMayBeAny(parts: [PerfAttribute.SampleType]) throws {
+    @Test(arguments: [[], [PerfWriter.SampleType.addr], [.id, .streamID], [.ip, .tid], [.period, .identifier, .id]])
+    func aSamplesPartsMayBeAny(parts: [PerfWriter.SampleType]) throws {
         var attribute = PerfWriter.Attribute()
         attribute.sampleType = parts.reduce([.time, .cpu, .raw]) { $0.union($1) }
         var writer = PerfWriter(attributes: [attribute])
@@ -162,7 +162,7 @@ import Testing
     }
 
     @Test func whatIsMissingIsSaid() throws {
-        for (part, name) in [(PerfAttribute.SampleType.time, "time"), (.cpu, "CPU"), (.raw, "raw data")] {
+        for (part, name) in [(PerfWriter.SampleType.time, "time"), (.cpu, "CPU"), (.raw, "raw data")] {
             var writer = Self.two()
             writer.attributes[0].sampleType.remove(part)
             #expect(try error(writer.file).cause.hasPrefix("the samples of tracepoint 0 have no \(name); record with `perf record -a"))

@@ -1,47 +1,74 @@
-@testable import TraceForms
-
 /// Writes perf.data files for tests, as perf-data-file-format.txt and perf_event.h say, in either byte order.
-struct PerfWriter {
-    struct Attribute {
-        var type: UInt32 = 2
-        var config: UInt64 = 0
-        var sampleType: PerfAttribute.SampleType = [.identifier, .ip, .tid, .time, .cpu, .period, .raw]
-        var readFormat: UInt64 = 0
-        var clockID: Int32? = 1
-        var ids: [UInt64] = []
+public struct PerfWriter {
+    /// PERF_SAMPLE_*.
+    public struct SampleType: OptionSet, Sendable {
+        public var rawValue: UInt64
+
+        public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+        public static let ip = SampleType(rawValue: 1 << 0)
+        public static let tid = SampleType(rawValue: 1 << 1)
+        public static let time = SampleType(rawValue: 1 << 2)
+        public static let addr = SampleType(rawValue: 1 << 3)
+        public static let read = SampleType(rawValue: 1 << 4)
+        public static let callchain = SampleType(rawValue: 1 << 5)
+        public static let id = SampleType(rawValue: 1 << 6)
+        public static let cpu = SampleType(rawValue: 1 << 7)
+        public static let period = SampleType(rawValue: 1 << 8)
+        public static let streamID = SampleType(rawValue: 1 << 9)
+        public static let raw = SampleType(rawValue: 1 << 10)
+        public static let identifier = SampleType(rawValue: 1 << 16)
     }
 
-    var bigEndian = false
-    var attributes: [Attribute] = []
+    public struct Attribute {
+        public var type: UInt32
+        public var config: UInt64 = 0
+        public var sampleType: SampleType
+        public var readFormat: UInt64 = 0
+        public var clockID: Int32? = 1
+        public var ids: [UInt64]
+
+        public init(type: UInt32 = 2, sampleType: SampleType = [.identifier, .ip, .tid, .time, .cpu, .period, .raw], ids: [UInt64] = []) {
+            (self.type, self.sampleType, self.ids) = (type, sampleType, ids)
+        }
+    }
+
+    public var bigEndian = false
+    public var attributes: [Attribute] = []
     /// Records, one after the other.
-    var records: [UInt8] = []
-    var release: String? = "4.12.4-lab"
-    var command: [String] = ["perf", "record", "-a"]
-    var hasFormats = true
+    public var records: [UInt8] = []
+    public var release: String? = "4.12.4-lab"
+    public var command: [String] = ["perf", "record", "-a"]
+    public var hasFormats = true
 
-    static let switchID: UInt16 = 93
-    static let flushID: UInt16 = 57
+    public static let switchID: UInt16 = 93
+    public static let flushID: UInt16 = 57
 
-    func number<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: bigEndian ? value.bigEndian : value.littleEndian) { Array($0) } }
+    public func number<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: bigEndian ? value.bigEndian : value.littleEndian) { Array($0) } }
 
     private func text(_ text: String) -> [UInt8] {
         let padded = Array(text.utf8) + [UInt8](repeating: 0, count: 64 - text.utf8.count % 64)
         return number(UInt32(padded.count)) + padded
     }
 
+    public init(bigEndian: Bool = false, attributes: [Attribute] = []) {
+        self.bigEndian = bigEndian
+        self.attributes = attributes
+    }
+
     // MARK: records
 
-    static func record(_ type: UInt32, _ body: [UInt8], size: Int? = nil, bigEndian: Bool = false) -> [UInt8] {
+    public static func record(_ type: UInt32, _ body: [UInt8], size: Int? = nil, bigEndian: Bool = false) -> [UInt8] {
         let writer = PerfWriter(bigEndian: bigEndian)
         return writer.number(type) + writer.number(UInt16(0)) + writer.number(UInt16(size ?? body.count + 8)) + body
     }
 
-    mutating func add(_ type: UInt32, _ body: [UInt8]) { records += Self.record(type, body, bigEndian: bigEndian) }
+    public mutating func add(_ type: UInt32, _ body: [UInt8]) { records += Self.record(type, body, bigEndian: bigEndian) }
 
-    mutating func endRound() { add(68, []) }
+    public mutating func endRound() { add(68, []) }
 
     /// The parts of a sample in the order of perf_output_sample(), kernel/events/core.c.
-    func sample(_ attribute: Attribute, id: UInt64 = 0, time: UInt64, cpu: UInt32, raw: [UInt8], readAndCallchain: [UInt8] = []) -> [UInt8] {
+    public func sample(_ attribute: Attribute, id: UInt64 = 0, time: UInt64, cpu: UInt32, raw: [UInt8], readAndCallchain: [UInt8] = []) -> [UInt8] {
         let type = attribute.sampleType
         var out: [UInt8] = []
         if type.contains(.identifier) { out += number(id) }
@@ -59,22 +86,22 @@ struct PerfWriter {
     }
 
     /// struct trace_entry, and the fields of tlb_flush as in ``format(_:_:_:)``.
-    func flush(pid: Int32 = 7, reason: Int32, pages: UInt64) -> [UInt8] {
+    public func flush(pid: Int32 = 7, reason: Int32, pages: UInt64) -> [UInt8] {
         number(Self.flushID) + [0, 0] + number(pid) + number(reason) + [0, 0, 0, 0] + number(pages) + [0, 0, 0, 0]
     }
 
-    mutating func flush(time: UInt64, cpu: UInt32, reason: Int32 = 3, pages: UInt64 = 1) {
+    public mutating func flush(time: UInt64, cpu: UInt32, reason: Int32 = 3, pages: UInt64 = 1) {
         add(9, sample(attributes[0], time: time, cpu: cpu, raw: flush(reason: reason, pages: pages)))
     }
 
     /// PERF_RECORD_LOST with the tail that sample_id_all gives it.
-    mutating func lost(_ count: UInt64, time: UInt64, cpu: UInt32) {
+    public mutating func lost(_ count: UInt64, time: UInt64, cpu: UInt32) {
         add(2, number(UInt64(1)) + number(count) + number(UInt32(7)) + number(UInt32(7)) + number(time) + number(cpu) + number(UInt32(0)) + number(UInt64(1)))
     }
 
     // MARK: the file
 
-    static func format(_ name: String, _ id: UInt16, _ fields: String) -> String {
+    public static func format(_ name: String, _ id: UInt16, _ fields: String) -> String {
         """
         name: \(name)
         ID: \(id)
@@ -90,7 +117,7 @@ struct PerfWriter {
         """
     }
 
-    var tracingData: [UInt8] {
+    public var tracingData: [UInt8] {
         func sized(_ text: String) -> [UInt8] { number(UInt64(text.utf8.count)) + Array(text.utf8) }
         let page = "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n\tfield: local_t commit;\toffset:8;\tsize:8;\tsigned:1;\n\tfield: char data;\toffset:16;\tsize:4080;\tsigned:1;\n"
         let flush = "\tfield:int reason;\toffset:8;\tsize:4;\tsigned:1;\n\tfield:unsigned long pages;\toffset:16;\tsize:8;\tsigned:0;\n"
@@ -133,7 +160,7 @@ struct PerfWriter {
         return list
     }
 
-    var file: [UInt8] {
+    public var file: [UInt8] {
         let magic = Array("PERFILE2".utf8)
         var out = (bigEndian ? magic.reversed() : magic) + number(UInt64(104)) + number(UInt64(128))
         let idPlace = 104 + 128 * attributes.count
@@ -157,7 +184,7 @@ struct PerfWriter {
     }
 
     /// What `perf record -o -` writes: all of it is records.
-    var pipe: [UInt8] {
+    public var pipe: [UInt8] {
         var out = Array("PERFILE2".utf8) + number(UInt64(16))
         for attribute in attributes { out += Self.record(64, bytes(attribute) + attribute.ids.flatMap(number)) }
         for (feature, content) in features where feature != 1 { out += Self.record(80, number(UInt64(feature)) + content) }
