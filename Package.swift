@@ -30,12 +30,15 @@ let package = Package(
         .executableTarget(
             name: "lazytlb",
             dependencies: [
-                "TraceData", "Reconstruction", "Replay", "Report", "Checks", "Recording", "TraceWriting",
+                "TraceData", "TraceForms", "Reconstruction", "Replay", "Report", "Checks", "Recording", "TraceWriting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
         // Recordings of the running kernel: `lazytlb record`.
         .target(name: "Recording", dependencies: ["CTraceFS", "TraceWriting"]),
+
+        // Every other form of a trace, on its way to what TraceData reads.
+        .target(name: "TraceForms", dependencies: ["TraceData", "TraceWriting", "Tables", "CZstd"]),
 
         // How near the inference of mms comes to what probe events tell: tools/accuracy, and the tests.
         .target(name: "AccuracyKit", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
@@ -65,6 +68,7 @@ let package = Package(
         // What the tests of recording record.
         .executableTarget(name: "storm", path: "Tests/Storm"),
         .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TraceSynth", "TraceWriting", "TestSupport"]),
+        .testTarget(name: "TraceFormsTests", dependencies: ["TraceForms", "TraceData", "TraceWriting", "TestSupport", "lazytlb"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit", "TraceSynth", "TraceWriting"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData", "TraceSynth"]),
@@ -85,7 +89,7 @@ if Context.environment["LAZYTLB_FUZZ"] != nil {
     package.targets += [
         .systemLibrary(name: "CLibFuzzer", path: "tools/fuzz.d/CLibFuzzer"),
         .executableTarget(
-            name: "fuzz", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay", "Report", "TraceSynth", "TraceWriting", "TestSupport", "CLibFuzzer"],
+            name: "fuzz", dependencies: ["TraceData", "TraceForms", "LazyTLB", "Reconstruction", "Replay", "Report", "TraceSynth", "TraceWriting", "TestSupport", "CLibFuzzer"],
             path: "tools/fuzz.d/Fuzz"),
     ]
 }

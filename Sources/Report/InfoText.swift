@@ -15,6 +15,7 @@ public struct TraceInfo {
         var lines = MissingEvents(file, withoutRecord: summary.eventsWithoutRecord).lines
         let unread = file.formats.refused.count
         if unread > 0, file.problems.isEmpty { lines.append("\(unread) event formats cannot be understood; --keep-going lists them") }
+        lines += file.origin.leftOut
         if !file.clock.isTime { lines.append("the clock \(file.clock.name) counts events, it is no time: record with -C mono") }
         return lines
     }
@@ -29,9 +30,10 @@ public struct TraceInfo {
         }
         lines.append(printable(file.path))
         line("kernel", [file.kernelRelease, file.machine].compactMap { $0 }.map(printable).joined(separator: " "))
+        let form = file.origin.form == .traceDat ? "trace.dat version \(file.version)" : "\(file.origin.form.rawValue) \(printable(file.origin.detail))"
         line(
             "format",
-            "trace.dat version \(file.version), " + (file.isBigEndian ? "big" : "little") + "-endian, \(8 * file.longSize)-bit kernel, "
+            "\(form), " + (file.isBigEndian ? "big" : "little") + "-endian, \(8 * file.longSize)-bit kernel, "
                 + (file.compression == .none ? "not compressed" : "\(file.compression.rawValue) \(printable(file.compressorVersion).drop { $0 == " " })"))
         line("trace-cmd", file.traceCmdVersion.map(printable))
         line("clock", clockText)
@@ -57,6 +59,7 @@ public struct TraceInfo {
             case .nanoseconds: "ns"
             case .cycles: "cycles, not ns"
             case .events: "a count of events, no time"
+            case .unknown: "numbers"
             }
         let order = clock.comparableBetweenCPUs ? "" : "; CPUs may differ by some us"
         return "\(printable(clock.name)) (\(unit)\(order))"
@@ -100,7 +103,8 @@ public struct TraceInfo {
         object.string("kernel", file.kernelRelease)
         object.string("machine", file.machine)
         object.string("uname", file.uname)
-        object.number("version", file.version)
+        object.string("form", file.origin.form.rawValue)
+        object.number("version", file.origin.form == .traceDat ? file.version : nil)
         object.string("endianness", file.isBigEndian ? "big" : "little")
         object.number("long_size", file.longSize)
         object.number("page_size", file.pageSize)

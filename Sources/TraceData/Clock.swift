@@ -17,23 +17,31 @@ public struct Clock: Sendable, Equatable {
         case cycles
         /// Records: the clock is an atomic counter.
         case events
+        /// Nobody knows: the trace is a text that has numbers only.
+        case unknown
     }
+
+    /// What a text does not name. Its times are in ns.
+    public static let unknown = Clock(name: "unknown")
+    /// What a text does not name, whose times are numbers of no unit.
+    public static let withoutUnit = Clock(name: "unknown, no unit")
 
     public var unit: Unit {
         switch name {
         case "counter": .events
+        case Self.withoutUnit.name: .unknown
         case _ where scaled: .nanoseconds
         case "x86-tsc", "ppc-tb", "tsc2nsec": name == "tsc2nsec" ? .nanoseconds : .cycles
         default: .nanoseconds
         }
     }
 
-    /// False for `counter`, whose numbers say the order only.
+    /// False for `counter`, whose numbers say the order only; true where it is not known.
     public var isTime: Bool { unit != .events }
 
     /// Times of different CPUs can be compared exactly. `local` (sched_clock) is not synchronised between CPUs unless the TSC is
     /// stable; `perf` is local_clock(), which is alike.
-    public var comparableBetweenCPUs: Bool { name != "local" && name != "perf" }
+    public var comparableBetweenCPUs: Bool { !["local", "perf", Self.unknown.name, Self.withoutUnit.name].contains(name) }
 
     /// Reads the content of a `trace_clock` file: `[local] global counter …` names the current one in brackets.
     init(traceClockFile text: String) {
@@ -41,7 +49,7 @@ public struct Clock: Sendable, Equatable {
             .flatMap { $0.split(separator: "]", maxSplits: 1, omittingEmptySubsequences: false).first }
         let name = bracketed.map(String.init) ?? text.split { $0 == " " || $0 == "\n" || $0 == "\0" }.first.map(String.init) ?? ""
         // Old versions of trace-cmd wrote rubbish there; the kernel's default is local.
-        let plausible = !name.isEmpty && name.utf8.count < 32 && name.utf8.allSatisfy { 0x21...0x7e ~= $0 }
+        let plausible = !name.isEmpty && name.utf8.count < 32 && name.utf8.allSatisfy { 0x21...0x7e ~= $0 } || name == Self.withoutUnit.name
         self.init(name: plausible ? name : "local")
     }
 }

@@ -3,12 +3,12 @@ import Glibc
 /// A regular file, mapped read-only for as long as this object lives, or bytes that stand for one.
 ///
 /// The file must not shrink meanwhile: reading a page that is gone raises SIGBUS, as for every program that maps files.
-final class MappedFile: @unchecked Sendable {
-    let path: String
-    let bytes: UnsafeRawBufferPointer
+package final class MappedFile: @unchecked Sendable {
+    package let path: String
+    package let bytes: UnsafeRawBufferPointer
     private let isMapped: Bool
 
-    convenience init(path: String) throws(TraceError) {
+    package convenience init(path: String) throws(TraceError) {
         // O_NONBLOCK: opening a FIFO that has no writer must not hang.
         let fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard fd >= 0 else { throw Self.failure(path, "cannot open") }
@@ -17,7 +17,7 @@ final class MappedFile: @unchecked Sendable {
     }
 
     /// Maps an open file, which may be closed afterwards.
-    init(descriptor fd: Int32, path: String) throws(TraceError) {
+    package init(descriptor fd: Int32, path: String) throws(TraceError) {
         var status = stat()
         guard fstat(fd, &status) == 0 else { throw Self.failure(path, "cannot stat") }
         guard status.st_mode & S_IFMT == S_IFREG else {
@@ -38,7 +38,7 @@ final class MappedFile: @unchecked Sendable {
     }
 
     /// A copy of the bytes under a name: memory of just their size, so that tools see a read behind its end.
-    init(path: String, copying bytes: UnsafeRawBufferPointer) {
+    package init(path: String, copying bytes: UnsafeRawBufferPointer) {
         let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
         copy.copyMemory(from: bytes)
         self.path = path
@@ -47,7 +47,7 @@ final class MappedFile: @unchecked Sendable {
     }
 
     /// Gives the memory of a part back that has been read. It is mapped again if somebody looks at it.
-    func release(_ part: UnsafeRawBufferPointer) {
+    package func release(_ part: UnsafeRawBufferPointer) {
         guard isMapped else { return }
         let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
         let start = (UInt(bitPattern: part.baseAddress) + page - 1) & ~(page - 1)

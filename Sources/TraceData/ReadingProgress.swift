@@ -24,7 +24,13 @@ public final class ReadingProgress: Sendable {
         passes.add(times, ordering: .relaxed)
     }
 
-    func read(bytes: Int) { readBytes.add(bytes, ordering: .relaxed) }
+    /// A trace of so many bytes is turned into a trace.dat file, which is read afterwards: that is taken for as much again.
+    package func expect(conversion bytes: Int) { expectedBytes.add(2 * bytes, ordering: .relaxed) }
+
+    /// What is read afterwards is known now, and will be told by its own.
+    package func converted(_ bytes: Int) { expectedBytes.subtract(bytes, ordering: .relaxed) }
+
+    package func read(bytes: Int) { readBytes.add(bytes, ordering: .relaxed) }
     func read(records: Int) { readRecords.add(records, ordering: .relaxed) }
 }
 

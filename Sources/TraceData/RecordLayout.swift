@@ -149,7 +149,7 @@ extension Record.Kind {
     }
 
     /// Names of the probe events (docs/recording.md).
-    static let probeNames: [String: Record.Kind] = [
+    package static let probeNames: [String: Record.Kind] = [
         "ctxsw": .ctxsw, "sw_mm": .swMM, "leave": .leave, "fl_range": .flushRange, "fl_page": .flushPage,
         "fl_common": .flushCommon, "fl_others": .flushOthers, "fl_multi": .flushOthers, "fl_remote": .flushRemote,
         "fl_func": .flushRemote, "batch": .batch, "fl_all": .flushAll, "do_fl_all": .doFlushAll,

@@ -5,6 +5,8 @@ struct SubbufferSource {
     private let file: MappedFile
     /// The CPU's part of the file.
     private let bytes: UnsafeRawBufferPointer
+    /// Where they are, to name it in errors.
+    private let path: String
     private let offset: UInt64
     let shape: SubbufferShape
     /// nil if the data is not compressed.
@@ -28,13 +30,14 @@ struct SubbufferSource {
     private static let window = 4 << 20
 
     init(
-        file: MappedFile, bytes: UnsafeRawBufferPointer, offset: UInt64, shape: SubbufferShape, compression: Compression?,
+        file: MappedFile, bytes: UnsafeRawBufferPointer, path: String? = nil, offset: UInt64, shape: SubbufferShape, compression: Compression?,
         chunkLimit: Int = Compression.chunkLimit, progress: ReadingProgress? = nil
     ) {
         self.chunkLimit = chunkLimit
         self.progress = progress
         self.file = file
         self.bytes = bytes
+        self.path = path ?? file.path
         self.offset = offset
         self.shape = shape
         self.compression = compression
@@ -69,9 +72,9 @@ struct SubbufferSource {
     func error(_ cause: String, at inPage: Int) -> TraceError {
         if compression != nil {
             return TraceError(
-                path: file.path, offset: chunkOffset, cause: "\(cause) (byte \(pagePosition + inPage) of the unpacked chunk)")
+                path: path, offset: chunkOffset, cause: "\(cause) (byte \(pagePosition + inPage) of the unpacked chunk)")
         }
-        return TraceError(path: file.path, offset: offset + UInt64(pagePosition + inPage), cause: cause)
+        return TraceError(path: path, offset: offset + UInt64(pagePosition + inPage), cause: cause)
     }
 
     private mutating func nextChunk() throws(TraceError) -> Bool {

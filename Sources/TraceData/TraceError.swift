@@ -1,20 +1,24 @@
 /// Why a trace could not be read, and where in the file.
 ///
-/// The description is `PATH: at byte OFFSET: CAUSE`; the command line puts the program's name before it and exits with status 2.
+/// The description is `PATH: at byte OFFSET: CAUSE`, or `PATH: line NUMBER: CAUSE` of a text; the command line puts the program's name before it and exits with status 2.
 public struct TraceError: Error, Sendable, Hashable, CustomStringConvertible {
     public var path: String
     /// Byte offset in the file; nil when the cause has no place in it (it can't be opened, it is a directory).
     public var offset: UInt64?
+    /// Number of the line, from 1 on, in a trace that is a text; nil in others.
+    public var line: Int?
     /// What was found, and what was expected.
     public var cause: String
 
-    public init(path: String, offset: UInt64? = nil, cause: String) {
+    public init(path: String, offset: UInt64? = nil, line: Int? = nil, cause: String) {
         self.path = path
         self.offset = offset
+        self.line = line
         self.cause = cause
     }
 
     public var description: String {
+        if let line { return "\(path): line \(line): \(cause)" }
         guard let offset else { return "\(path): \(cause)" }
         return "\(path): at byte \(offset): \(cause)"
     }

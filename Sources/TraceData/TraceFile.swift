@@ -14,6 +14,8 @@ public final class TraceFile: Sendable {
         public var clockOffsets: [Int: Int64] = [:]
         /// Where streams tell how far they have come.
         public var progress: ReadingProgress?
+        /// Where the trace comes from, if it was not a trace.dat file.
+        public var origin = TraceOrigin()
 
         public init(buffer: String? = nil, keepGoing: Bool = false, progress: ReadingProgress? = nil) {
             self.buffer = buffer
@@ -21,6 +23,9 @@ public final class TraceFile: Sendable {
             self.progress = progress
         }
     }
+
+    /// The most CPUs that a trace may have.
+    package static let cpuLimit = Container.cpuLimit
 
     public let path: String
     public let options: Options
@@ -93,6 +98,7 @@ public final class TraceFile: Sendable {
             container.problems.append(TraceProblem(refusal.error))
         }
         let name = options.buffer ?? ""
+        var buffer: TraceBuffer
         if let found = container.buffers.first(where: { $0.name == name }) {
             buffer = found
         } else {
@@ -104,9 +110,11 @@ public final class TraceFile: Sendable {
             buffer = TraceBuffer(
                 name: "", clock: container.traceClock ?? Clock(name: "local"), pageSize: container.pageSize, cpus: [], compressed: false)
         }
+        if let name = options.origin.buffer { buffer.name = name }
         guard !buffer.isText else {
             throw TraceError(path: path, cause: "the buffer holds text of a latency tracer, expected ring-buffer data")
         }
+        self.buffer = buffer
         self.path = path
         self.options = options
         self.file = file
@@ -129,7 +137,7 @@ public final class TraceFile: Sendable {
         commands = container.commands
         presentOptions = container.options
         conversion = container.time
-        knownProblems = Mutex(KnownProblems(container.problems))
+        knownProblems = Mutex(KnownProblems(options.origin.problems + container.problems))
     }
 
     /// The same file once more, without progress, its CPUs' clocks set back by so much more (``Options/clockOffsets``).
@@ -139,6 +147,9 @@ public final class TraceFile: Sendable {
         options.progress = nil
         return try TraceFile(file, options)
     }
+
+    /// In which form the trace came.
+    public var origin: TraceOrigin { options.origin }
 
     /// What could not be read so far; always empty without ``Options/keepGoing``.
     public var problems: [TraceProblem] { knownProblems.withLock { $0.list } }
@@ -193,8 +204,9 @@ public final class TraceFile: Sendable {
         let slack = buffer.compressed && extent.size > 0 ? 4 : 0
         let end = min(Int(extent.offset + extent.size) + slack, file.bytes.count)
         let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[Int(extent.offset)..<end])
+        let source = options.origin.sources[cpu]
         return SubbufferSource(
-            file: file, bytes: bytes, offset: extent.offset, shape: shape, compression: buffer.compressed ? compression : nil,
+            file: file, bytes: bytes, path: source ?? path, offset: source == nil ? extent.offset : 0, shape: shape, compression: buffer.compressed ? compression : nil,
             chunkLimit: Compression.chunkLimit(cpus: cpusWithData.count, fileSize: file.bytes.count), progress: options.progress)
     }
 

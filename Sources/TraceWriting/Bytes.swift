@@ -1,11 +1,16 @@
-/// Bytes of a trace.dat file, in little-endian order.
+/// Bytes of a trace.dat file, in the byte order of the recorded machine.
 struct Bytes {
     /// A section's header: u16 id, u16 flags, u32 description, u64 size.
     static let sectionHeader = 16
 
     private(set) var bytes: [UInt8] = []
+    private let bigEndian: Bool
 
-    mutating func put<T: FixedWidthInteger>(_ value: T) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
+    init(bigEndian: Bool = false) { self.bigEndian = bigEndian }
+
+    mutating func put<T: FixedWidthInteger>(_ value: T) {
+        withUnsafeBytes(of: bigEndian ? value.bigEndian : value.littleEndian) { bytes.append(contentsOf: $0) }
+    }
 
     /// With a zero at its end.
     mutating func put(_ text: String) { bytes += Array(text.utf8) + [0] }
@@ -21,12 +26,12 @@ struct Bytes {
     mutating func pad(to size: Int) { bytes += [UInt8](repeating: 0, count: size - bytes.count) }
 
     mutating func store(_ value: UInt64, at place: Int) {
-        withUnsafeBytes(of: value.littleEndian) { bytes.replaceSubrange(place..<place + 8, with: $0) }
+        withUnsafeBytes(of: bigEndian ? value.bigEndian : value.littleEndian) { bytes.replaceSubrange(place..<place + 8, with: $0) }
     }
 
     /// An option: u16 id, u32 size, content.
     mutating func option(_ id: UInt16, _ body: (inout Bytes) -> Void) {
-        var inner = Bytes()
+        var inner = Bytes(bigEndian: bigEndian)
         body(&inner)
         put(id)
         put(UInt32(inner.bytes.count))

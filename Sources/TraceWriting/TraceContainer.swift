@@ -8,10 +8,12 @@ public enum TraceFileVersion: String, Sendable, CaseIterable {
     case v7none
 }
 
-/// What a trace.dat file holds beside the records, and how it lies in the file: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5). Little-endian, of a
-/// 64-bit kernel.
+/// What a trace.dat file holds beside the records, and how it lies in the file: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
+///
+/// Version 7 is only written little-endian.
 public struct TraceContainer {
-    public var uname: String
+    /// "Linux HOST RELEASE MACHINE"; nil if it is not known.
+    public var uname: String?
     /// The content of trace_clock.
     public var clock: String?
     public var headerPage: [UInt8]
@@ -23,13 +25,16 @@ public struct TraceContainer {
     /// per_cpu/cpuN/stats, one for each CPU or none.
     public var statistics: [String] = []
     public var pageSize: UInt32
+    public var bigEndian = false
+    /// Size of `long` in the recorded machine's programs; that of its kernel is in ``headerPage``.
+    public var longSize: UInt8 = 8
     /// What made the file; trace-cmd puts its own version there.
     public var program: String?
     /// Tells recordings of the same machine and moment from others.
     public var traceID: UInt64?
 
     public init(
-        uname: String, clock: String? = nil, headerPage: [UInt8], headerEvent: [UInt8], formats: [(system: String, text: [UInt8])],
+        uname: String?, clock: String? = nil, headerPage: [UInt8], headerEvent: [UInt8], formats: [(system: String, text: [UInt8])],
         pageSize: UInt32
     ) {
         self.uname = uname
@@ -47,9 +52,9 @@ public struct TraceContainer {
     }
 
     private func begin(_ version: UInt8) -> Bytes {
-        var out = Bytes()
+        var out = Bytes(bigEndian: bigEndian)
         out.put(raw: [0x17, 0x08, 0x44] + Array("tracing".utf8) + [version, 0])
-        out.put(raw: [0, 8])
+        out.put(raw: [bigEndian ? 1 : 0, longSize])
         out.put(pageSize)
         return out
     }
@@ -176,7 +181,7 @@ public struct TraceContainer {
     // MARK: parts that both have
 
     private var headerInfo: Bytes {
-        var out = Bytes()
+        var out = Bytes(bigEndian: bigEndian)
         out.put("header_page")
         out.put(sized: headerPage)
         out.put("header_event")
@@ -185,7 +190,7 @@ public struct TraceContainer {
     }
 
     private var ftraceFormats: Bytes {
-        var out = Bytes()
+        var out = Bytes(bigEndian: bigEndian)
         let own = formats.filter { $0.system == "ftrace" }
         out.put(UInt32(own.count))
         for format in own { out.put(sized: format.text) }
@@ -193,7 +198,7 @@ public struct TraceContainer {
     }
 
     private var eventFormats: Bytes {
-        var out = Bytes()
+        var out = Bytes(bigEndian: bigEndian)
         let systems = Dictionary(grouping: formats.filter { $0.system != "ftrace" }, by: \.system)
         out.put(UInt32(systems.count))
         for (system, formats) in systems.sorted(by: { $0.key < $1.key }) {
@@ -205,9 +210,9 @@ public struct TraceContainer {
     }
 
     private var options: Bytes {
-        var out = Bytes()
+        var out = Bytes(bigEndian: bigEndian)
         if let clock { out.option(Option.clock) { $0.put(clock) } }
-        out.option(Option.uname) { $0.put(uname) }
+        if let uname { out.option(Option.uname) { $0.put(uname) } }
         for text in statistics { out.option(Option.statistics) { $0.put(text) } }
         if let program { out.option(Option.program) { $0.put(program) } }
         if let traceID { out.option(Option.traceID) { $0.put(traceID) } }

@@ -10,7 +10,8 @@ public struct WritingError: Error, CustomStringConvertible {
     public init(errno what: String) { description = "\(what): \(String(cString: strerror(Glibc.errno)))" }
 }
 
-func writeAll(_ file: Int32, _ bytes: UnsafeRawBufferPointer) throws(WritingError) {
+/// Writes all bytes at the place where a file stands.
+public func writeAll(_ file: Int32, _ bytes: UnsafeRawBufferPointer) throws(WritingError) {
     var rest = bytes
     while !rest.isEmpty {
         let count = Glibc.write(file, rest.baseAddress, rest.count)

@@ -37,6 +37,9 @@ enum CheckInput {
     private static func jsonText(_ path: String) throws -> String? { beginsLikeJSON(path) ? try text(path) : nil }
 
     private static func beginsLikeJSON(_ path: String) -> Bool {
+        // What is read here from a pipe would be missing from the trace; a report is a file.
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size > 0 else { return false }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Report
 import TraceData
+import TraceForms
 
 extension EventLines.Format: ExpressibleByArgument {}
 
@@ -14,7 +15,7 @@ struct EventsCommand: ParsableCommand {
             says so.
             """)
 
-    @Argument(help: ArgumentHelp("trace.dat files.", valueName: "trace"))
+    @Argument(help: ArgumentHelp("\(traceHelp)", valueName: "trace"))
     var traces: [String]
 
     @Option(help: "The buffer to read, by its name (default: the top one).")
@@ -43,7 +44,7 @@ struct EventsCommand: ParsableCommand {
                 let progress = ReadingProgress()
                 let line = ProgressLine(progress, quiet: quiet, outputTo: STDOUT_FILENO)
                 defer { line?.end() }
-                let file = try TraceFile(path: path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress))
+                let file = try openTrace(path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress))
                 file.willBeRead(times: 1)
                 // What was printed before an error is part of the answer.
                 defer { writer.flush() }

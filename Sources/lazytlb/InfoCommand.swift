@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Report
 import TraceData
+import TraceForms
 
 struct InfoCommand: ParsableCommand {
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
@@ -11,7 +12,7 @@ struct InfoCommand: ParsableCommand {
         abstract: "Tell what a trace has: kernel, clock, CPUs, buffers, events, and what was lost.",
         discussion: "JSON has one object a trace, each on a line of its own.")
 
-    @Argument(help: ArgumentHelp("trace.dat files.", valueName: "trace"))
+    @Argument(help: ArgumentHelp("\(traceHelp)", valueName: "trace"))
     var traces: [String]
 
     @Option(help: "The buffer whose records are counted, by its name (default: the top one).")
@@ -29,7 +30,7 @@ struct InfoCommand: ParsableCommand {
             var damaged = false
             for (index, path) in traces.enumerated() {
                 defer { writer.flush() }
-                let file = try TraceFile(path: path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing))
+                let file = try openTrace(path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing))
                 let info = TraceInfo(file, try TraceSummary(file))
                 switch format {
                 case .text:

@@ -5,6 +5,9 @@ import Report
 /// The version of the program, as `--version` and the reports tell it.
 let lazytlbVersion = "0.1.0"
 
+/// What may be given as a trace (docs/inputs.md).
+let traceHelp = "Traces: trace.dat, perf.data, ftrace's text or folders of raw pages; - for standard input."
+
 /// The command line: parse arguments, wire the stages, map failures to exit statuses.
 @main
 struct LazyTLBCommand: ParsableCommand {

@@ -14,7 +14,7 @@ struct ReportCommand: ParsableCommand {
             with --keep-going, not all of it. docs/reading-a-report.md explains the sections.
             """)
 
-    @Argument(help: ArgumentHelp("trace.dat files.", valueName: "trace"))
+    @Argument(help: ArgumentHelp("\(traceHelp)", valueName: "trace"))
     var traces: [String]
 
     @Option(help: "text or json.")

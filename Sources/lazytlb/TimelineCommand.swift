@@ -5,6 +5,7 @@ import Reconstruction
 import Replay
 import Report
 import TraceData
+import TraceForms
 
 extension TimelineLines.Format: ExpressibleByArgument {}
 extension EvidenceLevel: ExpressibleByArgument {}
@@ -18,7 +19,7 @@ struct TimelineCommand: ParsableCommand {
             come in the order in which they end. docs/timeline.md explains the columns.
             """)
 
-    @Argument(help: ArgumentHelp("A trace.dat file.", valueName: "trace"))
+    @Argument(help: ArgumentHelp("A trace: trace.dat, perf.data, ftrace's text or a folder of raw pages; - for standard input.", valueName: "trace"))
     var trace: String
 
     @Option(help: "The buffer to read, by its name (default: the top one).")
@@ -66,7 +67,7 @@ struct TimelineCommand: ParsableCommand {
         try Failures.handle {
             if let kernel { _ = try RecordedKernel(named: kernel, traced: nil) }
             let progress = ReadingProgress()
-            let file = try TraceFile(path: trace, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress))
+            let file = try openTrace(trace, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress), kernel: kernel)
             try demand(file, withoutRecord: file.missingEvents)
             let out = try OutputFile(path: output, inputs: [trace])
             let line = ProgressLine(progress, quiet: quiet, outputTo: out.fileDescriptor)

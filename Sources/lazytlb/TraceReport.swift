@@ -5,6 +5,7 @@ import Reconstruction
 import Replay
 import Report
 import TraceData
+import TraceForms
 
 /// From a trace's path to its report: what all commands that work on reports share, with the options that decide how a trace is read.
 struct TraceReport: ParsableArguments {
@@ -48,7 +49,7 @@ struct TraceReport: ParsableArguments {
         let progress = ReadingProgress()
         let line = ProgressLine(progress, quiet: quiet)
         defer { line?.end() }
-        let file = try TraceFile(path: path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress))
+        let file = try openTrace(path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress), kernel: kernel)
         return try document(file, divergences: divergences, deviations: deviations)
     }
 
@@ -92,7 +93,7 @@ struct TraceReport: ParsableArguments {
         var document = ReportDocument(history, context)
         document.trace.clockSkew = skew.flatMap(ReportDocument.ClockSkew.init)
         if let note = clockNote(history, skew) { document.evidence.notes.append(note) }
-        document.problems = file.problems.map { .init(offset: $0.error.offset, cause: $0.shortDescription) }
+        document.problems = file.problems.map { .init(offset: $0.error.offset, line: $0.error.line, cause: $0.shortDescription) }
         return document
     }
 }

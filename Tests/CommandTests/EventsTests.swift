@@ -76,7 +76,7 @@ import Testing
         try withTemporaryFile(Data("no trace".utf8)) { path in
             let result = try Program.lazytlb(command, path)
             #expect(result.status == 2)
-            #expect(result.errors == "lazytlb: \(path): at byte 0: not a trace.dat file: it begins with \"no trace\"\n")
+            #expect(result.errors == "lazytlb: \(path): at byte 0: not a trace: neither trace.dat, perf.data nor ftrace's text; it begins with \"no trace\"\n")
             #expect(result.output.isEmpty)
         }
     }

@@ -87,10 +87,13 @@ public struct ReportDocument: Codable, Equatable, Sendable {
     public struct Problem: Codable, Equatable, Sendable {
         /// Where in the file, in bytes from its start; nil if it has no single place.
         @ExplicitNull public var offset: UInt64?
+        /// Where in the text, by the number of the line; absent for other traces.
+        public var line: Int?
         public var cause: String
 
-        public init(offset: UInt64?, cause: String) {
+        public init(offset: UInt64?, line: Int? = nil, cause: String) {
             self.offset = offset
+            self.line = line
             self.cause = cause
         }
     }

@@ -31,6 +31,12 @@ extension ReportDocument {
         @ExplicitNull public var formatVersion: Int?
         /// The compression of the container ("zstd", "zlib", "none").
         public var compression: String
+        /// In which form the trace came: "trace.dat", "text", "pages" or "perf.data"; nil in reports of older versions.
+        public var form: String?
+        /// More of the form, for people; nil for a trace.dat file.
+        public var formDetail: String?
+        /// What a trace.dat file of the same recording would have told, and what this form does not: a sentence each; nil if nothing.
+        public var leftOut: [String]?
 
         public enum TimeUnit: String, Codable, Sendable {
             case ns, count
@@ -67,7 +73,9 @@ extension ReportDocument {
             case durationNS = "duration_ns"
             case clockSkew = "clock_skew"
             case formatVersion = "format_version"
-            case compression
+            case compression, form
+            case formDetail = "form_detail"
+            case leftOut = "left_out"
         }
     }
 

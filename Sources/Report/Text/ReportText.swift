@@ -120,7 +120,11 @@ struct TextReport {
         table.add(["time", "\(span), clock \(printable(trace.clock))"])
         for (line, text) in clockSkew().enumerated() { table.add([line == 0 ? "clocks" : "", .init(text, .bad)]) }
         table.add(["CPUs", "\(grouped(trace.cpus))"])
-        if let container { table.add(["file", "\(container)"]) }
+        if let container {
+            table.add(["file", "\(container)"])
+        } else if let form = trace.form {
+            table.add(["form", "\([printable(form), trace.formDetail.map(printable)].compactMap { $0 }.joined(separator: " "))"])
+        }
         if !trace.buffer.isEmpty { table.add(["buffer", "\(printable(trace.buffer))"]) }
         let flushes =
             recorded.cr3Loads + recorded.ipiSends + recorded.remoteShootdowns + recorded.localShootdowns
@@ -139,6 +143,6 @@ struct TextReport {
                 ? "none"
                 : .init("\(count(trace.lostEvents, "record")) known to be lost, in \(count(trace.lostGaps, "gap"))", .bad),
         ])
-        return [heading("Trace")] + table.lines(style)
+        return [heading("Trace")] + table.lines(style) + (trace.leftOut ?? []).flatMap { wrapped(printable($0), width: style.width) }
     }
 }

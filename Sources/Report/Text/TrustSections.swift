@@ -103,7 +103,7 @@ extension TextReport {
         guard !document.problems.isEmpty else { return [] }
         return [style.paint("Not read", .bad)]
             + document.problems.flatMap { problem in
-                wrapped((problem.offset.map { "at offset \($0): " } ?? "") + printable(problem.cause), width: style.width)
+                wrapped((problem.line.map { "line \($0): " } ?? problem.offset.map { "at offset \($0): " } ?? "") + printable(problem.cause), width: style.width)
             }
     }
 }

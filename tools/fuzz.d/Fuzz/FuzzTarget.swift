@@ -1,7 +1,7 @@
 import Glibc
 
 enum FuzzTarget: String, CaseIterable {
-    case container, subbuffers, formats, report
+    case container, subbuffers, formats, perf, report
 
     /// The one that this process runs; set once, before libFuzzer starts.
     nonisolated(unsafe) static var chosen = FuzzTarget.container
@@ -11,6 +11,7 @@ enum FuzzTarget: String, CaseIterable {
         case .container: fuzzContainer(input)
         case .subbuffers: SubbufferTarget.run(input)
         case .formats: fuzzFormats(input)
+        case .perf: fuzzPerf(input)
         case .report: ReportTarget.run(input)
         }
     }

@@ -1,0 +1,27 @@
+/// In which form a trace came, and what that form leaves out.
+///
+/// Whatever it was, it is read as a trace.dat file; this is what is to be told of it beside.
+public struct TraceOrigin: Sendable {
+    public enum Form: String, Sendable, CaseIterable {
+        case traceDat = "trace.dat"
+        /// Lines of ftrace's own text, or of `trace-cmd report`.
+        case text
+        /// A folder with the raw sub-buffers of each CPU, as they come out of tracefs.
+        case pages
+        case perfData = "perf.data"
+    }
+
+    public var form = Form.traceDat
+    /// More of the form, e.g. which program wrote the text; empty for a trace.dat file.
+    public var detail = ""
+    /// What a trace.dat file of the same recording would have told, and what this form does not: a sentence each.
+    public var leftOut: [String] = []
+    /// What could not be read of it, with ``TraceFile/Options/keepGoing``.
+    public var problems: [TraceProblem] = []
+    /// Name of the buffer that was read; nil where the file tells by itself.
+    public var buffer: String?
+    /// By CPU: the file that its sub-buffers were in from the first byte on.
+    public var sources: [Int: String] = [:]
+
+    public init(_ form: Form = .traceDat) { self.form = form }
+}

@@ -1,0 +1,88 @@
+import Glibc
+import TraceData
+import TraceWriting
+
+/// Opens a trace in any form in which ftrace's data comes, which its first bytes tell: a trace.dat file, ftrace's text, perf.data, or a folder with raw
+/// sub-buffers. All but the first are turned into a trace.dat file without a name in $TMPDIR (/tmp if there is none).
+///
+/// - Parameters:
+///   - path: of a file, a pipe or a folder; "-" for standard input.
+///   - kernel: the recorded kernel's release or scheme, where the user tells it.
+/// - Throws: ``TraceError``, which names the place in the trace itself and not in what it was turned into.
+public func openTrace(_ path: String, options: TraceFile.Options = TraceFile.Options(), kernel: String? = nil) throws(TraceError) -> TraceFile {
+    let descriptor = try openInput(path)
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw TraceError(path: path, cause: "cannot stat: \(String(cString: strerror(errno)))") }
+    let kind = status.st_mode & S_IFMT
+    if kind == S_IFDIR { throw TraceError(path: path, cause: "is a directory, expected a trace.dat file") }
+    // Files of tracefs have no size, and are read like a pipe.
+    let isFile = kind == S_IFREG && status.st_size > 0
+    let size = isFile ? Int(clamping: status.st_size) : 0
+    options.progress?.expect(conversion: size)
+    defer { options.progress?.converted(size) }
+    let input = ByteInput(path: path, descriptor: descriptor, progress: options.progress)
+    let start = try input.peek(4096)
+    if start.isEmpty { throw TraceError(path: path, offset: 0, cause: "the file is empty") }
+    if start.starts(with: [0x17, 0x08, 0x44]) || start.count < 3 && start.elementsEqual([0x17, 0x08, 0x44].prefix(start.count)) {
+        let file = isFile ? descriptor : try input.spool()
+        defer { if file != descriptor { close(file) } }
+        return try TraceFile(descriptor: file, path: path, options: options)
+    }
+    if PerfHeader.isOne(start) {
+        let file = isFile ? descriptor : try input.spool()
+        defer { if file != descriptor { close(file) } }
+        let (converted, origin) = try PerfConversion(try MappedFile(descriptor: file, path: path), options).run()
+        return try open(converted, path, options, origin)
+    }
+    guard try isText(input) else {
+        throw TraceError(path: path, offset: 0, cause: "not a trace: neither trace.dat, perf.data nor ftrace's text; it begins with \(quoted(start, limit: 32))")
+    }
+    let (converted, origin) = try TextConversion(input, options, kernel: kernel).run()
+    return try open(converted, path, options, origin)
+}
+
+/// Opens what a trace was turned into.
+private func open(_ descriptor: Int32, _ path: String, _ options: TraceFile.Options, _ origin: TraceOrigin) throws(TraceError) -> TraceFile {
+    defer { close(descriptor) }
+    var options = options
+    options.origin = origin
+    // It has no other than the one that was asked for.
+    options.buffer = nil
+    return try TraceFile(descriptor: descriptor, path: path, options: options)
+}
+
+private func openInput(_ path: String) throws(TraceError) -> Int32 {
+    if path == "-" { return dup(STDIN_FILENO) }
+    // A pipe may be without a writer yet, and is waited for. Nothing else may make open(2) wait.
+    var status = stat()
+    let waits = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
+    let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | (waits ? 0 : O_NONBLOCK))
+    guard descriptor >= 0 else { throw TraceError(path: path, cause: "cannot open: \(String(cString: strerror(errno)))") }
+    // trace_pipe gives what comes.
+    if !waits { _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK) }
+    return descriptor
+}
+
+/// One of the first lines is one of ftrace's text.
+private func isText(_ input: ByteInput) throws(TraceError) -> Bool {
+    let start = try input.peek(256 << 10)
+    var header = TextHeader()
+    var column: Int?
+    for line in start.split(separator: 10, maxSplits: 200).prefix(200) {
+        let line = UnsafeRawBufferPointer(rebasing: line)
+        if line.starts(with: "# tracer:".utf8) { return true }
+        if line.first == UInt8(ascii: "#") { continue }
+        if case .nothing = header.take(line) {
+            do throws(LineHead.Fault) {
+                _ = try LineHead(line, column: &column)
+                return true
+            } catch {
+                if case .noHead = error { continue }
+                return true
+            }
+        }
+        return true
+    }
+    return false
+}

@@ -1,0 +1,68 @@
+/// The lines of a text that are no records: the comments of the kernel's text, and what trace-cmd prints before and between records.
+struct TextHeader {
+    /// CPUs of the machine, as `#P:4` or `cpus=4` tells.
+    private(set) var cpus: Int?
+    /// Events that were written, and of these left, by the kernel's header.
+    private(set) var written: UInt64 = 0
+    private(set) var left: UInt64 = 0
+    /// The text is the kernel's, or that of `trace-cmd report`.
+    private(set) var isKernels = false
+    private(set) var isTraceCmds = false
+
+    /// What a line is.
+    enum Line {
+        case nothing
+        case comment
+        /// Events were lost on a CPU before its next record; nil for an unknown number.
+        case loss(cpu: UInt64, UInt64?)
+    }
+
+    /// Takes a line; `nothing` if it is none of these.
+    mutating func take(_ line: UnsafeRawBufferPointer) -> Line {
+        guard let start = line.baseAddress?.assumingMemoryBound(to: UInt8.self), let first = line.first else { return .comment }
+        var cursor = TextCursor(start, start + line.count)
+        switch first {
+        case UInt8(ascii: "#"):
+            // A name of 16 bytes could begin like this. ("TASK-PID" stands in these columns.)
+            if line.count > 17, line[16] == UInt8(ascii: "-"), line[17] &- 0x30 < 10 { return .nothing }
+            comment(cursor)
+            return .comment
+        case UInt8(ascii: "c"):
+            guard cursor.take("cpus="), let count = cursor.decimal(), cursor.isAtEnd else { return .nothing }
+            isTraceCmds = true
+            if count <= UInt64(TextConversion.cpuLimit) { cpus = max(cpus ?? 0, Int(count)) }
+            return .comment
+        case UInt8(ascii: "v"):
+            guard cursor.take("version = "), cursor.decimal() != nil, cursor.isAtEnd else { return .nothing }
+            isTraceCmds = true
+            return .comment
+        case UInt8(ascii: "C"):
+            if cursor.take("CPU ") {
+                // "CPU 2 is empty"
+                return cursor.decimal() != nil && cursor.take(" is empty") && cursor.isAtEnd ? .comment : .nothing
+            }
+            guard cursor.take("CPU:"), let cpu = cursor.decimal(), cursor.take(" [") else { return .nothing }
+            if cursor.take("LOST EVENTS]") || cursor.take("EVENTS DROPPED]") || cursor.take("LOST/MISSED EVENTS]") { return .loss(cpu: cpu, nil) }
+            _ = cursor.take("LOST ")
+            guard let count = cursor.decimal(), cursor.take(" EVENTS") else { return .nothing }
+            return .loss(cpu: cpu, count)
+        default: return .nothing
+        }
+    }
+
+    /// `# entries-in-buffer/entries-written: 140/200   #P:4`
+    private mutating func comment(_ line: TextCursor) {
+        var cursor = line
+        if cursor.take("# tracer:") { isKernels = true }
+        guard cursor.take("# entries-in-buffer/entries-written: "), let left = cursor.decimal(), cursor.take(UInt8(ascii: "/")), let written = cursor.decimal()
+        else { return }
+        isKernels = true
+        self.left = self.left.addingReportingOverflow(left).partialValue
+        self.written = self.written.addingReportingOverflow(written).partialValue
+        cursor.skipSpaces()
+        if cursor.take("#P:"), let count = cursor.decimal(), count <= UInt64(TextConversion.cpuLimit) { cpus = max(cpus ?? 0, Int(count)) }
+    }
+
+    /// Events that were overwritten before the text was made.
+    var overwritten: UInt64 { written > left ? written - left : 0 }
+}

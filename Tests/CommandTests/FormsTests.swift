@@ -1,0 +1,106 @@
+import Foundation
+import Report
+import TestSupport
+import Testing
+
+/// The same recording in other forms gives the same report, but for what the form leaves out.
+@Suite struct FormsTests {
+    /// One ring buffer, and what perf recorded at the same time: fixtures/README.md.
+    private static let forms = "fixtures/forms"
+    private static let kernel = "6.1.0-56-amd64"
+
+    /// What of a report does not depend on the form.
+    enum Detail {
+        /// All but what says which form it is.
+        case everything
+        /// Not what times have finer than a microsecond.
+        case counts
+    }
+
+    static func expectSame(_ path: String, as trace: String, _ detail: Detail, _ options: [String] = []) throws {
+        var (other, expected) = (try report(path, options), try report(trace, options))
+        #expect(expected.trace.events > 0)
+        for key in [\ReportDocument.Trace.path, \.clock] { other.trace[keyPath: key] = expected.trace[keyPath: key] }
+        for key in [\ReportDocument.Trace.machine, \.form, \.formDetail] { other.trace[keyPath: key] = expected.trace[keyPath: key] }
+        other.trace.leftOut = nil
+        other.trace.formatVersion = expected.trace.formatVersion
+        other.trace.compression = expected.trace.compression
+        if detail == .counts {
+            other = withoutTimes(other)
+            expected = withoutTimes(expected)
+        }
+        if other != expected {
+            let (found, wanted) = (try lines(other), try lines(expected))
+            let difference = zip(found, wanted).filter { $0 != $1 }.prefix(5).map { "\($0) instead of \($1)" }
+            Issue.record("\(path) \(options): \(difference)")
+        }
+    }
+
+    private static func lines(_ document: ReportDocument) throws -> [Substring] { try renderJSON([document], asArray: false).split(separator: "\n") }
+
+    static func report(_ path: String, _ options: [String]) throws -> ReportDocument {
+        let outcome = try lazytlb(["report", "--format", "json", path] + options)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        return try #require(try readReports(json: outcome.output).first)
+    }
+
+    private static func withoutTimes(_ document: ReportDocument) -> ReportDocument {
+        var document = document
+        document.trace.startNS = 0
+        document.trace.durationNS = 0
+        document.trace.clockSkew = nil
+        document.evidence.unknownTimeNS = 0
+        document.shootdownLatency = ShootdownLatency()
+        for index in document.comparisons.indices { document.comparisons[index].staleActiveMMNS = 0 }
+        for index in (document.marks ?? []).indices { document.marks?[index].timeNS = 0 }
+        return document
+    }
+
+    typealias ShootdownLatency = ReportDocument.ShootdownLatency
+
+    @Test(arguments: [[], ["--evidence", "switches-only"]])
+    func theKernelsTextGivesTheReportOfItsTraceDat(_ options: [String]) throws {
+        try Self.expectSame("\(Self.forms)/trace.txt", as: "\(Self.forms)/trace.dat", .counts, ["--kernel", Self.kernel] + options)
+    }
+
+    static let fixtures = ["v4.13-threads-4cpu-truth", "v4.12i386-threads-4cpu-truth", "v4.12-threads-4cpu-truth-lost"].flatMap { name in
+        [["-t", "-l"], ["-R", "-t", "-l"], ["-N", "-l"]].map { (name, $0) }
+    }
+
+    @Test(.enabled(if: Program.hasTraceCmd, "needs trace-cmd"), arguments: fixtures)
+    func theTextOfTraceCmdGivesTheReportOfItsFile(_ name: String, _ options: [String]) throws {
+        let trace = "fixtures/\(name).dat"
+        try withTemporaryPath { path in
+            let text = try Program.run(
+                "/bin/sh", with: ["-c", "trace-cmd report \(options.joined(separator: " ")) \(trace) 2>/dev/null >\(path)"], in: packageFolder)
+            #expect(text.status == 0)
+            let release = try Self.report(trace, []).trace.kernel
+            try Self.expectSame(path, as: trace, options.contains("-t") ? .everything : .counts, ["--kernel", try #require(release)])
+        }
+    }
+
+    @Test func theReportSaysWhatATextLeavesOut() throws {
+        let outcome = try lazytlb(["report", "\(Self.forms)/trace.txt"])
+        #expect(outcome.text.contains("  form     text of the kernel, times in µs\n"))
+        #expect(outcome.text.contains("--kernel names the kernel"))
+        let document = try Self.report("\(Self.forms)/trace.txt", [])
+        #expect(document.trace.form == "text")
+        #expect(document.trace.formatVersion == nil)
+        #expect(document.trace.leftOut?.contains { $0.contains("whole microseconds") } == true)
+        #expect(try Self.report("\(Self.forms)/trace.dat", []).trace.form == "trace.dat")
+    }
+
+    @Test func aProblemInATextNamesItsLine() throws {
+        try withTemporaryPath { path in
+            var lines = try String(contentsOfFile: packageFolder.appendingPathComponent("\(Self.forms)/trace.txt").path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+            lines.insert("what is this, then?", at: 100)
+            try Data(lines.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: path))
+            let strict = try lazytlb(["report", path])
+            #expect(strict.status == 2)
+            #expect(strict.errors.hasPrefix("lazytlb: \(path): line 101: not a line of ftrace's text"))
+            let lax = try lazytlb(["report", path, "--keep-going", "--format", "json"])
+            #expect(lax.status == 2)
+            #expect(try readReports(json: lax.output).first?.problems.map(\.line) == [101])
+        }
+    }
+}

@@ -1,0 +1,193 @@
+import Foundation
+import TestSupport
+import Testing
+import TraceData
+import TraceForms
+
+/// A text as a whole: heads of lines, order, losses, what is between records, limits.
+@Suite struct TextTests {
+    /// The same record in all the heads that a line can have.
+    static let heads: [(String, UInt64, UInt8)] = [
+        ("            bash-100     [002] d.h2.  5.000100: ", 5_000_100_000, 0x09),
+        ("            bash-100     [002] d.h2  5.000100: ", 5_000_100_000, 0x09),
+        ("            bash-100   (    100) [002] d.h2.     5.000100: ", 5_000_100_000, 0x09),
+        ("           <...>-100   (-------) [002] d.h2.     5.000100: ", 5_000_100_000, 0x09),
+        ("            bash-100     [002]  5.000100: ", 5_000_100_000, 0x02),
+        ("            bash-100   [002]     5.000100123: ", 5_000_100_123, 0x02),
+        ("    bash-100     2d.h..     5.000100: ", 5_000_100_000, 0x09),
+        ("    bash-100     2-0x9     5.000100123: ", 5_000_100_123, 0x09),
+        ("bash-100 [002] DNs3. 5.000100: ", 5_000_100_000, 0x81 | 0x24 | 0x10),
+        ("            bash-100     [002]226185794207: ", 226_185_794_207, 0x02),
+    ]
+
+    @Test(arguments: heads)
+    func eachHeadOfALineIsRead(_ head: String, _ time: UInt64, _ flags: UInt8) throws {
+        let seen = try #require(try Text.read("\(head)tlb_flush: pages:7 reason:local shootdown (2)\n").first)
+        #expect((seen.cpu, seen.pid, seen.time, seen.flags) == (2, 100, time, flags), "\(seen)")
+        #expect(seen["pages"] == "7")
+    }
+
+    @Test func linesOfTheSameMicrosecondKeepTheirOrder() throws {
+        let cpus = [3, 1, 2, 0, 0, 3]
+        let text = cpus.enumerated().map { Text.line("tlb_flush: pages:\($0) reason:x (2)", cpu: $1) }.joined()
+        let seen = try Text.read(text)
+        #expect(seen.map(\.cpu) == cpus)
+        #expect(seen.map { $0["pages"] } == (0..<6).map { "\($0)" })
+        // None is moved by as much as times are rounded by.
+        #expect(seen.allSatisfy { $0.time / 1000 == 5_000_100 })
+    }
+
+    @Test func aThousandLinesOfTheSameMicrosecondStayInIt() throws {
+        let text = (0..<3000).map { Text.line("tlb_flush: pages:\($0) reason:x (2)") }.joined() + Text.line(Text.flush, time: "5.000101")
+        let seen = try Text.read(text)
+        #expect(seen.count == 3001)
+        #expect(seen.dropLast().allSatisfy { $0.time / 1000 == 5_000_100 })
+        #expect(seen.dropLast().map { $0["pages"] } == (0..<3000).map { "\($0)" })
+    }
+
+    @Test func timesThatGoBackOnACPUAreAnErrorAndThoseOfOthersAreNot() throws {
+        let error = try #require(try Text.failure(Text.line(Text.flush, cpu: 1) + Text.line(Text.flush, cpu: 0, time: "4.000000") + Text.line(Text.flush, cpu: 1, time: "4.999999")))
+        #expect(error.line == 3)
+        #expect(error.cause.contains("time of CPU 1 goes back by 1000000") || error.cause.contains("goes back by 101000"), "\(error)")
+    }
+
+    @Test func lostEventsAreGapsBeforeTheNextRecordOfTheirCPU() throws {
+        let text =
+            Text.line(Text.flush, cpu: 1) + "CPU:1 [LOST 123 EVENTS]\n" + Text.line(Text.flush, cpu: 0, time: "5.000200") + Text.line(Text.flush, cpu: 1, time: "5.000300")
+            + "CPU:0 [LOST EVENTS]\nCPU:1 [10981 EVENTS DROPPED]\n" + Text.line(Text.flush, cpu: 0, time: "5.000400") + Text.line(Text.flush, cpu: 1, time: "5.000500")
+            + "CPU:0 [EVENTS DROPPED]\n"
+        let seen = try Text.read(text)
+        let short = seen.map { "\($0.cpu) \($0.event) \($0["events"] ?? "")" }
+        #expect(
+            short == [
+                "1 tlb_flush ", "0 tlb_flush ", "1 lost 123", "1 tlb_flush ", "0 lost 0", "0 tlb_flush ", "0 lost 0", "1 lost 10981", "1 tlb_flush ",
+            ])
+    }
+
+    @Test func overwrittenEventsAreAGapAtTheBeginOfEachCPU() throws {
+        let text = "# tracer: nop\n#\n# entries-in-buffer/entries-written: 2/10   #P:4\n#\n" + Text.line(Text.flush, cpu: 0) + Text.line(Text.flush, cpu: 1, time: "5.000200")
+        try Text.open(Data(text.utf8)) { file in
+            let found1 = try Text.records(file)
+            #expect(found1.map { "\($0.cpu) \($0.event)" } == ["0 lost", "0 tlb_flush", "1 lost", "1 tlb_flush"])
+            #expect(file.cpuCount == 4)
+            #expect(file.origin.leftOut.contains { $0.hasPrefix("8 events were overwritten") })
+        }
+    }
+
+    @Test func whatIsBetweenRecordsIsNoRecordAndOtherEventsAreCounted() throws {
+        let text = """
+            version = 7
+            CPU 2 is empty
+            cpus=4
+            \(Text.line("sched_waking: comm=a pid=1 prio=120 target_cpu=000"))\(Text.line("sched_waking: comm=b pid=1 prio=120 target_cpu=000"))
+            ##### CPU 1 buffer started ####
+            \(Text.line("kernel_stack:         <stack trace >"))=> cpu_startup_entry (ffffffff8105a122)
+             => schedule
+            \(Text.line("__schedule <-schedule"))\(Text.line(Text.flush))
+            """ + "\n"
+        try Text.open(Data(text.utf8)) { file in
+            let found2 = try Text.records(file)
+            #expect(found2.map(\.event) == ["tlb_flush"])
+            #expect(file.cpuCount == 4)
+            #expect(file.origin.form == .text)
+            #expect(file.origin.leftOut.contains { $0.contains("4 lines are of events") && $0.contains("sched_waking (2)") }, "\(file.origin.leftOut)")
+        }
+    }
+
+    @Test func aBufferIsReadByTheNameBeforeItsLines() throws {
+        let text =
+            "cpus=4\n          \(Text.line("tlb_flush: pages:1 reason:x (2)"))"
+            + "tlbbuf:   \(Text.line("tlb_flush: pages:2 reason:x (2)"))" + "          \(Text.line("tlb_flush: pages:3 reason:x (2)"))"
+        let found3 = try Text.read(text)
+        #expect(found3.map { $0["pages"] } == ["1", "3"])
+        let found4 = try Text.read(text, buffer: "tlbbuf")
+        #expect(found4.map { $0["pages"] } == ["2"])
+        let error = try #require(throws: TraceError.self) { try Text.read(text, buffer: "other") }
+        #expect(error.cause == "no line is of buffer \"other\"; there are lines of the top one, \"tlbbuf\"")
+    }
+
+    @Test func aTextWithoutFlagsTellsHandlersByTheOrderOfEvents() throws {
+        func line(_ body: String, _ pid: Int, _ cpu: Int, _ time: Int) -> String {
+            "            bash-\(pid)     [00\(cpu)]  5.00010\(time): \(body)\n"
+        }
+        func change(_ from: Int, _ to: Int) -> String { "sched_switch: prev_comm=a prev_pid=\(from) prev_prio=120 prev_state=S ==> next_comm=b next_pid=\(to) next_prio=120" }
+        let text =
+            line(change(100, 0), 100, 1, 1) + line("tlb_flush: pages:1 reason:x (4)", 200, 0, 2) + line(Text.flush, 0, 1, 3) + line("tlb_flush: pages:1 reason:x (1)", 300, 2, 3)
+            + line(change(0, 100), 0, 1, 4) + line(Text.flush, 0, 1, 5) + line(Text.flush, 100, 1, 6) + line(change(200, 0), 200, 0, 7) + line(Text.flush, 0, 0, 8)
+        // In the handler: the idle CPU that leaves while CPU 0 sends, and the remote half. Not: the load of a switch, that of a task with an mm, idle's own.
+        let found5 = try Text.read(text)
+        #expect(found5.map { $0.flags & 0x08 != 0 } == [false, false, true, true, false, false, false, false, false])
+    }
+
+    @Test func aTextThatIsCutOffInALineIsAnError() throws {
+        let text = Text.line(Text.flush) + Text.line(Text.flush).dropLast()
+        let error = try #require(try Text.failure(text))
+        #expect(error.line == 2)
+        #expect(error.cause.contains("cut off"))
+        let seen1 = try Text.read(text, keepGoing: true)
+        #expect(seen1.filter { $0.event != "lost" }.count == 1)
+    }
+
+    @Test func linesThatCannotBeReadAreListedAndLeaveGaps() throws {
+        let text = Text.line(Text.flush) + "nonsense that is no line\n" + Text.line(Text.flush, time: "5.000200") + Text.line("tlb_flush: x") + Text.line(Text.flush, cpu: 1, time: "5.000300")
+        let error = try #require(try Text.failure(text))
+        #expect(error.description.hasSuffix("line 2: not a line of ftrace's text, which has a task, a CPU, a time and an event: \"nonsense that is no line\""))
+        try Text.open(Data(text.utf8), keepGoing: true) { file in
+            let found6 = try Text.records(file)
+            #expect(found6.map { "\($0.cpu) \($0.event)" } == ["0 tlb_flush", "0 lost", "0 tlb_flush", "1 lost", "1 tlb_flush"])
+            #expect(file.problems.map(\.error.line) == [2, 4])
+        }
+    }
+
+    @Test func onlySoManyProblemsAreListed() throws {
+        let text = Text.line(Text.flush) + String(repeating: "nonsense that is no line\n", count: 1000) + Text.line(Text.flush)
+        try Text.open(Data(text.utf8), keepGoing: true) { file in
+            let seen2 = try Text.records(file)
+            #expect(seen2.filter { $0.event == "tlb_flush" }.count == 2)
+            #expect(file.problems.count == 21)
+            #expect(file.problems.last?.error.cause == "980 more lines cannot be read")
+        }
+    }
+
+    @Test(
+        arguments: [
+            "            bash-100     [99999999] d..2.  5.000100: \(Text.flush)", "            bash-100     [8192] d..2.  5.000100: \(Text.flush)",
+            "            bash-9999999999     [000] d..2.  5.000100: \(Text.flush)", "            bash-100     [000] d..2.  99999999999999999999.000100: \(Text.flush)",
+            "            bash-100     [000] d..2.  5.0001000000000: \(Text.flush)", "            bash-100     [000] d..2.  18000000000.000100: \(Text.flush)",
+            "CPU:99999999 [LOST EVENTS]", "    bash-100     0d..1. 17470us : \(Text.flush)", "            bash-100     [000] d..2.  x: \(Text.flush)",
+            "            bash-100     [000] ?????  5.000100: \(Text.flush)", "\u{0}\u{0}\u{0}",
+        ])
+    func whatCannotBeIsAnErrorWithItsLine(_ line: String) throws {
+        let error = try #require(try Text.failure(Text.line(Text.flush, time: "4.000000") + "\(line)\n"))
+        #expect(error.line == 2, "\(error)")
+    }
+
+    @Test func aLineLongerThanAnyIsLeftOutWithoutKeepingIt() throws {
+        let text = Text.line(Text.flush) + String(repeating: "x", count: 3 << 20) + "\n" + Text.line(Text.flush, time: "5.000200")
+        let error = try #require(try Text.failure(text))
+        #expect((error.line, error.cause) == (2, "the line is longer than 1048576 bytes, as no line of ftrace is"))
+        let found7 = try Text.read(text, keepGoing: true)
+        #expect(found7.map(\.event) == ["tlb_flush", "lost", "tlb_flush"])
+    }
+
+    @Test func whatIsNoTraceIsToldApart() throws {
+        let found8 = try Text.failure("# lazytlb\n\nreplays traces\n")
+        #expect(found8?.cause.hasPrefix("not a trace: neither trace.dat, perf.data nor ftrace's text; it begins with \"# lazytlb\\x0a") == true)
+        let found9 = try Text.failure("")
+        #expect(found9?.cause == "the file is empty")
+        let found10 = try Text.failure(Data([0x17, 0x08]))
+        #expect(found10?.cause == "truncated: the file has only 2 bytes")
+    }
+
+    @Test func aTextIsReadFromAPipe() throws {
+        try withTemporaryFile(Data((Text.line(Text.flush) + Text.line(Text.flush, cpu: 2)).utf8)) { path in
+            let result = try Program.run("/bin/sh", "-c", "cat \"$1\" | \"$0\" events -; mkfifo \"$1.fifo\"; cat \"$1\" >\"$1.fifo\" & \"$0\" events \"$1.fifo\"; rm \"$1.fifo\"", Program.lazytlb, path)
+            #expect(result.errors == "")
+            #expect(result.text.split(separator: "\n").count == 4)
+        }
+        let file = try Program.run("/bin/sh", "-c", "\"$0\" info - <\"$1\"", Program.lazytlb, Recordings.fixture("v4.12-threads-4cpu-plain.dat"))
+        #expect(file.text.contains("trace.dat version 7"))
+        let pipe = try Program.run("/bin/sh", "-c", "cat \"$1\" | \"$0\" info -", Program.lazytlb, Recordings.fixture("v4.12-threads-4cpu-plain.dat"))
+        #expect(pipe.text == file.text)
+    }
+}
