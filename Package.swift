@@ -68,7 +68,7 @@ let package = Package(
         // What the tests of recording record.
         .executableTarget(name: "storm", path: "Tests/Storm"),
         .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TraceSynth", "TraceWriting", "TestSupport"]),
-        .testTarget(name: "TraceFormsTests", dependencies: ["TraceForms", "TraceData", "TraceWriting", "TestSupport", "lazytlb"]),
+        .testTarget(name: "TraceFormsTests", dependencies: ["TraceForms", "TraceData", "TraceWriting", "Report", "TestSupport", "lazytlb"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit", "TraceSynth", "TraceWriting"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData", "TraceSynth"]),

@@ -6,30 +6,12 @@ extension Container {
         let size = try cursor.u64("the size of header_page")
         let start = cursor.position
         let text = try cursor.take(size, "header_page")
-        guard let commit = Self.longSize(headerPage: text) else {
+        guard let commit = HeaderPage.longSize(text) else {
             throw cursor.error("header_page names no commit field of 4 or 8 bytes", at: start)
         }
         longSize = commit
         try cursor.expect("header_event")
         try cursor.skip(try cursor.u64("the size of header_event"), "header_event")
-    }
-
-    /// Size of the kernel's `long` by the text of `events/header_page`, which has the line
-    /// `field: local_t commit;<tab>offset:8;<tab>size:8;<tab>signed:1;`. nil if it is neither 4 nor 8.
-    ///
-    /// Read without libtraceevent for the same reason as for which ``FormatText`` checks the formats.
-    static func longSize(headerPage text: UnsafeRawBufferPointer) -> Int? {
-        for line in text.split(separator: 10) {
-            let parts = line.split(separator: UInt8(ascii: ";"))
-            guard let name = parts.first, name.suffix(7).elementsEqual(" commit".utf8) else { continue }
-            let sizes = parts.compactMap { part -> Int? in
-                let part = part.drop { $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: " ") }
-                guard part.starts(with: "size:".utf8) else { return nil }
-                return Int(String(decoding: part.dropFirst(5), as: UTF8.self))
-            }
-            return sizes.first.flatMap { $0 == 4 || $0 == 8 ? $0 : nil }
-        }
-        return nil
     }
 
     /// The formats of the events that ftrace itself writes.

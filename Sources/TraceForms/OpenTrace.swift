@@ -15,7 +15,11 @@ public func openTrace(_ path: String, options: TraceFile.Options = TraceFile.Opt
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw TraceError(path: path, cause: "cannot stat: \(String(cString: strerror(errno)))") }
     let kind = status.st_mode & S_IFMT
-    if kind == S_IFDIR { throw TraceError(path: path, cause: "is a directory, expected a trace.dat file") }
+    if kind == S_IFDIR {
+        var folder = PageFolder(path, kernel: kernel)
+        let (converted, origin) = try folder.convert(options.progress)
+        return try open(converted, path, options, origin)
+    }
     // Files of tracefs have no size, and are read like a pipe.
     let isFile = kind == S_IFREG && status.st_size > 0
     let size = isFile ? Int(clamping: status.st_size) : 0
@@ -48,7 +52,7 @@ private func open(_ descriptor: Int32, _ path: String, _ options: TraceFile.Opti
     var options = options
     options.origin = origin
     // It has no other than the one that was asked for.
-    options.buffer = nil
+    if origin.form == .text { options.buffer = nil }
     return try TraceFile(descriptor: descriptor, path: path, options: options)
 }
 

@@ -20,7 +20,8 @@ public func writeAll(_ file: Int32, _ bytes: UnsafeRawBufferPointer) throws(Writ
     }
 }
 
-func writeAll(_ file: Int32, _ bytes: [UInt8]) throws(WritingError) {
+/// The same.
+public func writeAll(_ file: Int32, _ bytes: [UInt8]) throws(WritingError) {
     let wrong = bytes.withUnsafeBytes { raw -> WritingError? in
         do throws(WritingError) {
             try writeAll(file, raw)

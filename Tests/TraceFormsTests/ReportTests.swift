@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The same recording in other forms gives the same report, but for what the form leaves out.
-@Suite struct FormsTests {
+@Suite struct ReportTests {
     /// One ring buffer, and what perf recorded at the same time: fixtures/README.md.
     private static let forms = "fixtures/forms"
     private static let kernel = "6.1.0-56-amd64"
@@ -38,6 +38,8 @@ import Testing
 
     private static func lines(_ document: ReportDocument) throws -> [Substring] { try renderJSON([document], asArray: false).split(separator: "\n") }
 
+    static func lazytlb(_ arguments: [String]) throws -> Program.Result { try Program.run(Program.lazytlb, with: arguments, in: Recordings.package) }
+
     static func report(_ path: String, _ options: [String]) throws -> ReportDocument {
         let outcome = try lazytlb(["report", "--format", "json", path] + options)
         #expect(outcome.status == 0, "\(outcome.errors)")
@@ -63,6 +65,33 @@ import Testing
         try Self.expectSame("\(Self.forms)/trace.txt", as: "\(Self.forms)/trace.dat", .counts, ["--kernel", Self.kernel] + options)
     }
 
+    @Test(arguments: [[], ["--evidence", "switches-only"]])
+    func theRawPagesGiveTheReportOfTheirTraceDat(_ options: [String]) throws {
+        try Self.expectSame("\(Self.forms)/pages", as: "\(Self.forms)/trace.dat", .everything, ["--kernel", Self.kernel] + options)
+    }
+
+    /// 64 and 32 bits, with gaps of lost events, and a big-endian one if it is there.
+    static let recordings =
+        ["v4.13-threads-4cpu-truth", "v4.12i386-threads-4cpu-truth", "v4.12-threads-4cpu-truth-lost"].map { Recordings.fixture("\($0).dat") }
+
+    @Test(arguments: recordings)
+    func theRawPagesOfAnyFileGiveItsReport(_ trace: String) throws {
+        try withPages(of: trace) { folder, release in
+            try Self.expectSame(folder, as: trace, .everything)
+            #expect(try Self.report(folder, []).trace.kernel == release)
+        }
+    }
+
+    @Test(.enabled(if: Recordings.shared("s390x6.1-forkexec-2cpu-plain.dat") != nil, "needs the larger set of recordings"))
+    func theByteOrderOfRawPagesIsSeenInThem() throws {
+        let trace = try #require(Recordings.shared("s390x6.1-forkexec-2cpu-plain.dat"))
+        try withPages(of: trace) { folder, _ in
+            let lines = try [folder, trace].map { try Self.lazytlb(["events", $0]).text.split(separator: "\n").map { $0.dropFirst(17) } }
+            #expect(lines[0].count > 1000)
+            #expect(lines[0] == lines[1])
+        }
+    }
+
     static let fixtures = ["v4.13-threads-4cpu-truth", "v4.12i386-threads-4cpu-truth", "v4.12-threads-4cpu-truth-lost"].flatMap { name in
         [["-t", "-l"], ["-R", "-t", "-l"], ["-N", "-l"]].map { (name, $0) }
     }
@@ -72,7 +101,7 @@ import Testing
         let trace = "fixtures/\(name).dat"
         try withTemporaryPath { path in
             let text = try Program.run(
-                "/bin/sh", with: ["-c", "trace-cmd report \(options.joined(separator: " ")) \(trace) 2>/dev/null >\(path)"], in: packageFolder)
+                "/bin/sh", with: ["-c", "trace-cmd report \(options.joined(separator: " ")) \(trace) 2>/dev/null >\(path)"], in: Recordings.package)
             #expect(text.status == 0)
             let release = try Self.report(trace, []).trace.kernel
             try Self.expectSame(path, as: trace, options.contains("-t") ? .everything : .counts, ["--kernel", try #require(release)])
@@ -80,7 +109,7 @@ import Testing
     }
 
     @Test func theReportSaysWhatATextLeavesOut() throws {
-        let outcome = try lazytlb(["report", "\(Self.forms)/trace.txt"])
+        let outcome = try Self.lazytlb(["report", "\(Self.forms)/trace.txt"])
         #expect(outcome.text.contains("  form     text of the kernel, times in µs\n"))
         #expect(outcome.text.contains("--kernel names the kernel"))
         let document = try Self.report("\(Self.forms)/trace.txt", [])
@@ -92,13 +121,13 @@ import Testing
 
     @Test func aProblemInATextNamesItsLine() throws {
         try withTemporaryPath { path in
-            var lines = try String(contentsOfFile: packageFolder.appendingPathComponent("\(Self.forms)/trace.txt").path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+            var lines = try String(contentsOfFile: Recordings.package.appendingPathComponent("\(Self.forms)/trace.txt").path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
             lines.insert("what is this, then?", at: 100)
             try Data(lines.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: path))
-            let strict = try lazytlb(["report", path])
+            let strict = try Self.lazytlb(["report", path])
             #expect(strict.status == 2)
             #expect(strict.errors.hasPrefix("lazytlb: \(path): line 101: not a line of ftrace's text"))
-            let lax = try lazytlb(["report", path, "--keep-going", "--format", "json"])
+            let lax = try Self.lazytlb(["report", path, "--keep-going", "--format", "json"])
             #expect(lax.status == 2)
             #expect(try readReports(json: lax.output).first?.problems.map(\.line) == [101])
         }

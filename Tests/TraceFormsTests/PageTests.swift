@@ -1,0 +1,112 @@
+import Foundation
+import TestSupport
+import Testing
+import TraceData
+import TraceForms
+
+/// Folders with raw sub-buffers that are not as they should be.
+@Suite struct PageTests {
+    private static let trace = Recordings.fixture("v4.12-threads-4cpu-truth-lost.dat")
+
+    /// What reading the folder gives after `change`.
+    private static func failure(_ change: (URL) throws -> Void) throws -> TraceError? {
+        try withPages(of: trace) { path, _ in
+            try change(URL(fileURLWithPath: path))
+            do {
+                _ = try Text.records(try openTrace(path))
+                return nil
+            } catch let error as TraceError { return error }
+        }
+    }
+
+    private static func write(_ text: String, _ folder: URL, _ name: String) throws {
+        try Data(text.utf8).write(to: folder.appendingPathComponent(name))
+    }
+
+    @Test func whatTheFolderTellsIsInTheTrace() throws {
+        try withPages(of: Self.trace) { path, release in
+            let file = try openTrace(path + "/")
+            #expect(file.origin.form == .pages)
+            #expect(file.origin.leftOut == [])
+            #expect(file.kernelRelease == release)
+            #expect(file.clock == (try TraceFile(path: Self.trace)).clock)
+            #expect(file.cpuStats.map(\.overrun) == [7, 7, 7, 7])
+            #expect(file.commands == (try TraceFile(path: Self.trace)).commands)
+        }
+    }
+
+    @Test func whatIsOptionalMayBeMissing() throws {
+        try withPages(of: Self.trace) { path, _ in
+            let all = try Text.records(try openTrace(path)).count
+            for name in ["version", "trace_clock", "saved_cmdlines", "per_cpu/cpu1/stats", "events/header_event"] { try FileManager.default.removeItem(atPath: "\(path)/\(name)") }
+            let file = try openTrace(path)
+            #expect(try Text.records(file).count == all)
+            #expect(file.origin.leftOut.count == 3)
+            #expect(file.clock == .unknown)
+            #expect(try openTrace(path, kernel: "4.12").origin.leftOut.count == 2)
+        }
+    }
+
+    @Test func withoutHeaderPageItIsNoFolderOfPages() throws {
+        let error = try Self.failure { try FileManager.default.removeItem(at: $0.appendingPathComponent("events/header_page")) }
+        #expect(error?.cause.contains("is a directory, but not one with raw sub-buffers") == true)
+    }
+
+    @Test(arguments: ["", "field: local_t commit;\toffset:8;\tsize:3;\n", "\tfield: local_t commit;\toffset:8;\tsize:8;\n\tfield: char data;\toffset:16;\tsize:99999999999;\n"])
+    func aHeaderPageThatTellsNothingIsAnError(_ text: String) throws {
+        let error = try Self.failure { try Self.write(text, $0, "events/header_page") }
+        #expect(error?.path.hasSuffix("/events/header_page") == true)
+    }
+
+    @Test func aSubbufferThatDoesNotFitIsNamedByItsOwnFile() throws {
+        let error = try Self.failure { folder in
+            let file = folder.appendingPathComponent("per_cpu/cpu2/trace_pipe_raw")
+            var bytes = try Data(contentsOf: file)
+            bytes[4096 + 8] = 0xff
+            bytes[4096 + 9] = 0xff
+            try bytes.write(to: file)
+        }
+        #expect(error?.path.hasSuffix("/per_cpu/cpu2/trace_pipe_raw") == true)
+        #expect(error?.offset == 4096 + 8)
+        #expect(error?.cause.hasPrefix("sub-buffer claims 65535 bytes of records") == true)
+    }
+
+    @Test func aFileThatIsCutOffIsAnError() throws {
+        let error = try Self.failure { folder in
+            let file = folder.appendingPathComponent("per_cpu/cpu0/trace_pipe_raw")
+            let bytes = try Data(contentsOf: file)
+            try bytes.prefix(bytes.count - 4096 + 1000).write(to: file)
+        }
+        #expect(error?.path.hasSuffix("/per_cpu/cpu0/trace_pipe_raw") == true)
+    }
+
+    @Test func cpusThatCannotBeAreErrors() throws {
+        for name in ["cpu8192", "cpu99999999999"] {
+            let error = try Self.failure { try FileManager.default.createDirectory(at: $0.appendingPathComponent("per_cpu/\(name)"), withIntermediateDirectories: true) }
+            #expect(error?.cause.hasSuffix("the limit is 8191") == true)
+        }
+        let twice = try Self.failure { try FileManager.default.copyItem(at: $0.appendingPathComponent("per_cpu/cpu1"), to: $0.appendingPathComponent("per_cpu/cpu01")) }
+        #expect(twice?.cause.hasPrefix("CPU 1 is there twice") == true)
+        let none = try Self.failure { try FileManager.default.removeItem(at: $0.appendingPathComponent("per_cpu")) }
+        #expect(none?.cause == "no cpuN/trace_pipe_raw is in it")
+        let empty = try Self.failure { folder in for cpu in 0..<4 { try Self.write("", folder, "per_cpu/cpu\(cpu)/trace_pipe_raw") } }
+        #expect(empty?.cause.hasPrefix("all cpuN/trace_pipe_raw are empty") == true)
+        let pipe = try Self.failure { folder in
+            let file = folder.appendingPathComponent("per_cpu/cpu0/trace_pipe_raw").path
+            try FileManager.default.removeItem(atPath: file)
+            #expect(mkfifo(file, 0o600) == 0)
+        }
+        #expect(pipe?.cause == "is not a regular file")
+    }
+
+    @Test func anotherFileCalledVersionIsAnError() throws {
+        let error = try Self.failure { try Self.write("1.2.3\n", $0, "version") }
+        #expect(error?.cause == "expected the content of /proc/version, found \"1.2.3\\x0a\"")
+    }
+
+    @Test func tracefsItselfIsNotRead() throws {
+        guard FileManager.default.isReadableFile(atPath: "/sys/kernel/tracing/events/header_page") else { return }
+        let error = #expect(throws: TraceError.self) { try openTrace("/sys/kernel/tracing") }
+        #expect(error?.cause.hasPrefix("is tracefs itself") == true)
+    }
+}
