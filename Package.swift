@@ -89,7 +89,7 @@ if Context.environment["LAZYTLB_FUZZ"] != nil {
     package.targets += [
         .systemLibrary(name: "CLibFuzzer", path: "tools/fuzz.d/CLibFuzzer"),
         .executableTarget(
-            name: "fuzz", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay", "Report", "TraceSynth", "TraceWriting", "TraceForms", "TestSupport", "CLibFuzzer"],
+            name: "fuzz", dependencies: ["TraceData", "TraceForms", "LazyTLB", "Reconstruction", "Replay", "Report", "TraceSynth", "TraceWriting", "TestSupport", "CLibFuzzer"],
             path: "tools/fuzz.d/Fuzz"),
     ]
 }

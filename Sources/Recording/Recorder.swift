@@ -12,8 +12,14 @@ public struct RecordingOptions: Sendable {
     /// Of each CPU; nil for ``BufferSize/standard(cpus:memory:)``.
     public var bufferKiB: Int?
     public var clock: String?
+    /// Add probe events that tell mms exactly, where the kernel can.
+    public var usesProbes = false
+    /// A file with the kernel's BTF; nil for the running kernel's own.
+    public var btf: String?
     /// Write the tasks that exist at the start into the trace.
     public var takesTasks = true
+    /// Once a second, take also the sub-buffers that are being written: for who looks at the recording meanwhile.
+    public var drainsEachSecond = false
     /// The program's own version.
     public var program = ""
 
@@ -36,6 +42,10 @@ public final class Recorder {
     public let events: EventChoice
     public let clock: ClockChoice
     public let bufferKiB: Int
+    /// The probe events that are to be made; nil without.
+    public let probes: ProbePlan?
+    /// Why there are none though they were asked for.
+    public let probesRefused: String?
     private let tracefs: TraceFS
     private let options: RecordingOptions
     /// CPUs that the machine has or may get, by number.
@@ -54,6 +64,20 @@ public final class Recorder {
         cpus = Self.presentCPUs(tracefs)
         guard !cpus.isEmpty else { throw RecordingError("\(tracefs.path) has no buffers for any CPU") }
         bufferKiB = options.bufferKiB ?? BufferSize.standard(cpus: cpus.count)
+        (probes, probesRefused) = try Self.planProbes(tracefs, options, cpus: cpus.last! + 1)
+    }
+
+    private static func planProbes(_ tracefs: TraceFS, _ options: RecordingOptions, cpus: Int) throws(RecordingError) -> (ProbePlan?, String?) {
+        guard options.usesProbes else { return (nil, nil) }
+        do throws(RecordingError) {
+            let plan = try ProbeEvents.plan(tracefs, btf: options.btf, cpus: cpus)
+            let lacking = plan.missing.filter { ProbePlan.necessary.contains($0.name) }
+            return lacking.isEmpty ? (plan, nil) : (nil, lacking.map(\.description).joined(separator: "; "))
+        } catch {
+            // A file that was named is the user's mistake, what the kernel has not is nobody's.
+            if options.btf != nil { throw error }
+            return (nil, error.description)
+        }
     }
 
     /// CPUs with a buffer, those left out that the machine does not have (a virtual one may have room for hundreds).
@@ -76,8 +100,10 @@ public final class Recorder {
     /// - Parameters:
     ///   - removeFiles: removes files of the program that have a name and are not finished, if it is killed.
     ///   - say: is told, one sentence each, what the user should know at once.
-    ///   - status: is called once a second.
-    public func run(removeFiles: () -> Void, say: (String) -> Void, status: (RecordingStatus) -> Void) throws(RecordingError) -> Recorded {
+    ///   - status: is called once a second, with what there is to read by then.
+    public func run(
+        removeFiles: () -> Void, say: (String) -> Void, status: (RecordingStatus, RecordedSoFar) -> Void
+    ) throws(RecordingError) -> Recorded {
         let signals = BlockedSignals()
         defer { signals.restore() }
         Leftovers.removeStale(tracefs.path)
@@ -89,29 +115,40 @@ public final class Recorder {
             if code != 0 { say("cannot remove \(tracefs.path)/instances/\(leftovers.recorder.instance): \(String(cString: strerror(code)))") }
             guardian.dismiss()
         }
+        var events: ProbeEvents?
+        if let probes {
+            do throws(RecordingError) { events = try ProbeEvents(probes, tracefs, leftovers.recorder, say: say) } catch {
+                say("recording without probes: \(error.description)")
+            }
+        }
         let instance = try Instance(tracefs, name: leftovers.recorder.instance)
-        return try record(instance, signals, say, status)
+        return try record(instance, events, signals, say, status)
     }
 
     private func record(
-        _ instance: Instance, _ signals: BlockedSignals, _ say: (String) -> Void, _ status: (RecordingStatus) -> Void
+        _ instance: Instance, _ probes: ProbeEvents?, _ signals: BlockedSignals, _ say: (String) -> Void,
+        _ status: (RecordingStatus, RecordedSoFar) -> Void
     ) throws(RecordingError) -> Recorded {
         try instance.configure(clock: clock.name, bufferKiB: bufferKiB)
-        let recorded = try enableEvents(instance, say)
+        var recorded = try enableEvents(instance, say).map { ($0.system, $0.name, $0.system) }
+        if let probes { recorded += try enable(probes, instance) }
         guard let size = instance.text("events/header_page").flatMap(subbufferSize), Spool.block % size == 0 else {
             throw RecordingError("\(instance.path)/events/header_page does not tell the size of a sub-buffer")
         }
         let readers = try openReaders(instance, subbuffer: size)
         defer { for reader in readers { reader.closeSource() } }
         let drain = try Drain(readers, groupSize: Self.cpusPerThread, bufferSize: bufferKiB * 1024)
-        var container = try TraceContainer(tracefs, instance: instance, events: recorded.map { ($0.system, $0.name, $0.system) }, program: options.program)
+        var container = try TraceContainer(tracefs, instance: instance, events: recorded, program: options.program)
         let workload = options.command.isEmpty ? nil : try Workload(options.command, signals: signals.forCommand)
         try instance.start()
         let start = monotonicSeconds()
         var remarks: [String] = []
         let snapshot = options.takesTasks ? takeSnapshot(instance, &remarks) : nil
         try workload?.start()
-        try watch(workload, drain, instance, signals, from: start, say, status)
+        let base = container
+        try watch(workload, drain, instance, signals, from: start, say) {
+            status($0, RecordedSoFar(readers, container: base, cpus: cpus.last! + 1))
+        }
         instance.stop()
         let end = monotonicSeconds()
         workload?.terminate()
@@ -136,6 +173,14 @@ public final class Recorder {
             }
         }
         return recorded
+    }
+
+    private func enable(_ probes: ProbeEvents, _ instance: Instance) throws(RecordingError) -> [(system: String, name: String, shown: String)] {
+        for name in probes.names {
+            let code = instance.enable(probes.system, name)
+            guard code == 0 else { throw RecordingError("cannot enable the probe event \(name); without --probes it can be recorded", code: code) }
+        }
+        return probes.names.map { (probes.system, $0, ProbeEvents.shownSystem) }
     }
 
     private func openReaders(_ instance: Instance, subbuffer: Int) throws(RecordingError) -> [PerCPUReader] {
@@ -171,8 +216,9 @@ public final class Recorder {
             case SIGCHLD: if workload?.reap() ?? false { return }
             default: break
             }
-            try drain.run(all: false)
-            guard monotonicSeconds() >= next else { continue }
+            let isSecond = monotonicSeconds() >= next
+            try drain.run(all: isSecond && options.drainsEachSecond)
+            guard isSecond else { continue }
             next += 1
             let before = lost
             lost = cpus.reduce(0) { $0 + (BufferCount(instance.path, cpu: $1)?.lost ?? 0) }

@@ -43,6 +43,36 @@ public final class Recorded {
     }
 }
 
+/// How far a recording had come at some moment. Its sub-buffers stay where they are until the recording is written.
+public final class RecordedSoFar: @unchecked Sendable {
+    // The readers belong to the recorder's thread; of them only the file is used, whose descriptor does not change.
+    private let readers: [PerCPUReader]
+    private let ends: [UInt64]
+    private let container: TraceContainer
+    private let cpus: Int
+
+    init(_ readers: [PerCPUReader], container: TraceContainer, cpus: Int) {
+        self.readers = readers
+        ends = readers.map(\.size)
+        self.container = container
+        self.cpus = cpus
+    }
+
+    /// Bytes of sub-buffers, without those of an earlier moment.
+    public func size(since earlier: RecordedSoFar?) -> UInt64 { ends.reduce(0, +) - (earlier?.ends.reduce(0, +) ?? 0) }
+
+    /// Writes a trace.dat file of version 6 with what came since an earlier moment. May be called on another thread.
+    public func write(to file: Int32, since earlier: RecordedSoFar?) throws(RecordingError) {
+        var parts: [(file: Int32, offset: UInt64, size: UInt64)?] = Array(repeating: nil, count: cpus)
+        for (index, reader) in readers.enumerated() {
+            let start = earlier?.ends[index] ?? 0
+            if ends[index] > start { parts[reader.cpu] = (reader.file, start, ends[index] - start) }
+        }
+        let all = parts
+        try converting { () throws(WritingError) in try TraceDraft.write(container, cpus: all, to: file) }
+    }
+}
+
 extension TraceContainer {
     /// What tracefs tells of the running kernel and of the events in an instance.
     ///

@@ -33,14 +33,10 @@ public func openTrace(_ path: String, options: TraceFile.Options = TraceFile.Opt
         defer { if file != descriptor { close(file) } }
         return try TraceFile(descriptor: file, path: path, options: options)
     }
-    if PerfFile.isMagic(start) {
+    if PerfHeader.isOne(start) {
         let file = isFile ? descriptor : try input.spool()
         defer { if file != descriptor { close(file) } }
-        let mapped = try MappedFile(descriptor: file, path: path)
-        // Its bytes are read through pointers.
-        defer { withExtendedLifetime(mapped) {} }
-        var perf = try PerfConversion(mapped, options, kernel: kernel)
-        let (converted, origin) = try perf.run()
+        let (converted, origin) = try PerfConversion(try MappedFile(descriptor: file, path: path), options, kernel: kernel).run()
         return try open(converted, path, options, origin)
     }
     guard try isText(input) else {

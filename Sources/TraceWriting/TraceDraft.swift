@@ -31,6 +31,21 @@ public final class TraceDraft {
         try spools[cpu].append(file, size: size)
     }
 
+    /// Writes a file of version 6 from sub-buffers that lie in files, and stay there: of each CPU a part of one, nil if it has none.
+    ///
+    /// - Parameter file: empty, and can be sought.
+    public static func write(_ container: TraceContainer, cpus: [(file: Int32, offset: UInt64, size: UInt64)?], to file: Int32) throws(WritingError) {
+        try writeAll(file, container.version6(sizes: cpus.map { $0?.size ?? 0 }))
+        for case .some(let part) in cpus {
+            var offset = off_t(part.offset)
+            let end = offset + off_t(part.size)
+            while offset < end {
+                let count = sendfile(file, part.file, &offset, min(Int(end - offset), 1 << 30))
+                guard count > 0 else { throw WritingError(errno: "copying what was recorded") }
+            }
+        }
+    }
+
     /// Ends the records and writes the file, which gets its name when it is whole.
     public func write(_ container: TraceContainer, to path: String) throws(WritingError) {
         let draft = path + ".part"

@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Recording
 import Report
+import TraceData
 import TraceWriting
 
 struct RecordCommand: ParsableCommand {
@@ -15,8 +16,11 @@ struct RecordCommand: ParsableCommand {
 
     enum Compression: String, ExpressibleByArgument, CaseIterable { case zstd, none }
 
-    @Option(name: [.short, .long], help: ArgumentHelp("The file to write.", valueName: "file"))
-    var output = "trace.dat"
+    @Option(name: [.short, .long], help: ArgumentHelp("The file to write (default: trace.dat).", valueName: "file"))
+    var output: String?
+
+    @Flag(help: "Write no file: show a summary once a second, and a report at the end.")
+    var live = false
 
     @Option(help: ArgumentHelp("Record so long; a command that still runs then is ended.", valueName: "number"))
     var seconds: Double?
@@ -32,6 +36,12 @@ struct RecordCommand: ParsableCommand {
 
     @Option(help: "zstd or none; version 6 has none (default: zstd).")
     var compression: Compression?
+
+    @Flag(help: "Add probe events that tell every mm exactly, where the kernel allows it.")
+    var probes = false
+
+    @Option(help: ArgumentHelp("The kernel's types, for --probes (default: the running kernel's, /sys/kernel/btf/vmlinux).", valueName: "file"))
+    var btf: String?
 
     @Flag(inversion: .prefixedNo, help: "Write the tasks that exist at the start into the trace.")
     var tasks = true
@@ -49,6 +59,8 @@ struct RecordCommand: ParsableCommand {
         if let seconds, !(seconds > 0 && seconds <= 1e9) { throw ValidationError("--seconds is a number above 0") }
         guard fileVersion == 6 || fileVersion == 7 else { throw ValidationError("--file-version is 6 or 7") }
         if fileVersion == 6, compression == .zstd { throw ValidationError("version 6 of trace.dat has no compression") }
+        if btf != nil, !probes { throw ValidationError("--btf is for --probes") }
+        if live, output != nil { throw ValidationError("--live writes no file: leave out -o, or --live") }
         if output == "-" { throw ValidationError("a trace.dat file cannot be written to standard output: -o names a file") }
     }
 
@@ -66,21 +78,28 @@ struct RecordCommand: ParsableCommand {
 
     private func record() throws {
         var options = RecordingOptions()
-        options.folder = folder(of: output)
+        let output = output ?? "trace.dat"
+        options.folder = live ? Self.temporaryFolder : folder(of: output)
+        options.drainsEachSecond = live
         options.command = command
         options.seconds = seconds
         options.bufferKiB = bufferSize?.kibibytes
         options.clock = clock
         options.takesTasks = tasks
+        options.usesProbes = probes
+        options.btf = btf
         options.program = lazytlbVersion
         let recorder = try Recorder(try TraceFS(path: tracefs), options)
         for event in recorder.events.missing { Failures.say("the kernel has no \(event.description): \(event.cost)") }
         for warning in recorder.clock.warnings { Failures.say(warning) }
+        if let refused = recorder.probesRefused { Failures.say("recording without probes: \(refused)") }
+        for probe in recorder.probes?.missing ?? [] { Failures.say(probe.description) }
+        if live { return try show(recorder, options) }
         // Before anything is recorded: if it cannot be written, that is known now.
         let file = try OutputFile(path: output)
         let line = RecordingLine(quiet: quiet, hasCommand: !command.isEmpty)
         let recorded = try recorder.run(
-            removeFiles: { TemporaryFiles.removeAll() }, say: { line.clear(); Failures.say($0) }, status: { line.show($0) })
+            removeFiles: { TemporaryFiles.removeAll() }, say: { line.clear(); Failures.say($0) }, status: { status, _ in line.show(status) })
         line.clear()
         for remark in recorded.remarks { Failures.say(remark) }
         try recorded.write(to: file.fileDescriptor, version: version, folder: options.folder)
@@ -89,6 +108,29 @@ struct RecordCommand: ParsableCommand {
             Failures.say("\(recorded.lost) events are lost; the report counts what that leaves unknown. Larger buffers may help: --buffer-size, now \(recorder.bufferKiB) KiB")
         }
         if !quiet { Failures.show("lazytlb: \(RecordingLine.text(recorded.seconds)) recorded: \(recorded.events) events, \(recorded.lost) lost, in \(printable(output))") }
+    }
+
+    /// --live: a summary each second, and in the end the report on all that was recorded.
+    private func show(_ recorder: Recorder, _ options: RecordingOptions) throws {
+        let view = LiveView(folder: options.folder)
+        let recorded = try recorder.run(removeFiles: {}, say: { Failures.say($0) }, status: { view.show($0, $1) })
+        view.end()
+        if let problem = view.problem { Failures.say("a summary could not be made: \(problem.description)") }
+        for remark in recorded.remarks { Failures.say(remark) }
+        let file: Int32
+        do { file = try unnamedFile(in: options.folder) } catch { throw Failures.fail(error.description) }
+        defer { close(file) }
+        try recorded.write(to: file, version: .v6, folder: options.folder)
+        let reading = try TraceReport.parse(quiet ? ["--quiet"] : [])
+        let document = try reading.document(try TraceFile(descriptor: file, path: "the live recording"))
+        try OutputFile.write(renderText(document, style: TextStyle.forDescriptor(STDOUT_FILENO), divergenceLimit: 0), to: nil)
+    }
+
+    /// For files without a name: where large ones may be.
+    private static var temporaryFolder: String {
+        let named = getenv("TMPDIR").map { String(cString: $0) } ?? ""
+        let folder = named.isEmpty ? "/var/tmp" : named
+        return folder.hasSuffix("/") ? folder : folder + "/"
     }
 
     /// With a slash at its end.

@@ -50,6 +50,11 @@ struct TraceReport: ParsableArguments {
         let line = ProgressLine(progress, quiet: quiet)
         defer { line?.end() }
         let file = try openTrace(path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress), kernel: kernel)
+        return try document(file, divergences: divergences, deviations: deviations)
+    }
+
+    /// The same of a trace that is open.
+    func document(_ file: TraceFile, divergences: Int? = nil, deviations: Int? = nil) throws -> ReportDocument {
         try demand(file, withoutRecord: file.missingEvents)
         let named = try kernel.map { name in try RecordedKernel(named: name, traced: file.kernelRelease) }
         let recorded = named ?? RecordedKernel(release: file.kernelRelease)

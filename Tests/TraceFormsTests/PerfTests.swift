@@ -1,187 +1,231 @@
-import Foundation
+import Glibc
 import TestSupport
 import Testing
-import TraceData
-import TraceForms
 
-/// perf.data with the records of a trace.dat file gives these records.
+@testable import TraceData
+@testable import TraceForms
+
+/// perf.data is read as include/uapi/linux/perf_event.h and tools/perf/Documentation/perf.data-file-format.txt say.
 @Suite struct PerfTests {
-    private static let trace = Recordings.fixture("v4.12-threads-4cpu-truth-lost.dat")
-    private static let file = try! TraceFile(path: trace)
-    /// Its records, without the gaps, which perf's would be others.
-    private static let expected = try! Text.records(file).filter { $0.event != "lost" }
-
-    private static func bytes(_ form: PerfData) throws -> Data { Data(try form.bytes(of: file, path: trace)) }
-
-    private static func read(_ form: PerfData, keepGoing: Bool = false) throws -> [Text.Seen] { try Text.open(try bytes(form), keepGoing: keepGoing) { try Text.records($0) } }
-
-    private static let base: UInt64 = 1 << 10 | 1 << 7 | 1 << 2
-
-    static let forms: [(String, PerfData)] = {
-        var forms: [(String, PerfData)] = [("as perf asks for it", PerfData())]
-        func add(_ name: String, _ change: (inout PerfData) -> Void) {
-            var form = PerfData()
-            change(&form)
-            forms.append((name, form))
-        }
-        add("a pipe") { $0.isPipe = true }
-        add("compressed") { $0.isCompressed = true }
-        add("a compressed pipe") { ($0.isPipe, $0.isCompressed) = (true, true) }
-        add("big-endian") { $0.bigEndian = true }
-        add("a big-endian, compressed pipe") { ($0.bigEndian, $0.isPipe, $0.isCompressed) = (true, true, true) }
-        add("no more than is needed") { $0.sampleType = base }
-        add("all fields") { ($0.sampleType, $0.readFormat) = (1 << 16 | 0x7ff, 0x1f) }
-        add("counters of one event") { ($0.sampleType, $0.readFormat) = (base | 1 << 4, 0x17) }
-        add("call chains") { $0.sampleType |= 1 << 5 }
-        add("samples of another kind") { $0.hasCycles = true }
-        add("samples of another kind, told apart by ID") { ($0.hasCycles, $0.sampleType) = (true, base | 1 << 6) }
-        add("two buffers a CPU") { $0.hasTwoBuffers = true }
-        add("two buffers a CPU, compressed") { ($0.hasTwoBuffers, $0.isCompressed) = (true, true) }
-        add("no rounds") { $0.round = nil }
-        return forms
-    }()
-
-    @Test(arguments: forms.map(\.0))
-    func eachFormGivesTheSameRecords(_ name: String) throws {
-        let form = try #require(Self.forms.first { $0.0 == name }).1
-        let seen = try Self.read(form)
-        #expect(seen.count == Self.expected.count)
-        let difference = zip(seen, Self.expected).first { $0 != $1 }
-        #expect(difference == nil)
+    private struct Seen: Equatable {
+        var time: UInt64
+        var cpu: Int32
+        var pid: Int32
+        var reason: Int32
+        var pages: Int64
     }
 
-    @Test func whatTheFileTellsIsInTheTrace() throws {
-        try Text.open(try Self.bytes(PerfData())) { file in
-            #expect(file.origin.form == .perfData)
-            #expect(file.origin.leftOut == [])
-            #expect(file.kernelRelease == Self.file.kernelRelease)
-            #expect(file.machine == Self.file.machine)
-            #expect(file.uname?.hasPrefix("Linux lab_host ") == true)
-            #expect(file.cpuCount == Self.file.cpuCount)
-            #expect(file.clock.name == "mono")
-            #expect(file.commands == Self.file.commands.mapValues { String($0.prefix(15)) }.filter { $0.key > 0 })
-        }
+    private func open(_ bytes: [UInt8], keepGoing: Bool = false) throws -> TraceFile {
+        let mapped = bytes.withUnsafeBytes { MappedFile(path: "p.data", copying: $0) }
+        var options = TraceFile.Options(keepGoing: keepGoing)
+        let (descriptor, origin) = try PerfConversion(mapped, options).run()
+        defer { close(descriptor) }
+        options.origin = origin
+        return try TraceFile(descriptor: descriptor, path: "p.data", options: options)
     }
 
-    @Test(arguments: [(nil, "perf"), (0, "realtime"), (1, "mono"), (4, "mono_raw"), (7, "boot"), (11, "tai"), (5, "clock-5")] as [(Int32?, String)])
-    func theClockIsThatOfTheEvents(_ id: Int32?, _ name: String) throws {
-        var form = PerfData()
-        form.clockID = id
-        for bigEndian in [false, true] {
-            form.bigEndian = bigEndian
-            try Text.open(try Self.bytes(form)) { #expect($0.clock.name == name) }
-        }
-    }
-
-    @Test func lostSamplesAreGapsOnTheirCPU() throws {
-        var form = PerfData()
-        form.losses = [100: 7, 200: 9]
-        let seen = try Self.read(form)
-        #expect(seen.filter { $0.event == "lost" }.map { $0["events"] } == ["7", "9"])
-        let index = try #require(seen.firstIndex { $0.event == "lost" })
-        #expect(seen[index].cpu == Self.expected[100].cpu)
-        let next = seen[index...].first { $0.event != "lost" && $0.cpu == Self.expected[100].cpu }
-        #expect(next == Self.expected[100])
-    }
-
-    @Test func aSampleThatIsOlderThanItsRoundAllowsIsAnError() throws {
-        var form = PerfData()
-        form.change = { index, sample in if index == 900 { sample.time = 1 } }
-        let error = try #require(try Text.failure(try Self.bytes(form)))
-        #expect(error.cause.hasPrefix("a sample of CPU \(Self.expected[900].cpu) comes "), "\(error)")
-        #expect(error.offset != nil)
-        let seen = try Self.read(form, keepGoing: true)
-        #expect(seen.filter { $0.event != "lost" }.count == Self.expected.count - 1)
-        #expect(seen.filter { $0.event == "lost" }.count == 1)
-    }
-
-    @Test(arguments: [(1 << 7, "no CPU (PERF_SAMPLE_CPU)"), (1 << 2, "no time (PERF_SAMPLE_TIME)"), (1 << 10, "no data (PERF_SAMPLE_RAW)")] as [(UInt64, String)])
-    func whatIsMissingInSamplesIsToldWithTheRemedy(_ bit: UInt64, _ what: String) throws {
-        var form = PerfData()
-        form.sampleType &= ~bit
-        let error = try #require(try Text.failure(try Self.bytes(form)))
-        #expect(error.cause == "the samples of tracepoint 300 have \(what): record with: perf record -a -e sched:sched_switch -e tlb:tlb_flush -e sched:sched_process_fork "
-            + "-e sched:sched_process_exec -e sched:sched_process_exit -e task:task_newtask -e task:task_rename")
-    }
-
-    @Test func withoutFormatsNothingIsRead() throws {
-        var form = PerfData()
-        form.hasTracingData = false
-        for isPipe in [false, true] {
-            form.isPipe = isPipe
-            #expect(try Text.failure(try Self.bytes(form))?.cause.hasPrefix("it has no tracing data") == true)
-        }
-    }
-
-    @Test func whatTheFileDoesNotTellIsSaid() throws {
-        var form = PerfData()
-        (form.hasRelease, form.clockID) = (false, nil)
-        try Text.open(try Self.bytes(form)) { #expect($0.origin.leftOut.count == 2) }
-        try Text.open(try Self.bytes(form), kernel: "4.12") { #expect($0.origin.leftOut.count == 1) }
-    }
-
-    /// A change of a few bytes, and what the error must say.
-    static let damages: [(String, Int, [UInt8], String)] = [
-        ("attribute size", 16, [0], "attributes state a size of 0"), ("attribute size", 16, [0xff, 0xff], "attributes state a size of 65535"),
-        ("attributes", 24, [0xff, 0xff, 0xff, 0xff], "truncated: attributes"), ("attributes' size", 32, [1], "attributes of 128 bytes have"),
-        ("data", 46, [1], "truncated: the data"), ("data's size", 48, [0, 0, 0, 0], "the data has a size of 0"), ("header", 8, [50], "the header states a size of 50"),
-        ("ids", 112 + 112, [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], "ids of an event"), ("no tracepoint", 112, [1], "none of its events is a tracepoint"),
-        ("features", 72, [0xff, 0xff, 0xff, 0xff], ""),
-    ]
-
-    @Test(arguments: damages.indices)
-    func aHeaderThatDoesNotAddUpIsAnError(_ index: Int) throws {
-        let (_, offset, bytes, cause) = Self.damages[index]
-        var data = try Self.bytes(PerfData())
-        data.replaceSubrange(offset..<offset + bytes.count, with: bytes)
-        let error = try #require(try Text.failure(data))
-        #expect(error.cause.hasPrefix(cause), "\(error)")
-    }
-
-    @Test func recordsThatDoNotAddUpAreErrors() throws {
-        func failure(_ change: (inout PerfData) -> Void, _ patch: (inout Data, Int) -> Void = { _, _ in }) throws -> String {
-            var form = PerfData()
-            change(&form)
-            var data = try Self.bytes(form)
-            let start = data.withUnsafeBytes { Int($0.loadUnaligned(fromByteOffset: 40, as: UInt64.self)) }
-            patch(&data, start)
-            return try #require(try Text.failure(data)).cause
-        }
-        #expect(try failure { _ in } _: { data, start in data.replaceSubrange(start + 6..<start + 8, with: [0, 0]) } == "a record states a size of 0, expected 8 or more")
-        #expect(try failure { $0.change = { index, sample in if index == 50 { sample.cpu = 99_999_999 } } } == "CPU 99999999, the limit is 8191")
-        #expect(try failure { $0.hasCycles = true; $0.change = { index, sample in if index == 50 { sample.id = 4711 } } } == "a sample of the id 4711, which no event has")
-        #expect(try failure { $0.change = { index, sample in if index == 50 { sample.raw = [1, 2, 3, 4] } } } == "a sample of a tracepoint has 4 bytes of data, expected 8 or more")
-        #expect(try failure { $0.change = { index, sample in if index == 50 { sample.raw = Array(sample.raw.prefix(12)) } } }.contains("its fields need"))
-        #expect(try failure { $0.change = { index, sample in if index == 50 { sample.raw += [UInt8](repeating: 0, count: 9000) } } }.hasPrefix("a sample of 90"))
-    }
-
-    @Test func compressedDataThatCannotBeUnpackedIsAnError() throws {
-        var form = PerfData()
-        form.isCompressed = true
-        let good = try Self.bytes(form)
-        let start = good.withUnsafeBytes { Int($0.loadUnaligned(fromByteOffset: 40, as: UInt64.self)) }
-        var data = good
-        data.replaceSubrange(start + 8..<start + 12, with: [1, 2, 3, 4])
-        #expect(try Text.failure(data)?.cause.hasPrefix("zstd cannot unpack it") == true)
-    }
-
-    /// Cut anywhere, or with any byte inverted: an answer or an error that names the place, never a crash.
-    @Test(arguments: [false, true])
-    func noDamageCrashes(_ isPipe: Bool) throws {
-        var form = PerfData()
-        form.isPipe = isPipe
-        let good = [UInt8](try Self.bytes(form))
-        var generator = SystemRandomNumberGenerator()
-        for round in 0..<60 {
-            var bytes = good
-            if round % 3 == 0 {
-                bytes = Array(bytes.prefix(Int.random(in: 8..<bytes.count, using: &generator)))
+    private func flushes(_ file: TraceFile) throws -> [Seen] {
+        var merge = RecordMerge(file)
+        var record = Record.none
+        var seen: [Seen] = []
+        while try merge.next(&record) {
+            if record.kind == .lost {
+                seen.append(Seen(time: 0, cpu: record.cpu, pid: -1, reason: -1, pages: Int64(truncatingIfNeeded: record.word0)))
             } else {
-                for _ in 0..<(round % 3) * 4 { bytes[Int.random(in: 8..<min(bytes.count, round % 2 == 0 ? 4096 : .max), using: &generator)] ^= UInt8.random(in: 1...255, using: &generator) }
+                seen.append(Seen(time: record.time, cpu: record.cpu, pid: record.pid, reason: Int32(truncatingIfNeeded: record.word0), pages: Int64(bitPattern: record.word1)))
             }
-            let error = try Text.failure(Data(bytes))
-            if round % 3 == 0, !isPipe { #expect(error != nil) }
-            _ = try? Text.open(Data(bytes), keepGoing: true) { try Text.records($0) }
         }
+        return seen
+    }
+
+    private func error(_ bytes: [UInt8]) throws -> TraceError {
+        do { _ = try open(bytes) } catch let error as TraceError { return error }
+        Issue.record("no error")
+        return TraceError(path: "", cause: "")
+    }
+
+    private static func two(bigEndian: Bool = false) -> PerfWriter {
+        var writer = PerfWriter(bigEndian: bigEndian, attributes: [PerfWriter.Attribute()])
+        writer.flush(time: 1000, cpu: 0, reason: 3, pages: 5)
+        writer.flush(time: 2000, cpu: 1, reason: 4, pages: .max)
+        return writer
+    }
+
+    @Test(arguments: [false, true]) func samplesAreRecordsInEitherByteOrder(bigEndian: Bool) throws {
+        let file = try open(Self.two(bigEndian: bigEndian).file)
+        #expect(
+            try flushes(file) == [Seen(time: 1000, cpu: 0, pid: 7, reason: 3, pages: 5), Seen(time: 2000, cpu: 1, pid: 7, reason: 4, pages: -1)])
+        #expect(file.kernelRelease == "4.12.4-lab")
+        #expect(file.machine == "x86_64")
+        #expect(file.clock.name == "mono")
+        #expect(file.cpuCount == 2)
+        #expect(file.origin.form == .perfData)
+        #expect(file.origin.leftOut.isEmpty)
+    }
+
+    @Test func aPipeHoldsTheSame() throws {
+        let writer = Self.two()
+        #expect(try flushes(open(writer.pipe)) == flushes(open(writer.file)))
+        #expect(try open(writer.pipe).kernelRelease == "4.12.4-lab")
+    }
+
+    @Test func perfsOwnClockIsNamedSo() throws {
+        var writer = Self.two()
+        writer.attributes[0].clockID = nil
+        #expect(try open(writer.file).clock.name == "perf")
+    }
+
+    /// Every set of parts puts the raw data elsewhere.
+    @Test(arguments: [[], [PerfWriter.SampleType.addr], [.id, .streamID], [.ip, .tid], [.period, .identifier, .id]])
+    func aSamplesPartsMayBeAny(parts: [PerfWriter.SampleType]) throws {
+        var attribute = PerfWriter.Attribute()
+        attribute.sampleType = parts.reduce([.time, .cpu, .raw]) { $0.union($1) }
+        var writer = PerfWriter(attributes: [attribute])
+        writer.flush(time: 1000, cpu: 1, reason: 2, pages: 9)
+        #expect(try flushes(open(writer.file)) == [Seen(time: 1000, cpu: 1, pid: 7, reason: 2, pages: 9)])
+    }
+
+    /// PERF_SAMPLE_READ of a group with all its times, and a call chain.
+    @Test func valuesAndCallChainsAreSteppedOver() throws {
+        var attribute = PerfWriter.Attribute()
+        attribute.sampleType.formUnion([.read, .callchain])
+        attribute.readFormat = 0x1f
+        var writer = PerfWriter(attributes: [attribute])
+        let values = writer.number(UInt64(2)) + [UInt8](repeating: 1, count: 16 + 2 * 24)
+        let chain = writer.number(UInt64(3)) + [UInt8](repeating: 2, count: 24)
+        writer.add(9, writer.sample(attribute, time: 1, cpu: 0, raw: writer.flush(reason: 3, pages: 4), readAndCallchain: values + chain))
+        #expect(try flushes(open(writer.file)) == [Seen(time: 1, cpu: 0, pid: 7, reason: 3, pages: 4)])
+    }
+
+    @Test func samplesOfOtherEventsAreLeftOut() throws {
+        var tracepoint = PerfWriter.Attribute()
+        tracepoint.ids = [11, 12]
+        let cycles = PerfWriter.Attribute(type: 0, sampleType: [.identifier, .ip, .tid, .time, .cpu, .period], ids: [21])
+        var writer = PerfWriter(attributes: [tracepoint, cycles])
+        writer.add(9, writer.sample(tracepoint, id: 12, time: 1, cpu: 0, raw: writer.flush(reason: 3, pages: 4)))
+        writer.add(9, writer.sample(cycles, id: 21, time: 2, cpu: 0, raw: []))
+        let file = try open(writer.file)
+        #expect(try flushes(file).count == 1)
+        #expect(file.origin.leftOut == ["1 samples are of no tracepoint."])
+        writer.add(9, writer.sample(cycles, id: 99, time: 3, cpu: 0, raw: []))
+        #expect(try error(writer.file).cause == "a sample is of an event with the id 99, which the file does not have")
+    }
+
+    /// perf reads one CPU's buffer after the other: a round is in order only as a whole.
+    @Test func roundsBringEachCPUIntoOrder() throws {
+        var writer = PerfWriter(attributes: [PerfWriter.Attribute()])
+        for (time, cpu) in [(30, 0), (40, 0), (10, 1), (20, 1)] as [(UInt64, UInt32)] { writer.flush(time: time, cpu: cpu) }
+        writer.endRound()
+        // A task's buffer holds what it did on any CPU.
+        for (time, cpu) in [(50, 0), (35, 0), (25, 1)] as [(UInt64, UInt32)] { writer.flush(time: time, cpu: cpu) }
+        writer.endRound()
+        #expect(try flushes(open(writer.file)).map(\.time) == [10, 20, 25, 30, 35, 40, 50])
+    }
+
+    @Test func whatComesARoundTooLateIsAnError() throws {
+        var writer = PerfWriter(attributes: [PerfWriter.Attribute()])
+        for time in [100, 200, 300] as [UInt64] {
+            writer.flush(time: time, cpu: 0)
+            writer.endRound()
+        }
+        let place = writer.records.count
+        writer.flush(time: 50, cpu: 0)
+        let found = try error(writer.file)
+        #expect(found.offset == UInt64(104 + 128 + place))
+        #expect(found.cause.hasPrefix("CPU 0: a record of time 50 comes over a round behind one of time 200"))
+        let file = try open(writer.file, keepGoing: true)
+        #expect(file.problems.count == 1)
+        // Something is missing somewhere, and nobody knows how much.
+        #expect(try flushes(file).filter { $0.reason == -1 }.count == 1)
+        #expect(try flushes(file).map(\.time).filter { $0 > 0 } == [100, 200, 300])
+    }
+
+    @Test func lostRecordsAreGapsAtTheirPlace() throws {
+        var writer = PerfWriter(attributes: [PerfWriter.Attribute()])
+        writer.flush(time: 10, cpu: 0)
+        writer.flush(time: 20, cpu: 1)
+        writer.lost(17, time: 25, cpu: 0)
+        writer.flush(time: 30, cpu: 0)
+        // By what the kernel counted, one more is missing than these; it comes at the end, without a time.
+        writer.add(13, writer.number(UInt64(18)) + [UInt8](repeating: 0, count: 40))
+        let file = try open(writer.file)
+        #expect(try flushes(file).filter { $0.reason == -1 }.map(\.pages) == [17])
+        #expect(try flushes(file).filter { $0.reason == -1 }.map(\.cpu) == [0])
+        #expect(file.origin.leftOut == ["The kernel counted 18 lost events, the file tells of 17 where they are missing."])
+    }
+
+    @Test func namesComeFromTheRecordsOfNames() throws {
+        var writer = Self.two()
+        writer.add(3, writer.number(UInt32(7)) + writer.number(UInt32(7)) + Array("old\0\0\0\0\0".utf8))
+        writer.add(3, writer.number(UInt32(7)) + writer.number(UInt32(7)) + Array("a b\0\0\0\0\0".utf8))
+        #expect(try open(writer.file).commands[7] == "a b")
+    }
+
+    @Test func whatIsMissingIsSaid() throws {
+        for (part, name) in [(PerfWriter.SampleType.time, "time"), (.cpu, "CPU"), (.raw, "raw data")] {
+            var writer = Self.two()
+            writer.attributes[0].sampleType.remove(part)
+            #expect(try error(writer.file).cause.hasPrefix("the samples of tracepoint 0 have no \(name); record with `perf record -a"))
+        }
+        var writer = Self.two()
+        writer.hasFormats = false
+        #expect(try error(writer.file).cause.hasPrefix("the file has no event formats"))
+        writer = Self.two()
+        writer.attributes[0].type = 0
+        #expect(try error(writer.file).cause.hasPrefix("none of the file's 1 events is a tracepoint"))
+        writer = Self.two()
+        (writer.release, writer.command) = (nil, ["perf", "record", "--", "ls", "-a"])
+        writer.command = ["perf", "record", "./work"]
+        #expect(try open(writer.file).origin.leftOut.count == 2)
+        writer.records = []
+        #expect(try error(writer.file).cause.hasPrefix("the file has no records by its head"))
+    }
+
+    /// Wherever the file ends, it is said, or nothing that is read was behind.
+    @Test func everyCutIsAnError() throws {
+        let whole = Self.two().file
+        for end in 0..<whole.count {
+            #expect(throws: TraceError.self, "cut at \(end)") { try open(Array(whole[..<end])) }
+        }
+    }
+
+    /// Sizes and places that are not those of a file: an error, or all records.
+    @Test func noNumberIsTrusted() throws {
+        let whole = Self.two().file
+        let good = try flushes(open(whole))
+        for place in stride(from: 8, to: whole.count - 4, by: 4) {
+            for value: UInt32 in [0, 1, 0x7fff_ffff, .max] {
+                var bytes = whole
+                withUnsafeBytes(of: value) { bytes.replaceSubrange(place..<place + 4, with: $0) }
+                guard let file = try? open(bytes), let seen = try? flushes(file) else { continue }
+                #expect(seen.count <= good.count)
+            }
+        }
+    }
+
+    @Test func compressedRecordsAreWhatTheyHold() throws {
+        // `perf record -z`: records cut anywhere into packed pieces. A stream of raw blocks is valid zstd (RFC 8878, 3.1.1.2).
+        var inner = Self.two()
+        inner.flush(time: 3000, cpu: 0)
+        let plain = inner.records
+        func frame(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+            let header: [UInt8] = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58]
+            let block = UInt32(bytes.count) << 3 | 1
+            return header + [UInt8(block & 0xff), UInt8(block >> 8 & 0xff), UInt8(block >> 16)] + bytes
+        }
+        for cut in [8, 50, 77, plain.count - 1] {
+            var writer = inner
+            writer.records = []
+            writer.add(81, frame(plain[..<cut]))
+            writer.add(81, frame(plain[cut...]))
+            #expect(try flushes(open(writer.file)) == flushes(open(inner.file)), "cut at \(cut)")
+            writer.records = []
+            let packed = frame(plain[...])
+            writer.add(83, writer.number(UInt64(packed.count)) + packed + [0, 0, 0])
+            #expect(try flushes(open(writer.file)) == flushes(open(inner.file)))
+        }
+        var writer = inner
+        writer.records = PerfWriter.record(81, [1, 2, 3, 4, 5, 6, 7, 8])
+        #expect(try error(writer.file).cause.hasPrefix("a compressed record: "))
     }
 }

@@ -17,7 +17,7 @@ func count(_ number: Int, _ singular: String, _ plural: String? = nil) -> String
 }
 
 /// A share as "12.3 %"; "–" of nothing. What is not nothing and not all is never rounded to 0 or 100.
-func percent(_ part: some BinaryInteger, of whole: some BinaryInteger, decimals: Int = 1) -> String {
+package func percent(_ part: some BinaryInteger, of whole: some BinaryInteger, decimals: Int = 1) -> String {
     guard whole > 0 else { return "–" }
     if part <= 0 { return "0 %" }
     let share = Double(part) / Double(whole) * 100

@@ -1,160 +1,167 @@
-/// An event that perf recorded: the parts of struct perf_event_attr (include/uapi/linux/perf_event.h, v6.1) that say how its samples lie.
-struct PerfAttribute: Equatable {
+import TraceData
+
+/// One of the events that perf recorded: struct perf_event_attr, include/uapi/linux/perf_event.h.
+struct PerfAttribute {
+    /// What a sample has, in this order but for the identifier, which comes first (perf_output_sample(), kernel/events/core.c).
+    struct SampleType: OptionSet {
+        var rawValue: UInt64
+
+        static let ip = SampleType(rawValue: 1 << 0)
+        static let tid = SampleType(rawValue: 1 << 1)
+        static let time = SampleType(rawValue: 1 << 2)
+        static let addr = SampleType(rawValue: 1 << 3)
+        static let read = SampleType(rawValue: 1 << 4)
+        static let callchain = SampleType(rawValue: 1 << 5)
+        static let id = SampleType(rawValue: 1 << 6)
+        static let cpu = SampleType(rawValue: 1 << 7)
+        static let period = SampleType(rawValue: 1 << 8)
+        static let streamID = SampleType(rawValue: 1 << 9)
+        static let raw = SampleType(rawValue: 1 << 10)
+        static let identifier = SampleType(rawValue: 1 << 16)
+    }
+
     var type: UInt32
+    /// Of a tracepoint: the event's id.
     var config: UInt64
-    var sampleType: UInt64
+    var sampleType: SampleType
     var readFormat: UInt64
-    /// Records other than samples end with the fields of ``SampleType`` that tell task, time and CPU.
+    /// All other records have the parts of a sample that tell whose and when they are, at their end.
     var sampleIDAll: Bool
-    /// The clock of clock_gettime(2) that times come from; nil for perf's own.
+    /// clockid_t of the times; nil for perf's own clock, which is sched_clock().
     var clockID: Int32?
+    var ids: [UInt64] = []
 
-    /// PERF_TYPE_TRACEPOINT.
-    var isTracepoint: Bool { type == 2 }
+    static let tracepoint: UInt32 = 2
+    var isTracepoint: Bool { type == Self.tracepoint }
 
-    /// PERF_ATTR_SIZE_VER0.
-    static let smallest = 64
+    /// PERF_ATTR_SIZE_VER0: no kernel had less.
+    static let smallestSize = 64
 
-    /// PERF_SAMPLE_*.
-    enum SampleType {
-        static let ip: UInt64 = 1 << 0
-        static let tid: UInt64 = 1 << 1
-        static let time: UInt64 = 1 << 2
-        static let addr: UInt64 = 1 << 3
-        static let read: UInt64 = 1 << 4
-        static let callchain: UInt64 = 1 << 5
-        static let id: UInt64 = 1 << 6
-        static let cpu: UInt64 = 1 << 7
-        static let period: UInt64 = 1 << 8
-        static let streamID: UInt64 = 1 << 9
-        static let raw: UInt64 = 1 << 10
-        static let identifier: UInt64 = 1 << 16
-    }
-
-    /// PERF_FORMAT_*.
-    enum ReadFormat {
-        static let enabled: UInt64 = 1 << 0
-        static let running: UInt64 = 1 << 1
-        static let id: UInt64 = 1 << 2
-        static let group: UInt64 = 1 << 3
-        static let lost: UInt64 = 1 << 4
-    }
-
-    /// - Parameter bytes: at least ``smallest``.
-    init(_ bytes: PerfBytes) {
-        type = bytes.u32(0)
-        config = bytes.u64(8)
-        sampleType = bytes.u64(24)
-        readFormat = bytes.u64(32)
-        let flags = bytes.u64(40)
-        // Bit fields begin at the other end on big-endian machines.
-        func flag(_ bit: UInt64) -> Bool { flags >> (bytes.bigEndian ? 63 - bit : bit) & 1 != 0 }
+    /// - Parameter cursor: at the first byte; it has all of the structure that there is.
+    init(_ cursor: inout ByteCursor) throws(TraceError) {
+        type = try cursor.u32("an event's type")
+        try cursor.skip(4, "an event's size")
+        config = try cursor.u64("an event's config")
+        try cursor.skip(8, "an event's period")
+        sampleType = SampleType(rawValue: try cursor.u64("an event's sample_type"))
+        readFormat = try cursor.u64("an event's read_format")
+        // A bit field: on big-endian machines its first bit is the highest.
+        let flags = try cursor.u64("an event's flags")
+        func flag(_ number: UInt64) -> Bool { flags >> (cursor.bigEndian ? 63 - number : number) & 1 != 0 }
         sampleIDAll = flag(18)
-        clockID = flag(25) && bytes.count >= 96 ? Int32(bitPattern: bytes.u32(92)) : nil
+        // wakeup_events to sample_stack_user; clockid came with PERF_ATTR_SIZE_VER3 or so (Linux 4.1).
+        guard flag(25), cursor.remaining >= 48 else { return }
+        try cursor.skip(44, "an event's attributes")
+        clockID = Int32(bitPattern: try cursor.u32("an event's clockid"))
+    }
+
+    /// Bytes of a sample before its identifier, if that is always at one place; nil if it has none.
+    var identifierOffset: Int? {
+        if sampleType.contains(.identifier) { return 0 }
+        guard sampleType.contains(.id) else { return nil }
+        return 8 * [SampleType.ip, .tid, .time, .addr].count { sampleType.contains($0) }
+    }
+
+    /// The same of other records, counted from their end.
+    var identifierFromEnd: Int? {
+        guard sampleIDAll else { return nil }
+        if sampleType.contains(.identifier) { return 8 }
+        guard sampleType.contains(.id) else { return nil }
+        return 8 * (1 + [SampleType.cpu, .streamID].count { sampleType.contains($0) })
+    }
+
+    /// Name of the clock among those of trace_clock (kernel/trace/trace.c, trace_clocks[]).
+    var clockName: String {
+        switch clockID {
+        case nil: "perf"
+        case 0: "realtime"
+        case 1: "mono"
+        case 4: "mono_raw"
+        case 7: "boot"
+        case 11: "tai"
+        case let other?: "clockid-\(other)"
+        }
     }
 }
 
-/// Where the fields of an event's samples are (perf_output_sample(), kernel/events/core.c). All up to the period have eight bytes.
-struct SampleLayout: Equatable {
-    /// Offsets from the record's start; -1 for what samples do not have.
-    var id = -1
-    var time = -1
-    var cpu = -1
-    /// Where the fields of fixed size end.
-    private var fixedEnd = 8
-    private var hasRead: Bool
-    private var readFormat: UInt64
-    private var hasCallchain: Bool
-    private var hasRaw: Bool
-    /// Offsets from a record's end, for records other than samples; 0 for what they do not have.
-    private(set) var timeFromEnd = 0
-    private(set) var cpuFromEnd = 0
+/// Where the parts of a sample are.
+///
+/// All up to the period have 8 bytes each, so that only what comes behind has no place of its own.
+struct PerfSampleLayout {
+    let time: Int
+    let cpu: Int
+    /// Bytes before the first part whose size is not fixed.
+    let fixed: Int
+    private let readFormat: UInt64?
+    private let hasCallchain: Bool
 
-    init(_ attribute: PerfAttribute) {
+    /// nil if a part is missing that the replay needs.
+    init?(_ attribute: PerfAttribute) {
         let type = attribute.sampleType
-        typealias T = PerfAttribute.SampleType
-        for bit in [T.identifier, T.ip, T.tid, T.time, T.addr, T.id, T.streamID, T.cpu, T.period] where type & bit != 0 {
-            switch bit {
-            case T.identifier: id = fixedEnd
-            case T.id: if id < 0 { id = fixedEnd }
-            case T.time: time = fixedEnd
-            case T.cpu: cpu = fixedEnd
-            default: break
-            }
-            fixedEnd += 8
-        }
-        hasRead = type & T.read != 0
-        readFormat = attribute.readFormat
-        hasCallchain = type & T.callchain != 0
-        hasRaw = type & T.raw != 0
-        guard attribute.sampleIDAll else { return }
-        var end = 0
-        for bit in [T.identifier, T.cpu, T.streamID, T.id, T.time, T.tid] where type & bit != 0 {
-            end += 8
-            if bit == T.cpu { cpuFromEnd = end }
-            if bit == T.time { timeFromEnd = end }
-        }
+        guard type.isSuperset(of: [.time, .cpu, .raw]) else { return nil }
+        func before(_ parts: [PerfAttribute.SampleType]) -> Int { 8 * parts.count { type.contains($0) } }
+        time = before([.identifier, .ip, .tid])
+        cpu = before([.identifier, .ip, .tid, .time, .addr, .id, .streamID])
+        fixed = before([.identifier, .ip, .tid, .time, .addr, .id, .streamID, .cpu, .period])
+        readFormat = type.contains(.read) ? attribute.readFormat : nil
+        hasCallchain = type.contains(.callchain)
     }
 
-    /// Samples tell what a record of ftrace has.
-    var isComplete: Bool { time >= 0 && cpu >= 0 && hasRaw }
-
-    /// What a sample has. Only for samples that are complete.
-    struct Sample {
-        var time: UInt64
-        var cpu: UInt32
-        /// The tracepoint's record, from the start of the sample on.
-        var rawOffset: Int
-        var rawSize: Int
-    }
-
-    /// Reads a sample; nil if it is too short for its fields.
-    @inline(__always)
-    func sample(_ bytes: PerfBytes) -> Sample? {
-        guard bytes.count >= fixedEnd else { return nil }
-        var offset = fixedEnd
-        if _slowPath(hasRead || hasCallchain) {
-            guard let end = endOfVariable(bytes) else { return nil }
-            offset = end
+    /// Where the tracepoint's own data begins, and how much it is; nil if the sample is too short for what it says of itself.
+    @inline(__always) func raw(_ body: UnsafeRawBufferPointer, bigEndian: Bool) -> (start: Int, size: Int)? {
+        var place = fixed
+        if _slowPath(readFormat != nil || hasCallchain) {
+            guard let behind = behindVariableParts(body, bigEndian) else { return nil }
+            place = behind
         }
-        guard bytes.count - offset >= 4 else { return nil }
-        let size = Int(bytes.u32(offset))
-        guard size <= bytes.count - offset - 4 else { return nil }
-        return Sample(time: bytes.u64(time), cpu: bytes.u32(cpu), rawOffset: offset + 4, rawSize: size)
+        guard place + 4 <= body.count else { return nil }
+        let size = Int(body.perfU32(place, bigEndian))
+        guard size <= body.count - place - 4 else { return nil }
+        return (place + 4, size)
     }
 
-    /// Where the counters and the call chain end.
-    private func endOfVariable(_ bytes: PerfBytes) -> Int? {
-        var offset = fixedEnd
-        /// Skips so many words.
-        func skip(_ words: UInt64) -> Bool {
-            guard words <= UInt64((bytes.count - offset) / 8) else { return false }
-            offset += 8 * Int(words)
+    private func behindVariableParts(_ body: UnsafeRawBufferPointer, _ bigEndian: Bool) -> Int? {
+        var place = fixed
+        /// Steps over so many words of 8 bytes, a number that the file states.
+        func skip(_ count: UInt64) -> Bool {
+            guard count <= UInt64((body.count - place) / 8) else { return false }
+            place += Int(count) * 8
             return true
         }
-        if hasRead {
-            typealias F = PerfAttribute.ReadFormat
-            let times: UInt64 = (readFormat & F.enabled != 0 ? 1 : 0) + (readFormat & F.running != 0 ? 1 : 0)
-            let each: UInt64 = 1 + (readFormat & F.id != 0 ? 1 : 0) + (readFormat & F.lost != 0 ? 1 : 0)
-            if readFormat & F.group != 0 {
-                guard bytes.count - offset >= 8 else { return nil }
-                let (words, overflow) = bytes.u64(offset).multipliedReportingOverflow(by: each)
-                guard !overflow, words < 1 << 20, skip(1 + times + words) else { return nil }
+        if let format = readFormat {
+            // PERF_FORMAT_TOTAL_TIME_ENABLED, _RUNNING, _ID, _GROUP, _LOST
+            let times = UInt64((format & 3).nonzeroBitCount)
+            let parts = 1 + UInt64((format & 0x14).nonzeroBitCount)
+            if format & 8 != 0 {
+                guard place + 8 <= body.count else { return nil }
+                let values = body.perfU64(place, bigEndian)
+                guard values < 1 << 32, skip(1 + times + values * parts) else { return nil }
             } else {
-                guard skip(times + each) else { return nil }
+                guard skip(times + parts) else { return nil }
             }
         }
         if hasCallchain {
-            guard bytes.count - offset >= 8 else { return nil }
-            let count = bytes.u64(offset)
-            guard count < 1 << 20, skip(1 + count) else { return nil }
+            guard place + 8 <= body.count else { return nil }
+            let count = body.perfU64(place, bigEndian)
+            guard count < 1 << 32, skip(1 + count) else { return nil }
         }
-        return offset
+        return place
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    @inline(__always) func perfU64(_ offset: Int, _ bigEndian: Bool) -> UInt64 {
+        let value = loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        return bigEndian ? value.byteSwapped : value
     }
 
-    /// Time and CPU of a record other than a sample; nil for what it does not have.
-    func identity(_ bytes: PerfBytes, behind start: Int) -> (time: UInt64?, cpu: UInt32?) {
-        func place(_ fromEnd: Int) -> Int? { fromEnd > 0 && bytes.count - fromEnd >= start ? bytes.count - fromEnd : nil }
-        return (place(timeFromEnd).map { bytes.u64($0) }, place(cpuFromEnd).map { bytes.u32($0) })
+    @inline(__always) func perfU32(_ offset: Int, _ bigEndian: Bool) -> UInt32 {
+        let value = loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+        return bigEndian ? value.byteSwapped : value
+    }
+
+    @inline(__always) func perfU16(_ offset: Int, _ bigEndian: Bool) -> UInt16 {
+        let value = loadUnaligned(fromByteOffset: offset, as: UInt16.self)
+        return bigEndian ? value.byteSwapped : value
     }
 }

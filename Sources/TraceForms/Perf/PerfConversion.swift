@@ -1,222 +1,288 @@
+import Glibc
 import Tables
 import TraceData
 import TraceWriting
 
-/// Turns perf.data into a trace.dat file: the data of a tracepoint's sample is what ftrace's record of it would be (include/trace/perf.h), so that it
-/// only has to be put into sub-buffers.
+/// Turns the tracepoints of a perf.data file into a trace.dat file.
 ///
-/// Memory: the samples of two of perf's rounds in short (``SampleQueue``), and a sub-buffer for each CPU.
-struct PerfConversion {
-    private let file: PerfFile
-    private let tracing: TracingData
-    private let options: TraceFile.Options
+/// The raw data of a sample is what ftrace would have recorded: the same fields behind the same common ones (perf_trace_buf_alloc(), kernel/trace/trace_event_perf.c).
+/// Where perf lost records it says so with one that has their number.
+final class PerfConversion {
+    let file: MappedFile
+    let options: TraceFile.Options
     private let kernel: String?
-    private let layouts: [SampleLayout]
-    /// All samples lie as those of the first attribute.
-    private let isUniform: Bool
-    /// Which attribute an id is of, for the ids that were looked up last.
-    private var recent = [(id: UInt64, attribute: Int)](repeating: (0, -1), count: 256)
-    private let unpacking: PerfUnpacking?
-    /// What ``bytes`` are of.
-    private let mapped: MappedFile
-    private let bytes: PerfBytes
-    private let problems: PerfProblems
-    private let writer: SampleWriter
-    private var queue = SampleQueue()
-    private var tasks = TaskNames()
-    /// Samples of events that are no tracepoints.
+    private var header: PerfHeader
+    private var rounds: PerfRounds?
+    private var formats: EventFormats?
+    private var samples = PerfSamples()
+    private var names: [Int32: [UInt8]] = [:]
+    private var problems: [TraceProblem] = []
+    private var moreProblems = 0
+    /// Samples of what is no tracepoint.
     private var others = 0
-    /// Lost samples by the records among the samples, and by the events' own counts at the end (PERF_FORMAT_LOST), which tell not where.
+    /// Lost events by the records of their places, and by what the kernel counted of each event, which perf adds at the end (PERF_RECORD_LOST_SAMPLES).
     private var lost: UInt64 = 0
-    private var lostSamples: UInt64 = 0
-    /// CPUs that have samples: the highest number, and one more.
-    private var cpuCount = 0
+    private var countedLost: UInt64 = 0
+    private var unpacker: PerfUnpacker?
+    /// The events' attributes, the formats and so on are all there: from the first sample on.
+    private var isReady = false
+    private var released = 0
 
-    static let advice =
-        "record with: perf record -a -e sched:sched_switch -e tlb:tlb_flush -e sched:sched_process_fork -e sched:sched_process_exec -e sched:sched_process_exit "
-        + "-e task:task_newtask -e task:task_rename"
+    private static let problemLimit = 100
+    /// Sub-buffers that have room for the longest path of an exec.
+    private static let pageSize = 8192
+    private static let nameLimit = 1 << 20
+    /// So much is read before the memory of what came before is given back.
+    private static let window = 16 << 20
 
-    init(_ mapped: MappedFile, _ options: TraceFile.Options, kernel: String?) throws(TraceError) {
-        self.options = options
-        self.kernel = kernel
-        let file = try PerfFile(mapped)
+    /// - Parameter kernel: the recorded kernel's release or scheme, where the user tells it.
+    init(_ file: MappedFile, _ options: TraceFile.Options, kernel: String? = nil) throws(TraceError) {
         self.file = file
-        guard file.attributes.contains(where: \.isTracepoint) else { throw TraceError(path: file.path, cause: "none of its events is a tracepoint: \(Self.advice)") }
-        guard let tracing = file.tracingData else {
-            throw TraceError(path: file.path, cause: "it has no tracing data, which has the formats of tracepoints: \(Self.advice)")
+        self.kernel = kernel
+        self.options = options
+        header = try PerfHeader(file)
+        guard header.isPipe || !header.data.isEmpty else {
+            throw TraceError(path: file.path, offset: 48, cause: "the file has no records by its head: perf record was ended before it could write the head, or recorded nothing")
         }
-        self.tracing = tracing
-        guard tracing.bigEndian == file.bytes.bigEndian else {
-            throw TraceError(path: file.path, cause: "the tracing data is \(tracing.bigEndian ? "big" : "little")-endian, the file is not")
-        }
-        layouts = file.attributes.map { SampleLayout($0) }
-        for (attribute, layout) in zip(file.attributes, layouts) where attribute.isTracepoint && !layout.isComplete {
-            let lacking = [(layout.cpu < 0, "no CPU (PERF_SAMPLE_CPU)"), (layout.time < 0, "no time (PERF_SAMPLE_TIME)")].filter(\.0).map(\.1)
-            let missing = lacking.isEmpty ? ["no data (PERF_SAMPLE_RAW)"] : lacking
-            throw TraceError(path: file.path, cause: "the samples of tracepoint \(attribute.config) have \(missing.joined(separator: " and ")): \(Self.advice)")
-        }
-        let first = layouts[0]
-        isUniform = file.attributes.allSatisfy(\.isTracepoint) && layouts.allSatisfy { $0 == first }
-        if !isUniform, layouts.contains(where: { $0.id < 0 || $0.id != first.id }) {
-            throw TraceError(path: file.path, cause: "its events have samples of different kinds, and no id at the same place that would tell them apart: \(Self.advice)")
-        }
-        if file.isCompressed {
-            let unpacking = try PerfUnpacking(PerfRecords(file.bytes, file.data), path: file.path, size: file.data.count)
-            self.unpacking = unpacking
-            self.mapped = unpacking.file
-            bytes = PerfBytes(unpacking.file.bytes, bigEndian: file.bytes.bigEndian)
-        } else {
-            unpacking = nil
-            self.mapped = mapped
-            bytes = file.bytes
-        }
-        problems = PerfProblems(path: file.path, keepGoing: options.keepGoing, unpacking: unpacking)
-        let formats = EventFormats(texts: tracing.formats, path: file.path, bigEndian: tracing.bigEndian, longSize: tracing.longSize)
-        writer = try SampleWriter(bytes, path: file.path, formats, longSize: tracing.longSize, problems)
     }
 
-    /// The trace.dat file, and what is to be told of the perf.data.
-    mutating func run() throws(TraceError) -> (descriptor: Int32, origin: TraceOrigin) {
-        var records = PerfRecords(bytes, unpacking == nil ? file.data : 0..<bytes.count)
-        var told = records.offset
-        var (released, lastRound) = (0, 0)
-        while true {
-            do throws(PerfRecords.Damage) { if try !records.advance() { break } } catch {
-                // Where the next record begins is not known.
-                try problems.note(error.cause, error.offset)
-                loseEverywhere()
-                break
-            }
-            switch records.kind {
-            case PerfRecords.Kind.sample: try takeSample(records.record, at: records.offset)
-            case PerfRecords.Kind.finishedRound:
-                if let time = queue.finishRound() { try flush(upTo: time) }
-                // Almost all from before the last round has gone on. What has not is mapped again when it is wanted.
-                if lastRound > released { mapped.release(bytes.part(released, lastRound - released)) }
-                (released, lastRound) = (max(released, lastRound), records.offset)
-            case PerfRecords.Kind.lost: try takeLoss(records.record, at: records.offset)
-            case PerfRecords.Kind.lostSamples: if records.size >= 16 { lostSamples.addClamped(records.record.u64(8)) }
-            case PerfRecords.Kind.comm: takeName(records.record)
-            default: break
-            }
-            if records.offset - told > 4 << 20 {
-                options.progress?.read(bytes: records.offset - told)
-                told = records.offset
-            }
-            if let time = queue.overflow { try flush(upTo: time) }
+    /// The trace.dat file, and what is to be told of where it comes from.
+    func run() throws(TraceError) -> (descriptor: Int32, origin: TraceOrigin) {
+        do throws(TraceError) { try walk() } catch {
+            guard options.keepGoing, isReady else { throw error }
+            problems.append(TraceProblem(error))
         }
-        try flush(upTo: .max)
-        let container = self.container
-        let count = max(file.cpus ?? 0, writer.cpuCount)
-        let trace = writer.trace
-        let descriptor = try converting(file.path) { () throws(WritingError) in try trace.finish(container, cpus: count) }
+        try begin()
+        try rounds!.finish()
+        if moreProblems > 0 { problems.append(TraceProblem(TraceError(path: file.path, cause: "\(moreProblems) more records cannot be read"))) }
+        var container = TraceContainer(
+            uname: uname, clock: "[\(samples.clockName)]", headerPage: TextFormat.headerPage(longSize: rounds!.geometry.longSize, size: rounds!.geometry.size),
+            headerEvent: TextFormat.headerEvent, formats: header.tracing!.formats, pageSize: UInt32(rounds!.geometry.size))
+        container.bigEndian = rounds!.geometry.bigEndian
+        container.longSize = UInt8(rounds!.geometry.longSize)
+        container.commandLines = commandLines
+        let cpus = min(header.cpus, TraceFile.cpuLimit)
+        let trace = rounds!.trace
+        let descriptor = try converting(file.path) { () throws(WritingError) in try trace.finish(container, cpus: cpus) }
         var origin = TraceOrigin(.perfData)
-        origin.detail = unpacking == nil ? "of perf record" : "of perf record, zstd"
+        origin.detail = (header.isPipe ? "of a pipe" : "") + (header.version.map { (header.isPipe ? ", " : "") + "written by perf \($0)" } ?? "")
         origin.leftOut = leftOut
-        origin.problems = problems.all
+        origin.problems = problems + rounds!.problems
         return (descriptor, origin)
-    }
-
-    private mutating func flush(upTo time: UInt64) throws(TraceError) {
-        let writer = writer
-        try queue.flush(upTo: time) { (cpu, entries) throws(TraceError) in try writer.write(cpu, entries) }
     }
 
     // MARK: records
 
-    @inline(__always)
-    private mutating func takeSample(_ record: PerfBytes, at offset: Int) throws(TraceError) {
-        var layout = 0
-        if _slowPath(!isUniform) {
-            guard let found = try attribute(record, at: offset) else { return }
-            layout = found
-            guard file.attributes[found].isTracepoint else {
-                others += 1
-                return
+    private func walk() throws(TraceError) {
+        var position = header.data.lowerBound
+        let end = header.data.upperBound
+        while position < end {
+            // The end of a file that was cut lies behind it.
+            guard position + 8 <= min(end, file.bytes.count) else {
+                throw TraceError(path: file.path, offset: UInt64(position), cause: "truncated: a record's head needs 8 bytes, \(max(0, min(end, file.bytes.count) - position)) are left")
             }
+            let size = try take(UnsafeRawBufferPointer(rebasing: file.bytes[position..<min(end, file.bytes.count)]), at: UInt64(position))
+            position += size
+            options.progress?.read(bytes: size)
+            if position - released > Self.window { release(upTo: position) }
         }
-        guard let sample = layouts[layout].sample(record) else {
-            try problems.note("a sample of \(record.count) bytes is too short for what its event has", offset)
-            return loseEverywhere()
-        }
-        guard sample.cpu < UInt32(TraceFile.cpuLimit) else {
-            try problems.note("CPU \(sample.cpu), the limit is \(TraceFile.cpuLimit - 1)", offset)
-            return loseEverywhere()
-        }
-        // struct trace_entry.
-        guard sample.rawSize >= 8 else {
-            try problems.note("a sample of a tracepoint has \(sample.rawSize) bytes of data, expected 8 or more", offset, cpu: Int(sample.cpu))
-            return queue.add(Int(sample.cpu), SampleQueue.Entry(time: sample.time, lost: 0))
-        }
-        cpuCount = max(cpuCount, Int(sample.cpu) + 1)
-        queue.add(Int(sample.cpu), SampleQueue.Entry(time: sample.time, offset: offset + sample.rawOffset, size: sample.rawSize))
     }
 
-    /// The attribute of a sample, by its id.
-    private mutating func attribute(_ record: PerfBytes, at offset: Int) throws(TraceError) -> Int? {
-        lost.addClamped(record.u64(16))
-        let place = layouts[0].id
-        guard record.count >= place + 8 else {
-            try problems.note("a sample of \(record.count) bytes is too short for its id", offset)
-            loseEverywhere()
-            return nil
+    private func release(upTo end: Int) {
+        file.release(UnsafeRawBufferPointer(rebasing: file.bytes[released..<end]))
+        released = end
+    }
+
+    /// Takes the record at the start of some bytes, of which there are at least 8. Returns its size, with what belongs to it behind it.
+    ///
+    /// - Parameter offset: where it stands in the file, or the compressed record that it was in.
+    private func take(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, unpacked: Bool = false) throws(TraceError) -> Int {
+        let bigEndian = header.bigEndian
+        let size = Int(bytes.perfU16(6, bigEndian))
+        guard size >= 8, size <= bytes.count else {
+            let what = size < 8 ? "a record has \(size) bytes by its size field, expected at least 8" : "truncated: a record has \(size) bytes, \(bytes.count) are left"
+            throw TraceError(path: file.path, offset: offset, cause: what)
         }
-        let id = record.u64(place)
-        let slot = Int(id & 255)
-        if recent[slot].attribute >= 0, recent[slot].id == id { return recent[slot].attribute }
-        guard let found = file.attributeByID[id] else {
-            try problems.note("a sample of the id \(id), which no event has", offset)
-            loseEverywhere()
-            return nil
+        let body = UnsafeRawBufferPointer(rebasing: bytes[8..<size])
+        switch bytes.perfU32(0, bigEndian) {
+        case Record.sample:
+            if _slowPath(!isReady) { try begin() }
+            try sample(body, offset)
+        case Record.lost: try lost(body, offset)
+        case Record.lostSamples: if body.count >= 8 { countedLost.addClamped(body.perfU64(0, bigEndian)) }
+        case Record.comm: comm(body)
+        case Record.finishedRound:
+            try rounds?.endRound()
+            // The records behind it lie in the same memory. (perf itself does not compress it.)
+            if unpacked, let unpacker { rounds?.keep(unpacker.block) }
+        case Record.auxtrace where !unpacked: return try size + behind(bytes, size, body.count >= 8 ? body.perfU64(0, bigEndian) : .max, offset, "AUX data")
+        case Record.compressed: try unpack(body, offset, unpacked)
+        case Record.compressed2:
+            guard body.count >= 8, body.perfU64(0, bigEndian) <= UInt64(body.count - 8) else {
+                throw TraceError(path: file.path, offset: offset, cause: "a compressed record does not have the bytes that it states")
+            }
+            try unpack(UnsafeRawBufferPointer(rebasing: body[8..<8 + Int(body.perfU64(0, bigEndian))]), offset, unpacked)
+        case PerfHeader.PipeRecord.attribute where header.isPipe: try attribute(body, offset)
+        case PerfHeader.PipeRecord.tracingData where header.isPipe && !unpacked:
+            let count = try behind(bytes, size, body.count >= 4 ? UInt64(body.perfU32(0, bigEndian)) : .max, offset, "event formats")
+            let content = UnsafeRawBufferPointer(rebasing: bytes[size..<size + count])
+            try header.take(PerfHeader.Feature.tracingData.rawValue, content, offset + UInt64(size), file.path)
+            return size + count
+        case PerfHeader.PipeRecord.feature where header.isPipe:
+            guard body.count >= 8 else { throw TraceError(path: file.path, offset: offset, cause: "a feature has no number") }
+            try header.take(Int(clamping: body.perfU64(0, bigEndian)), UnsafeRawBufferPointer(rebasing: body[8...]), offset + 16, file.path)
+        default: break
         }
-        recent[slot] = (id, found)
-        return found
+        return size
     }
 
-    /// PERF_RECORD_LOST: u64 id, u64 lost, and what tells where and when.
-    private mutating func takeLoss(_ record: PerfBytes, at offset: Int) throws(TraceError) {
-        guard record.count >= 24 else { return try problems.note("a record of lost events has \(record.count) bytes, expected 24 or more", offset) }
-        lost.addClamped(record.u64(16))
-        let place = layouts[file.attributeByID[record.u64(8)] ?? 0].identity(record, behind: 24)
-        guard let cpu = place.cpu, cpu < UInt32(TraceFile.cpuLimit) else { return loseEverywhere() }
-        queue.add(Int(cpu), SampleQueue.Entry(time: place.time ?? queue.newest, lost: record.u64(16)))
+    /// Types of records: include/uapi/linux/perf_event.h, and from 64 on tools/lib/perf/include/perf/event.h.
+    private enum Record {
+        static let lost: UInt32 = 2
+        static let comm: UInt32 = 3
+        static let sample: UInt32 = 9
+        static let lostSamples: UInt32 = 13
+        static let finishedRound: UInt32 = 68
+        static let auxtrace: UInt32 = 71
+        static let compressed: UInt32 = 81
+        static let compressed2: UInt32 = 83
     }
 
-    /// Something was lost, and nobody knows on which CPU.
-    private mutating func loseEverywhere() {
-        for cpu in 0..<cpuCount { queue.add(cpu, SampleQueue.Entry(time: queue.newest, lost: 0)) }
+    /// Bytes that belong to a record and stand behind it.
+    private func behind(_ bytes: UnsafeRawBufferPointer, _ size: Int, _ count: UInt64, _ offset: UInt64, _ what: String) throws(TraceError) -> Int {
+        guard count <= UInt64(bytes.count - size) else {
+            throw TraceError(path: file.path, offset: offset, cause: "truncated: a record has more \(what) than there are bytes left, \(bytes.count - size)")
+        }
+        return Int(count)
     }
 
-    /// PERF_RECORD_COMM: u32 pid, u32 tid, name.
-    private mutating func takeName(_ record: PerfBytes) {
-        guard record.count > 16 else { return }
-        let name = record.part(16, min(16, record.count - 16))
-        tasks.see(Int32(bitPattern: record.u32(12)), UnsafeRawBufferPointer(rebasing: name.prefix { $0 != 0 }))
+    private func attribute(_ body: UnsafeRawBufferPointer, _ offset: UInt64) throws(TraceError) {
+        guard !isReady else { throw TraceError(path: file.path, offset: offset, cause: "the attributes of an event stand behind samples") }
+        let size = body.count >= 8 ? Int(body.perfU32(4, header.bigEndian)) : 0
+        guard size >= PerfAttribute.smallestSize, size <= body.count else {
+            throw TraceError(path: file.path, offset: offset, cause: "the attributes of an event have \(size) bytes by their size field, expected \(PerfAttribute.smallestSize) to \(body.count)")
+        }
+        let part = UnsafeRawBufferPointer(rebasing: body[..<size])
+        var cursor = ByteCursor(part, bigEndian: header.bigEndian, place: ByteCursor.Place(path: file.path, base: offset + 8))
+        var attribute = try PerfAttribute(&cursor)
+        attribute.ids = stride(from: size, through: body.count - 8, by: 8).map { body.perfU64($0, header.bigEndian) }
+        header.attributes.append(attribute)
     }
 
-    // MARK: what is told
-
-    private var container: TraceContainer {
-        let pageSize = SampleWriter.pageSize
-        // perf's header_page is that of sub-buffers of a page.
-        var container = TraceContainer(
-            uname: file.uname, clock: "[\(file.clock)]", headerPage: TextFormat.headerPage(longSize: tracing.longSize, size: pageSize),
-            headerEvent: tracing.headerEvent, formats: tracing.formats, pageSize: UInt32(pageSize))
-        container.bigEndian = tracing.bigEndian
-        container.longSize = UInt8(tracing.longSize)
-        container.commandLines = tasks.lines
-        return container
+    /// What comes before the samples is complete.
+    private func begin() throws(TraceError) {
+        guard !isReady else { return }
+        guard let tracing = header.tracing else {
+            throw TraceError(path: file.path, cause: "the file has no event formats, so that no tracepoint can be read; \(PerfSamples.advice)")
+        }
+        samples = try PerfSamples(header.attributes, tracing, path: file.path)
+        let geometry = SubbufferGeometry(bigEndian: header.bigEndian, longSize: tracing.longSize ?? 8, size: Self.pageSize)
+        let trace = try converting(file.path) { () throws(WritingError) in try ConvertedTrace(geometry) }
+        rounds = PerfRounds(trace, path: file.path, keepGoing: options.keepGoing)
+        formats = EventFormats(texts: tracing.formats, path: file.path, bigEndian: header.bigEndian, longSize: tracing.longSize ?? 8)
+        isReady = true
     }
 
-    /// What a trace.dat file of the same recording would have told.
+    private func sample(_ body: UnsafeRawBufferPointer, _ offset: UInt64) throws(TraceError) {
+        switch samples.read(body, bigEndian: header.bigEndian) {
+        case .tracepoint(let time, let cpu, let raw):
+            if let wrong = fault(raw) { return try note(TraceError(path: file.path, offset: offset, cause: wrong)) }
+            try rounds!.add(PerfRounds.Entry(time: time, data: raw.baseAddress!, size: Int32(raw.count), cpu: cpu), offset)
+        case .other: others += 1
+        case .wrong(let cause): try note(TraceError(path: file.path, offset: offset, cause: cause))
+        }
+    }
+
+    /// What is wrong with a tracepoint's data; nil if nothing. Behind here it would be found as well, but not where it is in this file.
+    @inline(__always)
+    private func fault(_ raw: UnsafeRawBufferPointer) -> String? {
+        let id = raw.perfU16(0, header.bigEndian)
+        guard let smallest = formats!.smallestRecord(of: id) else { return nil }
+        if _fastPath(raw.count >= smallest && raw.count <= rounds!.geometry.largestRecord - 3) { return nil }
+        let event = formats!.event(id)
+        let name = event.map { "\($0.system):\($0.name)" } ?? "event \(id)"
+        if raw.count < smallest { return "a sample of \(name) has \(raw.count) bytes of data, its fields need \(smallest)" }
+        // Of others it is enough to count them.
+        return event?.kind == .other ? nil : "a sample of \(name) has \(raw.count) bytes of data, more than any record"
+    }
+
+    /// What perf's buffer had no room for, at the place where there was room again.
+    private func lost(_ body: UnsafeRawBufferPointer, _ offset: UInt64) throws(TraceError) {
+        try begin()
+        guard body.count >= 16 else { return try note(TraceError(path: file.path, offset: offset, cause: "a record of lost events has no number of them")) }
+        let count = body.perfU64(8, header.bigEndian)
+        lost.addClamped(count)
+        guard let (time, cpu) = samples.origin(body, bigEndian: header.bigEndian) else { return rounds!.loseEverywhere() }
+        guard Int(cpu) < TraceFile.cpuLimit else {
+            return try note(TraceError(path: file.path, offset: offset, cause: "CPU \(cpu), expected a number below \(TraceFile.cpuLimit)"))
+        }
+        try rounds!.add(PerfRounds.Entry(time: time, lost: count, cpu: UInt16(cpu)), offset)
+    }
+
+    private func note(_ error: TraceError) throws(TraceError) {
+        guard options.keepGoing else { throw error }
+        if problems.count < Self.problemLimit { problems.append(TraceProblem(error)) } else { moreProblems += 1 }
+        rounds?.loseEverywhere()
+    }
+
+    private func unpack(_ packed: UnsafeRawBufferPointer, _ offset: UInt64, _ isInner: Bool) throws(TraceError) {
+        guard !isInner else { throw TraceError(path: file.path, offset: offset, cause: "a compressed record lies in another one") }
+        if unpacker == nil { unpacker = PerfUnpacker() }
+        let unpacker = unpacker!
+        if let wrong = unpacker.unpack(packed) { throw TraceError(path: file.path, offset: offset, cause: "a compressed record: \(wrong)") }
+        try begin()
+        rounds!.keep(unpacker.block)
+        var bytes = unpacker.bytes
+        // A record may go on in the next compressed one.
+        while bytes.count >= 8 {
+            let size = Int(bytes.perfU16(6, header.bigEndian))
+            if size >= 8, size > bytes.count { break }
+            let taken = try take(bytes, at: offset, unpacked: true)
+            bytes = UnsafeRawBufferPointer(rebasing: bytes[taken...])
+        }
+        unpacker.rest(bytes)
+    }
+
+    /// Names of tasks, the latest of each.
+    private func comm(_ body: UnsafeRawBufferPointer) {
+        guard body.count > 8, names.count < Self.nameLimit else { return }
+        let name = Array(body[8..<min(body.count, 24)].prefix { $0 != 0 })
+        names[Int32(bitPattern: body.perfU32(4, header.bigEndian))] = name
+    }
+
+    // MARK: what the file tells beside
+
+    private var uname: String? {
+        guard let release = header.release else { return nil }
+        // A space would shift the words behind it.
+        func word(_ text: String?) -> String { (text ?? "").split(separator: " ").joined(separator: "-") }
+        let host = word(header.hostname)
+        return "Linux \(host.isEmpty ? "(none)" : host) \(word(release)) \(word(header.machine))"
+    }
+
+    /// Those of the head, which an old perf has, and those of the records.
+    private var commandLines: [UInt8] {
+        var lines = header.tracing?.commandLines ?? []
+        if let last = lines.last, last != 10 { lines.append(10) }
+        for (pid, name) in names.sorted(by: { $0.key < $1.key }) where !name.isEmpty && !name.contains(10) { lines += Array("\(pid) ".utf8) + name + [10] }
+        return lines
+    }
+
     private var leftOut: [String] {
         var list: [String] = []
-        if file.uname == nil, kernel == nil { list.append("The file does not name the recorded kernel (OSRELEASE): --kernel names it.") }
-        if file.cpus == nil { list.append("The file does not tell how many CPUs the machine has: those up to the highest number are taken.") }
-        if file.clock == "perf" { list.append("Times are of perf's own clock, which CPUs need not have in common. (perf record -k mono takes one that they have.)") }
-        if lostSamples > lost { list.append("perf tells of \(lostSamples - lost) more samples that were lost, and not where.") }
-        if others > 0 { list.append("\(others) samples are of events that are no tracepoints.") }
-        if writer.tooLarge > 0 { list.append("\(writer.tooLarge) records of events that the replay does not use are longer than a sub-buffer.") }
+        if header.release == nil, kernel == nil { list.append("The file does not name the recorded kernel: --kernel does.") }
+        if !header.command.isEmpty, !recordsAllCPUs {
+            list.append("perf was not told to record all CPUs (-a): what other tasks did may be missing, and with it what the CPUs had loaded.")
+        }
+        if samples.clockName == "perf" { list.append("Times are of perf's own clock, which CPUs need not have in common. (perf record -k mono takes one that they have.)") }
+        if countedLost > lost { list.append("The kernel counted \(countedLost) lost events, the file tells of \(lost) where they are missing.") }
+        if others > 0 { list.append("\(others) samples are of no tracepoint.") }
+        if rounds!.tooLong > 0 { list.append("\(rounds!.tooLong) samples are longer than a sub-buffer, and are left out.") }
         return list
+    }
+
+    private var recordsAllCPUs: Bool {
+        // What comes behind the options is another command's.
+        header.command.contains { $0 == "--all-cpus" || $0.hasPrefix("--cpu") || $0.first == "-" && $0.dropFirst().first != "-" && ($0.contains("a") || $0.hasPrefix("-C")) }
     }
 }

@@ -1,7 +1,7 @@
 import Glibc
 
 enum FuzzTarget: String, CaseIterable {
-    case container, subbuffers, formats, report, text, perf
+    case container, subbuffers, formats, perf, text, report
 
     /// The one that this process runs; set once, before libFuzzer starts.
     nonisolated(unsafe) static var chosen = FuzzTarget.container
@@ -11,9 +11,9 @@ enum FuzzTarget: String, CaseIterable {
         case .container: fuzzContainer(input)
         case .subbuffers: SubbufferTarget.run(input)
         case .formats: fuzzFormats(input)
+        case .perf: fuzzPerf(input)
+        case .text: fuzzText(input)
         case .report: ReportTarget.run(input)
-        case .text: FormTarget.text(input)
-        case .perf: FormTarget.perf(input)
         }
     }
 }

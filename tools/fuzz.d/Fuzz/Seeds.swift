@@ -39,14 +39,13 @@ func writeSeeds(to folder: String, fixtures: [String]) throws {
         ("clock", 4, "local [global] mono"), ("uname", 5, "Linux h 4.12.4 x86_64"), ("version", 9, "3.1.6"), ("count", 8, "\u{4}\0\0\0"),
     ] { try write(.formats, "option-\(name)", [2, UInt8(id)] + Array(text.utf8)) }
     try write(.formats, "cmdlines", [3, 0] + Array("1 init\n2 kthreadd\n4194304 a b\n".utf8))
+    try writePerfSeeds { try write(.perf, $0, $1) }
 
     let forms = Recordings.package.appendingPathComponent("fixtures/forms")
     let text = try Data(contentsOf: forms.appendingPathComponent("trace.txt")).split(separator: 10).map { Array($0) + [10] }
     try write(.text, "kernel", Array(text.prefix(40).joined()))
     try write(.text, "later", Array((text.prefix(12) + text.dropFirst(700).prefix(40)).joined()))
-    for (number, line) in FormTarget.lines.enumerated() { try write(.text, "line-\(number)", Array("cpus=4\n\(line)\n\(line)\nCPU:1 [LOST 5 EVENTS]\n".utf8)) }
-    let perf = Array(try Data(contentsOf: forms.appendingPathComponent("perf.data")))
-    for (number, records) in [3, 30, 100].enumerated() { try write(.perf, "perf-\(number)", FormTarget.shortened(perf, records: records)) }
+    for (number, line) in textSeeds.enumerated() { try write(.text, "line-\(number)", Array("cpus=4\n\(line)\n\(line)\nCPU:1 [LOST 5 EVENTS]\n".utf8)) }
 
     for fixture in fixtures {
         let name = URL(fileURLWithPath: fixture).deletingPathExtension().lastPathComponent
@@ -93,4 +92,23 @@ private func unpacked(_ bytes: [UInt8]) throws -> [UInt8] {
     head.formats = container.formats.map { ($0.system, Array($0.text)) }
     head.commandLines = Array("1 init\n".utf8)
     return head.version7()
+}
+
+/// Small files of perf, in both byte orders, of a pipe, with a round that is out of order and with what was lost.
+private func writePerfSeeds(_ write: (String, [UInt8]) throws -> Void) throws {
+    for bigEndian in [false, true] {
+        var writer = PerfWriter(bigEndian: bigEndian, attributes: [PerfWriter.Attribute()])
+        for (time, cpu) in [(30, 0), (40, 0), (10, 1), (20, 1)] as [(UInt64, UInt32)] { writer.flush(time: time, cpu: cpu) }
+        writer.endRound()
+        writer.lost(3, time: 50, cpu: 1)
+        writer.flush(time: 60, cpu: 1)
+        writer.add(3, writer.number(UInt32(7)) + writer.number(UInt32(7)) + Array("name".utf8) + [0, 0, 0, 0])
+        try write("file-\(bigEndian)", writer.file)
+        if !bigEndian { try write("pipe", writer.pipe) }
+        writer.attributes = [PerfWriter.Attribute(ids: [1, 2]), PerfWriter.Attribute(type: 0, sampleType: [.identifier, .time, .cpu], ids: [3])]
+        try write("ids-\(bigEndian)", writer.file)
+        let packed = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58, UInt8(writer.records.count << 3 & 0xff | 1), UInt8(writer.records.count >> 5), 0] + writer.records
+        writer.records = PerfWriter.record(81, packed, bigEndian: bigEndian)
+        try write("packed-\(bigEndian)", writer.file)
+    }
 }
