@@ -271,7 +271,8 @@ final class PerfConversion {
     private var leftOut: [String] {
         var list: [String] = []
         if header.release == nil, kernel == nil { list.append("The file does not name the recorded kernel: --kernel does.") }
-        if !header.command.isEmpty, !recordsAllCPUs {
+        // perf inject puts its own command there.
+        if header.command.contains("record"), !recordsAllCPUs {
             list.append("perf was not told to record all CPUs (-a): what other tasks did may be missing, and with it what the CPUs had loaded.")
         }
         if samples.clockName == "perf" { list.append("Times are of perf's own clock, which CPUs need not have in common. (perf record -k mono takes one that they have.)") }
