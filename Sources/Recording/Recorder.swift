@@ -192,6 +192,10 @@ public final class Recorder {
 
     /// Writes the tasks into the trace. What goes wrong costs the snapshot, not the recording.
     private func takeSnapshot(_ instance: Instance, _ remarks: inout [String]) -> TaskSnapshot? {
+        if let hindrance = TaskSnapshot.hindrance() {
+            remarks.append("the tasks of the start are not in the trace: \(hindrance)")
+            return nil
+        }
         let path = instance.path + "/trace_marker"
         var code = SmallFile.write(path, TaskSnapshot.begin + "\n")
         let snapshot = TaskSnapshot()

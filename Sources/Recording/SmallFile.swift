@@ -50,6 +50,13 @@ enum SmallFile {
         return names.sorted()
     }
 
+    /// Where a symbolic link leads; nil with errno if it is none.
+    static func target(_ path: String) -> String? {
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = readlink(path, &bytes, bytes.count)
+        return count < 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
+    }
+
     /// Writes a value in one write(2), as tracefs wants it. Returns errno, 0 if all went well.
     static func write(_ path: String, _ text: String, append: Bool = false) -> Int32 {
         let file = open(path, O_WRONLY | O_CLOEXEC | (append ? O_APPEND : 0))

@@ -14,6 +14,18 @@ public struct TaskSnapshot: Sendable {
     /// Names by pid.
     public private(set) var names: [Int32: String] = [:]
 
+    /// Why a snapshot taken here would be wrong; nil where it would be right.
+    ///
+    /// Traces have the pids of the initial pid namespace. procfs and kcmp(2) have those of other namespaces: procfs of the one it was mounted in, kcmp(2) of its caller's.
+    public static func hindrance(proc: String = "/proc", pid: Int32 = getpid()) -> String? {
+        guard let itself = SmallFile.target("\(proc)/self") else { return "\(proc) is not mounted, or is that of another pid namespace" }
+        // PROC_PID_INIT_INO, include/linux/proc_ns.h. Without CONFIG_PID_NS there is no such file, and one namespace.
+        if let namespace = SmallFile.target("\(proc)/self/ns/pid"), namespace != "pid:[4026531836]" || itself != String(pid) {
+            return "this is a pid namespace of its own (a container), whose pids are not those of the trace; lazytlb tasks outside of it prints them"
+        }
+        return nil
+    }
+
     /// Reads /proc. Tasks come and go meanwhile: what the lines say of a task counts only if no record tells of its birth, exec or end between the first
     /// line and that one.
     ///

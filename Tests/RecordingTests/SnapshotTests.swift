@@ -97,6 +97,40 @@ import TraceData
         }
     }
 
+    // MARK: namespaces
+
+    /// The pids that the kernel puts into traces are those of the initial namespace.
+    @Test func inAnotherPidNamespaceThereIsNone() throws {
+        try withFolder { proc in
+            func hindrance(_ namespace: String?, itself: String?) throws -> String? {
+                for name in ["self", "42"] { try? FileManager.default.removeItem(atPath: "\(proc)/\(name)") }
+                try FileManager.default.createDirectory(atPath: proc + "/42/ns", withIntermediateDirectories: true)
+                if let namespace { try FileManager.default.createSymbolicLink(atPath: proc + "/42/ns/pid", withDestinationPath: namespace) }
+                if let itself { try FileManager.default.createSymbolicLink(atPath: proc + "/self", withDestinationPath: itself) }
+                return TaskSnapshot.hindrance(proc: proc, pid: 42)
+            }
+            let initial = try hindrance("pid:[4026531836]", itself: "42")
+            #expect(initial == nil)
+            let only = try hindrance(nil, itself: "42")
+            #expect(only == nil)
+            let contained = try hindrance("pid:[4026532180]", itself: "42")
+            #expect(contained?.contains("a pid namespace of its own") == true)
+            // procfs is mounted in a namespace that is not the caller's.
+            let mixed = try hindrance(nil, itself: nil)
+            #expect(mixed == "\(proc) is not mounted, or is that of another pid namespace")
+        }
+    }
+
+    @Test(.enabled(if: geteuid() == 0 && access("/usr/bin/unshare", X_OK) == 0, "needs root and unshare"), arguments: [[], ["--mount-proc"]])
+    func inAPidNamespaceOfItsOwnTasksIsRefused(options: [String]) throws {
+        let result = try Program.run("/usr/bin/unshare", with: ["--pid", "--fork"] + options + [Program.lazytlb, "tasks"])
+        // Where no namespace can be made, unshare has failed itself.
+        guard !result.errors.hasPrefix("unshare:") else { return }
+        #expect(result.status == 2)
+        #expect(result.text.isEmpty)
+        #expect(result.errors.hasPrefix("lazytlb: this is a pid namespace of its own"), "\(result.errors)")
+    }
+
     // MARK: what it is worth
 
     private static let attached = Recordings.shared("v4.12-attach-4cpu-truth.dat")
