@@ -96,6 +96,8 @@ extension Lookahead.State {
 public final class Lookaheads {
     /// By ascending number of the CPU.
     public let all: [Lookahead]
+    /// The order of their records, if it is to be found ahead.
+    public let order: MergeAhead?
 
     /// Bytes that batches may take, all CPUs together.
     static let budget = 16 << 20
@@ -103,14 +105,18 @@ public final class Lookaheads {
     /// - Parameters:
     ///   - probes: hold probe events, too.
     ///   - jobs: threads that may work: with more than one, CPUs are decoded on the others.
-    public init(_ file: TraceFile, probes: Bool, jobs: Int) {
+    ///   - ordered: find the order of the records with them.
+    public init(_ file: TraceFile, probes: Bool, jobs: Int, ordered: Bool = false) {
         let streams = file.streams()
         // On one thread what is written is read soon, from a near cache; between threads few handovers count for more.
         let capacity = min(jobs > 1 ? 16384 : 1024, max(64, Lookaheads.budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, streams.count))))
         // One is the caller's.
         let queues = (1..<max(1, min(jobs, streams.count + 1))).map { DispatchQueue(label: "lazytlb.decode.\($0)") }
+        let order = ordered ? MergeAhead(sources: streams.count, isConcurrent: !queues.isEmpty) : nil
+        self.order = order
         all = streams.enumerated().map { index, stream in
-            let reader = BatchReader(stream, capacity: capacity, probes: probes, queue: queues.isEmpty ? nil : queues[index % queues.count])
+            let queue = queues.isEmpty ? nil : queues[index % queues.count]
+            let reader = BatchReader(stream, capacity: capacity, probes: probes, queue: queue, order: order, source: index)
             reader.start()
             return Lookahead(state: Lookaheads.state(stream.cpu, RecordBatch(capacity: 0), reader: reader, file: file))
         }
@@ -118,6 +124,7 @@ public final class Lookaheads {
 
     /// Records written down instead of read, by CPU: what tests feed the passes with.
     init(_ records: [[(held: CompactRecord, details: Details)]]) {
+        order = nil
         all = records.enumerated().map { Lookahead(state: Lookaheads.state($0, RecordBatch($1), reader: nil, file: nil)) }
     }
 

@@ -97,8 +97,8 @@ public struct Reconstruction<Sink: StimulusSink> {
         let rules = KernelRules(release: kernel ?? file.kernelRelease)
         file.willBeRead(times: probes ? 1 : 2)
         if probes {
-            let ahead = Lookaheads(file, probes: true, jobs: jobs)
-            var merge = TimeMerge(ahead.all)
+            let ahead = Lookaheads(file, probes: true, jobs: jobs, ordered: true)
+            var merge = OrderedMerge(ahead.all, order: ahead.order!)
             let any = try merge.next()
             var replay = ProbeReconstruction(sink: sink, cpus: cpus, longSize: file.longSize, start: ahead.firstTime)
             if any { repeat { replay.consume(merge.head) } while try merge.next() }
@@ -173,8 +173,8 @@ extension EvidencePass {
     /// Walks the whole trace.
     init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, jobs: Int) throws(TraceError) {
         self.init(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
-        let ahead = Lookaheads(file, probes: false, jobs: jobs)
-        var merge = TimeMerge(ahead.all)
+        let ahead = Lookaheads(file, probes: false, jobs: jobs, ordered: true)
+        var merge = OrderedMerge(ahead.all, order: ahead.order!)
         guard try merge.next() else { return }
         for source in ahead.all { if let first = source.peek(0) { expect(Int(first.cpu)) } }
         let order = MergeOrder(sources: ahead.all.count)

@@ -9,6 +9,8 @@ public final class BatchReader {
     private let stream: CPUStream
     private let probes: Bool
     private let queue: DispatchQueue?
+    private let order: MergeAhead?
+    private let source: Int
     private let ready = DispatchSemaphore(value: 0)
     private var current: RecordBatch
     private var coming: RecordBatch
@@ -19,8 +21,11 @@ public final class BatchReader {
     ///   - capacity: records in a batch.
     ///   - probes: take probe events, too.
     ///   - queue: a serial queue; readers may share it.
-    public init(_ stream: CPUStream, capacity: Int, probes: Bool, queue: DispatchQueue?) {
+    ///   - order: gets every batch, as that of source `source`.
+    public init(_ stream: CPUStream, capacity: Int, probes: Bool, queue: DispatchQueue?, order: MergeAhead? = nil, source: Int = 0) {
         self.stream = stream
+        self.order = order
+        self.source = source
         self.probes = probes
         self.queue = queue
         current = RecordBatch(capacity: capacity)
@@ -45,14 +50,20 @@ public final class BatchReader {
     public func readAhead() { if queue != nil, !current.isLast { fill() } }
 
     private func fill() {
-        guard let queue else { return stream.fill(coming, probes: probes) }
+        guard let queue else {
+            stream.fill(coming, probes: probes)
+            order?.take(coming, of: source)
+            return
+        }
         isFilling = true
         // A stream, and the batch that it fills, are one thread's at a time: the reader waits for `ready` before it touches either.
         nonisolated(unsafe) let stream = stream
         let batch = coming
-        queue.async { [ready, probes] in
+        queue.async { [ready, probes, order, source] in
             stream.fill(batch, probes: probes)
             ready.signal()
+            // From now on others read the batch as well; records of the batch before may come in front of it.
+            order?.take(batch, of: source)
         }
     }
 }

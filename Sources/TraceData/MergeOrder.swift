@@ -82,14 +82,12 @@ public struct RepeatedMerge<Source: TimedSource> {
     }
 
     /// The source whose head came last. Only valid after ``next()`` returned true.
-    public var head: Source {
-        @inline(__always) get { rest == nil ? sources[current] : rest!.head }
-    }
+    public var head: Source { @inline(__always) get { sources[current] } }
 
     /// Steps to the next head; false when all sources are at their end.
     @inline(__always)
     public mutating func next() throws(TraceError) -> Bool {
-        if _fastPath(current >= 0 && position < count) {
+        if _fastPath(position < count && position > 0) {
             hasHead[current] = try sources[current].advance()
             follow()
             return true
@@ -109,8 +107,8 @@ public struct RepeatedMerge<Source: TimedSource> {
         position &+= 1
     }
 
-    private mutating func beginOrEnd() throws(TraceError) -> Bool {
-        if rest != nil { return try rest!.next() }
+    @inline(never) private mutating func beginOrEnd() throws(TraceError) -> Bool {
+        if rest != nil { return try goOn() }
         if current < 0 {
             for index in sources.indices { hasHead[index] = try sources[index].advance() }
             if count > 0 {
@@ -121,7 +119,13 @@ public struct RepeatedMerge<Source: TimedSource> {
             hasHead[current] = try sources[current].advance()
         }
         if order.isWhole { return false }
-        rest = TimeMerge(Array(sources), hasHead: Array(hasHead))
-        return try rest!.next()
+        rest = TimeMerge(sources, hasHead: hasHead)
+        return try goOn()
+    }
+
+    private mutating func goOn() throws(TraceError) -> Bool {
+        guard try rest!.next() else { return false }
+        current = rest!.current
+        return true
     }
 }

@@ -60,8 +60,11 @@ public struct TimeMerge<Source: TimedSource> {
 
     /// Takes sources that have not been advanced yet, the one that wins ties first.
     @inlinable
-    public init(_ sources: [Source]) {
-        self.sources = Flat(sources)
+    public init(_ sources: [Source]) { self.init(Flat(sources)) }
+
+    @usableFromInline
+    init(_ sources: Flat<Source>) {
+        self.sources = sources
         var leaves = 1
         while leaves < sources.count { leaves *= 2 }
         self.leaves = leaves
@@ -71,11 +74,11 @@ public struct TimeMerge<Source: TimedSource> {
         firsts = [Entry](repeating: .ended, count: leaves)
     }
 
-    /// Takes sources of which some have a head already; the others have ended.
-    init(_ sources: [Source], hasHead: [Bool]) {
+    /// Takes sources of which some have a head already; the others have ended. They are shared with whoever gives them.
+    init(_ sources: Flat<Source>, hasHead: Flat<Bool>) {
         self.init(sources)
         pending = []
-        for (index, source) in sources.enumerated() where hasHead[index] { firsts[index] = Entry(time: source.headTime, index: index) }
+        for index in sources.indices where hasHead[index] { firsts[index] = Entry(time: sources[index].headTime, index: index) }
     }
 
     /// Index of the source whose head came last. Only valid after ``next()`` returned true.

@@ -67,7 +67,7 @@ import TraceForms
             try bytes.write(to: file)
         }
         #expect(error?.path.hasSuffix("/per_cpu/cpu2/trace_pipe_raw") == true)
-        #expect(error?.offset == 4096 + 8)
+        #expect(error?.offset == UInt64(4096 + 8))
         #expect(error?.cause.hasPrefix("sub-buffer claims 65535 bytes of records") == true)
     }
 

@@ -1,0 +1,266 @@
+import Dispatch
+import Synchronization
+import Tables
+
+/// Finds the order of the records of several sources by their times, as ``TimeMerge`` does, but ahead of whoever takes them: when a batch has been decoded, on the thread
+/// that decoded it, in a loop that touches nothing but times.
+///
+/// As far as all sources' batches reach, the order is known; it goes on with the next batch of the source that ends first. ``OrderedMerge`` follows it.
+///
+/// - Complexity: O(log *n*) for a record; memory for 16 bytes a record of those that are decoded and not yet ordered, and 2 of those that are not yet taken.
+public final class MergeAhead: Sendable {
+    /// Indices of sources, in the order in which their records come.
+    struct Run {
+        var indices: [UInt16] = []
+        /// Nothing comes behind it.
+        var isLast = false
+    }
+
+    /// The sources are told apart by 16 bits.
+    public static let sourceLimit = 1 << 16
+
+    private struct State: ~Copyable {
+        var queues: [TimeQueue]
+        var pick: Pick
+        var found = Run()
+    }
+
+    private let state: Mutex<State>
+    /// Counts the times at which something was found, for one who waits on another thread.
+    private let news: DispatchSemaphore?
+
+    /// - Parameters:
+    ///   - sources: how many there are, ``sourceLimit`` at most.
+    ///   - isConcurrent: batches are handed in on other threads than that which takes the order.
+    public init(sources: Int, isConcurrent: Bool) {
+        state = Mutex(State(queues: (0..<sources).map { _ in TimeQueue() }, pick: Pick(sources: sources)))
+        news = isConcurrent ? DispatchSemaphore(value: 0) : nil
+    }
+
+    /// The next batch of a source, behind those that were handed in before.
+    func take(_ batch: RecordBatch, of source: Int) {
+        let found = state.withLock { state in
+            state.queues[source].append(batch)
+            let before = state.found.indices.count
+            if !state.found.isLast { state.found.isLast = state.pick.run(&state.queues, into: &state.found.indices) }
+            return state.found.isLast || state.found.indices.count > before
+        }
+        if found { news?.signal() }
+    }
+
+    /// What was found since the last call. Waits until that is something.
+    func next() -> Run {
+        while true {
+            news?.wait()
+            let run = state.withLock { state in
+                defer { state.found.indices = [] }
+                return state.found
+            }
+            if run.isLast || !run.indices.isEmpty { return run }
+            // Each reader has a batch that reaches beyond the record it shows, so the order reaches beyond what was taken.
+            precondition(news != nil, "the order of records ends before their batches do")
+        }
+    }
+}
+
+/// The times of one source's records that have no place in the order yet, one behind the other, and behind them what tells whether there are more.
+///
+/// A time is kept as one more than it is: 0 stands for one that is not known yet, and comes first; the largest number for the end, and comes last.
+private final class TimeQueue {
+    static let unknown: UInt64 = 0
+    static let ended = UInt64.max
+
+    private var memory = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
+    private var capacity = 1
+    /// The first time, and what stands behind the last one.
+    var next: UnsafeMutablePointer<UInt64>
+    private var end: UnsafeMutablePointer<UInt64>
+    var count: Int { end - next }
+
+    init() {
+        next = memory
+        end = memory
+        end.initialize(to: Self.unknown)
+    }
+
+    deinit { memory.deallocate() }
+
+    func append(_ batch: RecordBatch) {
+        let old = count
+        let added = batch.end - batch.start
+        if old + added + 1 > capacity {
+            capacity = 2 * (old + added + 1)
+            let larger = UnsafeMutablePointer<UInt64>.allocate(capacity: capacity)
+            larger.initialize(from: next, count: old)
+            memory.deallocate()
+            memory = larger
+        } else {
+            memory.update(from: next, count: old)
+        }
+        next = memory
+        end = memory + old + added
+        var place = memory + old
+        var record = batch.start
+        while place < end {
+            place.initialize(to: min(record.pointee.time, UInt64.max - 2) + 1)
+            (place, record) = (place + 1, record + 1)
+        }
+        // Behind an error comes nothing, either.
+        end.initialize(to: batch.isLast || batch.error != nil ? Self.ended : Self.unknown)
+    }
+}
+
+/// Takes the least time again and again, that of the lower index among equals, until one is needed that is not known.
+private struct Pick {
+    private var tree: LoserTree?
+
+    init(sources: Int) { if sources > 4 { tree = LoserTree(leaves: sources) } }
+
+    /// Appends the indices of the queues that it took from. True when all are at their end.
+    mutating func run(_ queues: inout [TimeQueue], into indices: inout [UInt16]) -> Bool {
+        var isOver = false
+        let found = [UInt16](unsafeUninitializedCapacity: queues.reduce(0) { $0 + $1.count }) { place, count in
+            isOver = tree == nil ? Self.few(queues, place.baseAddress, &count) : tree!.run(queues, place.baseAddress, &count)
+        }
+        if indices.isEmpty { indices = found } else { indices += found }
+        return isOver
+    }
+
+    /// Up to four queues: all heads are compared each time, in registers. Which one is least is as good as random, so there is no branch for it.
+    private static func few(_ queues: [TimeQueue], _ indices: UnsafeMutablePointer<UInt16>?, _ count: inout Int) -> Bool {
+        var nothing = TimeQueue.ended
+        return withUnsafeMutablePointer(to: &nothing) { nothing in
+            func head(_ index: Int) -> UnsafeMutablePointer<UInt64> { index < queues.count ? queues[index].next : nothing }
+            var (a, b, c, d) = (head(0), head(1), head(2), head(3))
+            var least: UInt64
+            while true {
+                let second = UInt64(b.pointee < a.pointee ? 1 : 0)
+                let fourth = UInt64(d.pointee < c.pointee ? 1 : 0)
+                let first = a.pointee ^ (a.pointee ^ b.pointee) & (0 &- second)
+                let third = c.pointee ^ (c.pointee ^ d.pointee) & (0 &- fourth)
+                let later = UInt64(third < first ? 1 : 0)
+                least = first ^ (first ^ third) & (0 &- later)
+                // Neither unknown nor the end.
+                if _slowPath(least &- 1 >= TimeQueue.ended - 1) { break }
+                let low = second ^ (second ^ fourth) & (0 &- later)
+                indices![count] = UInt16(truncatingIfNeeded: later << 1 | low)
+                count &+= 1
+                a += Int(bitPattern: UInt((second ^ 1) & (later ^ 1)))
+                b += Int(bitPattern: UInt(second & (later ^ 1)))
+                c += Int(bitPattern: UInt((fourth ^ 1) & later))
+                d += Int(bitPattern: UInt(fourth & later))
+            }
+            for (queue, next) in zip(queues, [a, b, c, d]) { queue.next = next }
+            return least == TimeQueue.ended
+        }
+    }
+}
+
+/// A tree of losers (Knuth, The Art of Computer Programming 5.4.1) that can stop at a time that is not known, and go on.
+private struct LoserTree {
+    private struct Entry {
+        var time: UInt64
+        var index: Int
+
+        static func < (a: Entry, b: Entry) -> Bool { a.time < b.time || a.time == b.time && a.index < b.index }
+    }
+
+    private let sources: Int
+    private let leaves: Int
+    /// The loser of each match, by node: those below `k` are children 2*k* and 2*k*+1; the leaves are the sources, from ``leaves`` on.
+    private let losers: Flat<Entry>
+    private var winner = Entry(time: TimeQueue.unknown, index: 0)
+    private var hasBegun = false
+
+    init(leaves count: Int) {
+        sources = count
+        var leaves = 1
+        while leaves < count { leaves *= 2 }
+        self.leaves = leaves
+        losers = Flat(repeating: Entry(time: TimeQueue.ended, index: 0), count: leaves)
+    }
+
+    mutating func run(_ queues: [TimeQueue], _ indices: UnsafeMutablePointer<UInt16>?, _ count: inout Int) -> Bool {
+        if !hasBegun {
+            guard queues.allSatisfy({ $0.next.pointee != TimeQueue.unknown }) else { return false }
+            hasBegun = true
+            begin(queues)
+        } else if winner.time == TimeQueue.unknown {
+            // What it waited for may have come.
+            guard queues[winner.index].next.pointee != TimeQueue.unknown else { return false }
+            play(queues)
+        }
+        while winner.time != TimeQueue.ended {
+            if winner.time == TimeQueue.unknown { return false }
+            indices![count] = UInt16(truncatingIfNeeded: winner.index)
+            count += 1
+            queues[winner.index].next += 1
+            play(queues)
+        }
+        return true
+    }
+
+    /// Replays the matches of the winner, which has a new head.
+    private mutating func play(_ queues: [TimeQueue]) {
+        var challenger = Entry(time: queues[winner.index].next.pointee, index: winner.index)
+        var node = (leaves + challenger.index) >> 1
+        while node > 0 {
+            let loser = losers[node]
+            // Who wins is as good as random: no branch.
+            let lost = loser < challenger
+            losers[node] = Entry(time: lost ? challenger.time : loser.time, index: lost ? challenger.index : loser.index)
+            challenger = Entry(time: lost ? loser.time : challenger.time, index: lost ? loser.index : challenger.index)
+            node >>= 1
+        }
+        winner = challenger
+    }
+
+    private mutating func begin(_ queues: [TimeQueue]) {
+        var winners = (0..<leaves).map { Entry(time: $0 < sources ? queues[$0].next.pointee : TimeQueue.ended, index: $0) }
+        while winners.count > 1 {
+            let half = winners.count / 2
+            for match in 0..<half {
+                let (a, b) = (winners[2 * match], winners[2 * match + 1])
+                (winners[match], losers[half + match]) = a < b ? (a, b) : (b, a)
+            }
+            winners.removeLast(winners.count - half)
+        }
+        winner = winners[0]
+    }
+}
+
+/// A merge that follows the order which a ``MergeAhead`` finds.
+public struct OrderedMerge<Source: TimedSource> {
+    private let sources: Flat<Source>
+    private let ahead: MergeAhead
+    private var run = MergeAhead.Run()
+    private var position = 0
+    /// Index of the source whose head came last, -1 before the first.
+    public private(set) var current = -1
+
+    /// Takes sources that have not been advanced yet, and whose batches go to `ahead`.
+    public init(_ sources: [Source], order ahead: MergeAhead) {
+        self.sources = Flat(sources)
+        self.ahead = ahead
+    }
+
+    /// The source whose head came last. Only valid after ``next()`` returned true.
+    public var head: Source { @inline(__always) get { sources[current] } }
+
+    /// Steps to the next head; false when all sources are at their end.
+    @inline(__always)
+    public mutating func next() throws(TraceError) -> Bool {
+        if _fastPath(current >= 0) { _ = try sources[current].advance() } else { for index in sources.indices { _ = try sources[index].advance() } }
+        if _slowPath(position == run.indices.count), !more() { return false }
+        current = Int(run.indices[position])
+        position &+= 1
+        return true
+    }
+
+    @inline(never) private mutating func more() -> Bool {
+        if run.isLast || sources.count == 0 { return false }
+        run = ahead.next()
+        position = 0
+        return !run.indices.isEmpty
+    }
+}
