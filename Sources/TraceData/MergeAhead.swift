@@ -20,8 +20,8 @@ public final class MergeAhead: Sendable {
     public static let sourceLimit = 1 << 16
 
     private struct State: ~Copyable {
-        var queues: [TimeQueue]
-        var pick: Pick
+        let queues: [TimeQueue]
+        var pick = Pick()
         var found = Run()
     }
 
@@ -33,7 +33,7 @@ public final class MergeAhead: Sendable {
     ///   - sources: how many there are, ``sourceLimit`` at most.
     ///   - isConcurrent: batches are handed in on other threads than that which takes the order.
     public init(sources: Int, isConcurrent: Bool) {
-        state = Mutex(State(queues: (0..<sources).map { _ in TimeQueue() }, pick: Pick(sources: sources)))
+        state = Mutex(State(queues: (0..<sources).map { _ in TimeQueue() }))
         news = isConcurrent ? DispatchSemaphore(value: 0) : nil
     }
 
@@ -42,7 +42,7 @@ public final class MergeAhead: Sendable {
         let found = state.withLock { state in
             state.queues[source].append(batch)
             let before = state.found.indices.count
-            if !state.found.isLast { state.found.isLast = state.pick.run(&state.queues, into: &state.found.indices) }
+            if !state.found.isLast { state.found.isLast = state.pick.run(state.queues, into: &state.found.indices) }
             return state.found.isLast || state.found.indices.count > before
         }
         if found { news?.signal() }
@@ -112,15 +112,14 @@ private final class TimeQueue {
 
 /// Takes the least time again and again, that of the lower index among equals, until one is needed that is not known.
 private struct Pick {
+    /// Of more than four queues, when all have a first time.
     private var tree: LoserTree?
 
-    init(sources: Int) { if sources > 4 { tree = LoserTree(leaves: sources) } }
-
     /// Appends the indices of the queues that it took from. True when all are at their end.
-    mutating func run(_ queues: inout [TimeQueue], into indices: inout [UInt16]) -> Bool {
+    mutating func run(_ queues: [TimeQueue], into indices: inout [UInt16]) -> Bool {
         var isOver = false
         let found = [UInt16](unsafeUninitializedCapacity: queues.reduce(0) { $0 + $1.count }) { place, count in
-            isOver = tree == nil ? Self.few(queues, place.baseAddress, &count) : tree!.run(queues, place.baseAddress, &count)
+            isOver = queues.count <= 4 ? Self.few(queues, place.baseAddress, &count) : many(queues, place.baseAddress, &count)
         }
         if indices.isEmpty { indices = found } else { indices += found }
         return isOver
@@ -154,78 +153,24 @@ private struct Pick {
             return least == TimeQueue.ended
         }
     }
-}
 
-/// A tree of losers (Knuth, The Art of Computer Programming 5.4.1) that can stop at a time that is not known, and go on.
-private struct LoserTree {
-    private struct Entry {
-        var time: UInt64
-        var index: Int
-
-        static func < (a: Entry, b: Entry) -> Bool { a.time < b.time || a.time == b.time && a.index < b.index }
-    }
-
-    private let sources: Int
-    private let leaves: Int
-    /// The loser of each match, by node: those below `k` are children 2*k* and 2*k*+1; the leaves are the sources, from ``leaves`` on.
-    private let losers: Flat<Entry>
-    private var winner = Entry(time: TimeQueue.unknown, index: 0)
-    private var hasBegun = false
-
-    init(leaves count: Int) {
-        sources = count
-        var leaves = 1
-        while leaves < count { leaves *= 2 }
-        self.leaves = leaves
-        losers = Flat(repeating: Entry(time: TimeQueue.ended, index: 0), count: leaves)
-    }
-
-    mutating func run(_ queues: [TimeQueue], _ indices: UnsafeMutablePointer<UInt16>?, _ count: inout Int) -> Bool {
-        if !hasBegun {
-            guard queues.allSatisfy({ $0.next.pointee != TimeQueue.unknown }) else { return false }
-            hasBegun = true
-            begin(queues)
-        } else if winner.time == TimeQueue.unknown {
+    private mutating func many(_ queues: [TimeQueue], _ indices: UnsafeMutablePointer<UInt16>?, _ count: inout Int) -> Bool {
+        if tree == nil {
+            let firsts = queues.map(\.next.pointee)
+            guard !firsts.contains(TimeQueue.unknown) else { return false }
+            tree = LoserTree(firsts)
+        } else if tree!.winner.time == TimeQueue.unknown {
             // What it waited for may have come.
-            guard queues[winner.index].next.pointee != TimeQueue.unknown else { return false }
-            play(queues)
+            tree!.replace(by: queues[tree!.winner.index].next.pointee)
         }
-        while winner.time != TimeQueue.ended {
-            if winner.time == TimeQueue.unknown { return false }
-            indices![count] = UInt16(truncatingIfNeeded: winner.index)
+        while tree!.winner.time != TimeQueue.ended, tree!.winner.time != TimeQueue.unknown {
+            let index = tree!.winner.index
+            indices![count] = UInt16(truncatingIfNeeded: index)
             count += 1
-            queues[winner.index].next += 1
-            play(queues)
+            queues[index].next += 1
+            tree!.replace(by: queues[index].next.pointee)
         }
-        return true
-    }
-
-    /// Replays the matches of the winner, which has a new head.
-    private mutating func play(_ queues: [TimeQueue]) {
-        var challenger = Entry(time: queues[winner.index].next.pointee, index: winner.index)
-        var node = (leaves + challenger.index) >> 1
-        while node > 0 {
-            let loser = losers[node]
-            // Who wins is as good as random: no branch.
-            let lost = loser < challenger
-            losers[node] = Entry(time: lost ? challenger.time : loser.time, index: lost ? challenger.index : loser.index)
-            challenger = Entry(time: lost ? loser.time : challenger.time, index: lost ? loser.index : challenger.index)
-            node >>= 1
-        }
-        winner = challenger
-    }
-
-    private mutating func begin(_ queues: [TimeQueue]) {
-        var winners = (0..<leaves).map { Entry(time: $0 < sources ? queues[$0].next.pointee : TimeQueue.ended, index: $0) }
-        while winners.count > 1 {
-            let half = winners.count / 2
-            for match in 0..<half {
-                let (a, b) = (winners[2 * match], winners[2 * match + 1])
-                (winners[match], losers[half + match]) = a < b ? (a, b) : (b, a)
-            }
-            winners.removeLast(winners.count - half)
-        }
-        winner = winners[0]
+        return tree!.winner.time == TimeQueue.ended
     }
 }
 

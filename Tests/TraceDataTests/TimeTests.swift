@@ -33,7 +33,6 @@ import Testing
 
     @Test func itIsAStableSortOfRandomLists() throws {
         for _ in 0..<200 {
-            // Few sources are merged in another way than many.
             let lists = (0..<Int.random(in: 1...30)).map { _ in (0..<Int.random(in: 0...20)).map { _ in UInt64.random(in: 0...15) }.sorted() }
             let expected = lists.enumerated().flatMap { index, list in list.map { ($0, index) } }.sorted { $0 < $1 }
             let result = try Self.merged(lists)
