@@ -17,14 +17,17 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
+        // One instruction that Swift has no word for.
+        .systemLibrary(name: "CPrefetch"),
+
         // Memory for hot loops.
         .target(name: "Tables"),
 
         // The stages, each depending only on the ones before it.
-        .target(name: "TraceData", dependencies: ["CTraceEvent", "CZlib", "CZstd", "Tables"]),
+        .target(name: "TraceData", dependencies: ["CPrefetch", "CTraceEvent", "CZlib", "CZstd", "Tables"]),
         .target(name: "LazyTLB", dependencies: ["Tables"]),
-        .target(name: "Reconstruction", dependencies: ["TraceData", "LazyTLB", "Tables"]),
-        .target(name: "Replay", dependencies: ["LazyTLB", "Reconstruction", "Tables"]),
+        .target(name: "Reconstruction", dependencies: ["CPrefetch", "TraceData", "LazyTLB", "Tables"]),
+        .target(name: "Replay", dependencies: ["CPrefetch", "LazyTLB", "Reconstruction", "Tables"]),
         .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
         .target(name: "Checks", dependencies: ["LazyTLB", "Replay", "Report", "CYaml"]),
         .executableTarget(

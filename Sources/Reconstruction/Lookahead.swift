@@ -1,4 +1,6 @@
+import CPrefetch
 import Dispatch
+import Tables
 import TraceData
 
 /// The records of one CPU in order, with a view of those that come next on that CPU.
@@ -60,6 +62,7 @@ public struct Lookahead: TimedSource {
     @inline(__always)
     public func advance() throws(TraceError) -> Bool {
         if _fastPath(state.pointee.started) { state.pointee.head += 1 }
+        prefetch_read(state.pointee.head + 12)
         if _slowPath(state.pointee.head >= state.pointee.refillAt) { try state.pointee.refill() }
         return state.pointee.head < state.pointee.end
     }
@@ -106,13 +109,14 @@ public final class Lookaheads {
     ///   - probes: hold probe events, too.
     ///   - jobs: threads that may work: with more than one, CPUs are decoded on the others.
     ///   - ordered: find the order of the records with them.
-    public init(_ file: TraceFile, probes: Bool, jobs: Int, ordered: Bool = false) {
+    ///   - kept: the same, and note it here.
+    public init(_ file: TraceFile, probes: Bool, jobs: Int, ordered: Bool = false, keeping kept: MergeOrder? = nil) {
         let streams = file.streams()
         // On one thread what is written is read soon, from a near cache; between threads few handovers count for more.
         let capacity = min(jobs > 1 ? 16384 : 1024, max(64, Lookaheads.budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, streams.count))))
         // One is the caller's.
         let queues = (1..<max(1, min(jobs, streams.count + 1))).map { DispatchQueue(label: "lazytlb.decode.\($0)") }
-        let order = ordered ? MergeAhead(sources: streams.count, isConcurrent: !queues.isEmpty) : nil
+        let order = ordered || kept != nil ? MergeAhead(sources: streams.count, isConcurrent: !queues.isEmpty, keeping: kept) : nil
         self.order = order
         all = streams.enumerated().map { index, stream in
             let queue = queues.isEmpty ? nil : queues[index % queues.count]
@@ -129,7 +133,7 @@ public final class Lookaheads {
     }
 
     private static func state(_ cpu: Int, _ batch: RecordBatch, reader: BatchReader?, file: TraceFile?) -> UnsafeMutablePointer<Lookahead.State> {
-        let state = UnsafeMutablePointer<Lookahead.State>.allocate(capacity: 1)
+        let state = UnsafeMutablePointer<Lookahead.State>.allocate(apart: 1)
         state.initialize(
             to: Lookahead.State(
                 cpu: cpu, reader: reader, batch: batch, head: batch.start, end: batch.end, refillAt: batch.start, records: batch.records,

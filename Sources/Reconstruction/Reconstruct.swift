@@ -173,15 +173,12 @@ extension EvidencePass {
     /// Walks the whole trace.
     init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, jobs: Int) throws(TraceError) {
         self.init(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
-        let ahead = Lookaheads(file, probes: false, jobs: jobs, ordered: true)
+        let order = MergeOrder(sources: file.cpusWithData.count)
+        let ahead = Lookaheads(file, probes: false, jobs: jobs, keeping: order)
         var merge = OrderedMerge(ahead.all, order: ahead.order!)
         guard try merge.next() else { return }
         for source in ahead.all { if let first = source.peek(0) { expect(Int(first.cpu)) } }
-        let order = MergeOrder(sources: ahead.all.count)
-        repeat {
-            order.append(merge.current)
-            consume(merge.head)
-        } while try merge.next()
+        repeat { consume(merge.head) } while try merge.next()
         self.order = order
         ahead.stayAlive()
     }

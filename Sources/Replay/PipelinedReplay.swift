@@ -1,6 +1,8 @@
+import CPrefetch
 import Dispatch
 import LazyTLB
 import Reconstruction
+import Tables
 import TraceData
 
 /// A ``Replay`` on a thread of its own: what drives it is written down in batches, which that thread works off in order.
@@ -8,43 +10,70 @@ import TraceData
 /// The result is that of a replay that is driven directly. A reference: copies feed the same replay.
 public struct PipelinedReplay: StimulusSink {
     @usableFromInline let line: Line
+    /// The line's own, without a count of references.
+    @usableFromInline let writer: UnsafeMutablePointer<Line.Writer>
 
-    public init(_ replay: Replay) { line = Line(replay) }
+    public init(_ replay: Replay) {
+        line = Line(replay)
+        writer = line.writer
+    }
 
     /// The replay, when all that was written down so far is done.
     public func result() -> Replay { line.drain() }
 
+    /// Where to write the next thing to do.
+    @inlinable @inline(__always) func next() -> UnsafeMutablePointer<Work> {
+        if _slowPath(writer.pointee.place == writer.pointee.limit) { line.send() }
+        let next = writer.pointee.place
+        writer.pointee.place = next + 1
+        prefetch_write(next + 16)
+        return next
+    }
+
     @inlinable @inline(__always) public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
         switch stimulus {
-        case .contextSwitch(let cpu, let mm): line.next().pointee = Work(.contextSwitch, cpu, moment, mm)
-        case .flushRange(let cpu, let mm, let pages): line.next().pointee = Work(.flushRange, cpu, moment, mm, value: pages)
-        case .flushOthers(let cpu, let mm, let pages): line.next().pointee = Work(.flushOthers, cpu, moment, mm, value: pages)
-        case .deliver(let cpu, let sender): line.next().pointee = Work(.deliver, cpu, moment, value: Int64(sender))
-        case .settled(let cpu): line.next().pointee = Work(.settled, cpu, moment)
-        default: line.addOther(stimulus, moment)
+        case .contextSwitch(let cpu, let mm): next().pointee = Work(.contextSwitch, cpu, moment, mm)
+        case .flushRange(let cpu, let mm, let pages): next().pointee = Work(.flushRange, cpu, moment, mm, value: pages)
+        case .flushOthers(let cpu, let mm, let pages): next().pointee = Work(.flushOthers, cpu, moment, mm, value: pages)
+        case .deliver(let cpu, let sender): next().pointee = Work(.deliver, cpu, moment, value: Int64(sender))
+        case .settled(let cpu): next().pointee = Work(.settled, cpu, moment)
+        default: addOther(stimulus, moment)
         }
     }
 
+    @inline(never) @usableFromInline func addOther(_ stimulus: Stimulus, _ moment: Moment) {
+        // First, since it may begin another batch.
+        let place = next()
+        place.pointee = Work(.other, stimulus.cpu, moment, value: Int64(line.filling.others.count))
+        line.filling.others.append((stimulus, moment))
+    }
+
+    private func add(_ work: @escaping (inout Replay) -> Void) {
+        let place = next()
+        place.pointee = Work(.rare, 0, Moment(time: 0, cpu: 0, pid: 0, cause: .other), value: Int64(line.filling.rare.count))
+        line.filling.rare.append(work)
+    }
+
     @inlinable @inline(__always) public mutating func complete(cpu: Int, at moment: Moment) {
-        line.next().pointee = Work(.complete, cpu, moment)
+        next().pointee = Work(.complete, cpu, moment)
     }
 
     /// Counted here: nothing else of it matters to the replay but when a flush was sent.
     @inlinable @inline(__always) public mutating func recorded(_ record: Held) {
-        line.lastTime = max(line.lastTime, record.time)
-        line.recorded.add(cpu: Int(record.cpu), reason: record.reason, pages: record.pages)
+        writer.pointee.lastTime = max(writer.pointee.lastTime, record.time)
+        writer.pointee.recorded.add(cpu: Int(record.cpu), reason: record.reason, pages: record.pages)
         if record.reason == 4 {
-            line.next().pointee = Work(.sent, Int(record.cpu), Moment(time: record.time, cpu: 0, pid: 0, cause: .tlbFlush))
+            next().pointee = Work(.sent, Int(record.cpu), Moment(time: record.time, cpu: 0, pid: 0, cause: .tlbFlush))
         }
     }
 
     @inlinable public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) {
-        line.next().pointee = Work(.mask, moment.cpu, moment, mm, value: Int64(bitPattern: word))
+        next().pointee = Work(.mask, moment.cpu, moment, mm, value: Int64(bitPattern: word))
     }
 
-    public mutating func clearLate() { line.add { $0.clearLate() } }
-    public mutating func setBatch(_ batch: Batch, cpu: Int) { line.add { $0.setBatch(batch, cpu: cpu) } }
-    public mutating func marker(_ text: String, at moment: Moment) { line.add { $0.marker(text, at: moment) } }
+    public mutating func clearLate() { add { $0.clearLate() } }
+    public mutating func setBatch(_ batch: Batch, cpu: Int) { add { $0.setBatch(batch, cpu: cpu) } }
+    public mutating func marker(_ text: String, at moment: Moment) { add { $0.marker(text, at: moment) } }
 }
 
 /// Something to be done, as the thread of the replay finds it. Each byte of it goes from one processor's cache to another's: so the stimuli that
@@ -98,14 +127,16 @@ struct Work {
 private final class WorkBatch {
     /// So many that handing over costs little beside the work, and so few that all batches together take 1 MiB.
     static let capacity = 4096
-    let places = UnsafeMutablePointer<Work>.allocate(capacity: WorkBatch.capacity)
+    let places = UnsafeMutablePointer<Work>.allocate(apart: WorkBatch.capacity)
     var others: [(stimulus: Stimulus, moment: Moment)] = []
     var rare: [(inout Replay) -> Void] = []
 
     deinit { places.deallocate() }
 
     func work(_ count: Int, on replay: inout Replay) {
-        for work in UnsafeMutableBufferPointer(start: places, count: count) {
+        for place in places..<places + count {
+            prefetch_read(place + 16)
+            let work = place.pointee
             switch work.kind {
             case .contextSwitch: replay.contextSwitch(work.cpu, work.mm, work.moment)
             case .flushRange: replay.flushRange(work.cpu, work.mm, work.value, work.moment)
@@ -127,71 +158,64 @@ private final class WorkBatch {
 /// The batches on their way. The one who writes has one, the others are being worked off or wait, empty, for their turn.
 @usableFromInline
 final class Line: @unchecked Sendable {
+    /// What the one who writes touches with each thing to do. It lies apart from the replay, which the other thread touches as often: in one cache line they would
+    /// wait for each other all the time.
+    @usableFromInline
+    struct Writer {
+        /// The next free place of the batch that is being filled, and the end of its places.
+        @usableFromInline var place: UnsafeMutablePointer<Work>
+        @usableFromInline var limit: UnsafeMutablePointer<Work>
+        /// What the replay is to take over in the end: the records that were counted here, and the time of the last of them, ns.
+        @usableFromInline var recorded: FlushTally
+        @usableFromInline var lastTime: UInt64 = 0
+    }
+
+    @usableFromInline let writer: UnsafeMutablePointer<Writer>
     /// Only touched by `queue`, and by who has drained it.
-    private var replay: Replay
-    /// What the replay is to take over in the end: the records that were counted here, and the time of the last of them, ns.
-    @usableFromInline var recorded: FlushTally
-    @usableFromInline var lastTime: UInt64 = 0
-    private var filling: WorkBatch
-    /// The next free place of the batch that is being filled, and the end of its places.
-    @usableFromInline var place: UnsafeMutablePointer<Work>
-    @usableFromInline var limit: UnsafeMutablePointer<Work>
+    private let replay: UnsafeMutablePointer<Replay>
+    fileprivate var filling: WorkBatch
     private var ring: [WorkBatch]
     private var turn = 0
     private let free: DispatchSemaphore
     private let queue = DispatchQueue(label: "lazytlb.replay")
 
     init(_ replay: Replay) {
-        self.replay = replay
-        recorded = replay.recorded
+        self.replay = .allocate(apart: 1)
+        self.replay.initialize(to: replay)
         ring = (0..<8).map { _ in WorkBatch() }
         filling = ring[0]
-        place = filling.places
-        limit = place + WorkBatch.capacity
+        writer = .allocate(apart: 1)
+        writer.initialize(to: Writer(place: filling.places, limit: filling.places + WorkBatch.capacity, recorded: replay.recorded))
         free = DispatchSemaphore(value: ring.count - 1)
     }
 
-    /// Where to write the next thing to do.
-    @inlinable @inline(__always) func next() -> UnsafeMutablePointer<Work> {
-        if _slowPath(place == limit) { send() }
-        let next = place
-        place = next + 1
-        return next
-    }
-
-    @inline(never) @usableFromInline func addOther(_ stimulus: Stimulus, _ moment: Moment) {
-        // First, since it may begin another batch.
-        let place = next()
-        place.pointee = Work(.other, stimulus.cpu, moment, value: Int64(filling.others.count))
-        filling.others.append((stimulus, moment))
-    }
-
-    func add(_ work: @escaping (inout Replay) -> Void) {
-        let place = next()
-        place.pointee = Work(.rare, 0, Moment(time: 0, cpu: 0, pid: 0, cause: .other), value: Int64(filling.rare.count))
-        filling.rare.append(work)
+    deinit {
+        writer.deinitialize(count: 1)
+        writer.deallocate()
+        replay.deinitialize(count: 1)
+        replay.deallocate()
     }
 
     @inline(never) @usableFromInline func send() {
         nonisolated(unsafe) let batch = filling
-        let count = place - batch.places
+        let count = writer.pointee.place - batch.places
         queue.async { [self] in
-            batch.work(count, on: &replay)
+            batch.work(count, on: &replay.pointee)
             free.signal()
         }
         // Batches are freed in the order in which they were sent.
         free.wait()
         turn = (turn + 1) % ring.count
         filling = ring[turn]
-        place = filling.places
-        limit = place + WorkBatch.capacity
+        writer.pointee.place = filling.places
+        writer.pointee.limit = filling.places + WorkBatch.capacity
     }
 
     func drain() -> Replay {
         send()
         return queue.sync {
-            replay.take(recorded: recorded, until: lastTime)
-            return replay
+            replay.pointee.take(recorded: writer.pointee.recorded, until: writer.pointee.lastTime)
+            return replay.pointee
         }
     }
 }

@@ -8,7 +8,7 @@ public struct Flat<Element>: FlatTable {
 
     public init(repeating element: Element, count: Int) {
         self.count = count
-        base = .allocate(capacity: count)
+        base = .allocate(apart: count)
         base.initialize(repeating: element, count: count)
         owner = FlatOwner(base, count)
     }
@@ -18,7 +18,7 @@ public struct Flat<Element>: FlatTable {
 
     public init(_ elements: [Element]) {
         count = elements.count
-        base = .allocate(capacity: count)
+        base = .allocate(apart: count)
         for (index, element) in elements.enumerated() { (base + index).initialize(to: element) }
         owner = FlatOwner(base, count)
     }
@@ -33,7 +33,7 @@ public struct FlatList<Element>: FlatTable {
     private let owner: FlatOwner<Element>
 
     public init() {
-        base = .allocate(capacity: 0)
+        base = .allocate(apart: 0)
         owner = FlatOwner(base, 0)
     }
 
@@ -102,7 +102,7 @@ private final class FlatOwner<Element> {
     }
 
     func grow(to capacity: Int) -> UnsafeMutablePointer<Element> {
-        let new = UnsafeMutablePointer<Element>.allocate(capacity: capacity)
+        let new = UnsafeMutablePointer<Element>.allocate(apart: capacity)
         new.moveInitialize(from: base, count: count)
         base.deallocate()
         (base, self.capacity) = (new, capacity)
@@ -112,5 +112,18 @@ private final class FlatOwner<Element> {
     deinit {
         base.deinitialize(count: count)
         base.deallocate()
+    }
+}
+
+extension UnsafeMutablePointer {
+    /// Memory that shares no cache line with other memory, nor a pair of lines that the processor fetches at once: what one thread writes there does not take
+    /// from another what lies beside it. Tables of a few CPUs would lie side by side otherwise, whoever uses them.
+    ///
+    /// To be freed with `deallocate()`.
+    public static func allocate(apart count: Int) -> UnsafeMutablePointer {
+        let unit = 128
+        let bytes = Swift.max(1, count) * MemoryLayout<Pointee>.stride
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: (bytes + unit - 1) / unit * unit, alignment: Swift.max(unit, MemoryLayout<Pointee>.alignment))
+        return memory.bindMemory(to: Pointee.self, capacity: Swift.max(1, count))
     }
 }

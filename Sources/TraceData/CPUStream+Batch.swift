@@ -1,3 +1,5 @@
+import CPrefetch
+
 /// Many records at once, in compact form: the way in which a replay reads.
 extension StreamState {
     /// Reads on until the batch is full or the stream ends. What goes wrong is left in the batch, behind the records before it.
@@ -69,6 +71,8 @@ extension StreamState {
             // A record of 8 to 112 bytes of data, all of them there.
             guard UInt(bitPattern: size &- 8) <= 104, size <= end - next - 4 else { break }
             let data = base + (next + 4)
+            prefetch_read(data + 1024)
+            prefetch_write(out + 12)
             // Type, flags, preempt_count and pid: struct trace_entry.
             let common = data.loadUnaligned(as: UInt64.self)
             let id = UInt32(truncatingIfNeeded: common & 0xffff)

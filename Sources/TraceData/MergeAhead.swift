@@ -21,6 +21,7 @@ public final class MergeAhead: Sendable {
 
     private struct State: ~Copyable {
         let queues: [TimeQueue]
+        let kept: MergeOrder?
         var pick = Pick()
         var found = Run()
     }
@@ -32,8 +33,9 @@ public final class MergeAhead: Sendable {
     /// - Parameters:
     ///   - sources: how many there are, ``sourceLimit`` at most.
     ///   - isConcurrent: batches are handed in on other threads than that which takes the order.
-    public init(sources: Int, isConcurrent: Bool) {
-        state = Mutex(State(queues: (0..<sources).map { _ in TimeQueue() }))
+    ///   - keeping: where to note the whole order, for a second pass.
+    public init(sources: Int, isConcurrent: Bool, keeping kept: MergeOrder? = nil) {
+        state = Mutex(State(queues: (0..<sources).map { _ in TimeQueue() }, kept: kept))
         news = isConcurrent ? DispatchSemaphore(value: 0) : nil
     }
 
@@ -43,6 +45,7 @@ public final class MergeAhead: Sendable {
             state.queues[source].append(batch)
             let before = state.found.indices.count
             if !state.found.isLast { state.found.isLast = state.pick.run(state.queues, into: &state.found.indices) }
+            if let kept = state.kept { for index in state.found.indices[before...] { kept.append(Int(index)) } }
             return state.found.isLast || state.found.indices.count > before
         }
         if found { news?.signal() }

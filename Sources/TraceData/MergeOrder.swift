@@ -3,7 +3,9 @@ import Tables
 /// The order in which a merge took its sources, kept so that a second pass over the same records need not compare times again.
 ///
 /// As few bits for each record as tell the sources apart. What exceeds ``limit`` is not kept: from there on the second pass merges by itself.
-public final class MergeOrder {
+///
+/// It belongs to one thread at a time: that which finds the order, then that which follows it.
+public final class MergeOrder: @unchecked Sendable {
     /// Bytes that an order may take.
     public static let limit = 40 << 20
     private static let chunkWords = 1 << 16

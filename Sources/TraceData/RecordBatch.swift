@@ -1,3 +1,5 @@
+import Tables
+
 /// A run of one CPU's records in compact form: those that the replay uses, in the order of the file.
 ///
 /// Filled by a ``CPUStream``, on any thread, and then read by another. Before the records is room for some that the reader still
@@ -32,7 +34,7 @@ public final class RecordBatch: @unchecked Sendable {
     public internal(set) var problems: [TraceProblem] = []
 
     public init(capacity: Int) {
-        memory = .allocate(capacity: Self.headroom + capacity)
+        memory = .allocate(apart: Self.headroom + capacity)
         memory.initialize(repeating: CompactRecord(), count: Self.headroom + capacity)
         start = memory + Self.headroom
         limit = start + capacity
