@@ -16,6 +16,13 @@ public protocol Scheme: Sendable {
     /// - Complexity: O(1) in tasks and mms; O(CPUs / 64) for stimuli that send IPIs.
     mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects)
 
+    // What nearly all stimuli are, each by itself, for a caller that knows which one it has. `apply` does the same with them.
+
+    mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects)
+    mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects)
+    mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects)
+    mutating func deliver(_ cpu: Int, from sender: Int, on machine: Machine, _ effects: inout Effects)
+
     var counters: Counters { get }
     /// The CPUs that `sender`'s latest flush_tlb_others() interrupted: word `index` of the mask.
     func targetWord(_ sender: Int, _ index: Int) -> UInt64

@@ -5,24 +5,53 @@ public struct V412: Scheme {
 
     public init(cpus: Int) { old = ActiveMMState(cpus: cpus) }
 
-    @inline(__always) public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
-        if machine.clearsLate { old.begin(stimulus) }
+    public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
         switch stimulus {
-        case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, machine, &effects)
-        case .flushPage(let cpu, let mm): flushPage(cpu, mm, machine, &effects)
-        case .batchLocal(let cpu): batchLocal(cpu, machine, &effects)
-        case .contextSwitch(let cpu, let mm): old.contextSwitch(cpu, mm, machine, &effects)
-        default: old.applyCommon(stimulus, machine, &effects)
+        case .contextSwitch(let cpu, let mm): contextSwitch(cpu, mm, on: machine, &effects)
+        case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, on: machine, &effects)
+        case .flushOthers(let cpu, let mm, let pages): flushOthers(cpu, mm, pages, on: machine, &effects)
+        case .deliver(let cpu, let sender): deliver(cpu, from: sender, on: machine, &effects)
+        default:
+            old.begin(stimulus.cpu, machine)
+            switch stimulus {
+            case .flushPage(let cpu, let mm): flushPage(cpu, mm, machine, &effects)
+            case .batchLocal(let cpu): batchLocal(cpu, machine, &effects)
+            default: old.applyCommon(stimulus, machine, &effects)
+            }
+            old.end(stimulus.cpu, &effects)
         }
-        old.end(stimulus.cpu, &effects)
+    }
+
+    @inline(__always) public mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects) {
+        old.begin(cpu, machine)
+        old.contextSwitch(cpu, mm, machine, &effects)
+        old.end(cpu, &effects)
     }
 
     /// flush_tlb_mm_range(), the part before flush_tlb_others().
-    @inline(__always) mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
-        guard machine.activeMM[cpu] == mm, mm.isKnown else { return }
-        if machine.mm[cpu] == .none { return old.leaveMM(cpu, &effects) }
-        old.countLocal(pages, &effects)
-        effects.emit(.localMMShootdown, pages)
+    @inline(__always) public mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects) {
+        old.begin(cpu, machine)
+        if machine.activeMM[cpu] == mm, mm.isKnown {
+            if machine.mm[cpu] == .none {
+                old.leaveMM(cpu, &effects)
+            } else {
+                old.countLocal(pages, &effects)
+                effects.emit(.localMMShootdown, pages)
+            }
+        }
+        old.end(cpu, &effects)
+    }
+
+    @inline(__always) public mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects) {
+        old.begin(cpu, machine)
+        old.flushOthers(cpu, mm, pages, machine, &effects)
+        old.end(cpu, &effects)
+    }
+
+    @inline(__always) public mutating func deliver(_ cpu: Int, from sender: Int, on machine: Machine, _ effects: inout Effects) {
+        old.begin(cpu, machine)
+        old.deliver(cpu, from: sender, &effects)
+        old.end(cpu, &effects)
     }
 
     /// flush_tlb_page(): its local invalidation writes no record.
@@ -53,10 +82,11 @@ extension V412 {
 }
 
 extension ActiveMMState {
-    /// Takes note that masks are cleared late, and settles what the CPU's previous switch left open.
-    @inline(__always) mutating func begin(_ stimulus: Stimulus) {
+    /// Takes note of whether masks are cleared late, and settles what the CPU's previous switch left open.
+    @inline(__always) mutating func begin(_ cpu: Int, _ machine: Machine) {
+        guard machine.clearsLate else { return }
         clearsLate = true
-        settle(stimulus.cpu)
+        settle(cpu)
     }
 
     /// Tells what the CPU has now.
@@ -65,16 +95,14 @@ extension ActiveMMState {
         effects.booked = cpus[cpu].active
     }
 
-    /// The transitions in which `v4.12` and `v4.13-parent` do not differ.
-    @inline(__always) mutating func applyCommon(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
+    /// The transitions in which `v4.12` and `v4.13-parent` do not differ, those with a function of their own aside.
+    mutating func applyCommon(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
         switch stimulus {
         case .exec(let cpu, let mm), .useMM(let cpu, let mm): switchMM(cpu, from: machine.activeMM[cpu], to: mm, &effects)
         case .exitMM(let cpu), .unuseMM(let cpu): enterLazyTLB(cpu)
         case .idleLeave(let cpu): leaveMM(cpu, &effects)
-        case .flushOthers(let cpu, let mm, let pages): flushOthers(cpu, mm, pages, machine, &effects)
         case .batchOthers(let cpu):
             flushOthers(cpu, .none, Stimulus.flushAll, row: cpu, in: batchMasks, machine, &effects)
-        case .deliver(let cpu, let sender): deliver(cpu, from: sender, &effects)
         case .flushAll(_, let kernelRange): if !kernelRange { counters.vmstat.remoteFlush += 1 }
         case .doFlushAll(let cpu): doFlushAll(cpu, &effects)
         case .xenExitMmap(let cpu, let mm): xenExitMmap(cpu, mm, machine, &effects)
@@ -86,7 +114,8 @@ extension ActiveMMState {
             counters.vmstat.localFlushOne &+= 1
         case .forget(let cpu): forget(cpu)
         case .observe(let cpu, let mm, let lazy, let mask): observe(cpu, mm, lazy: lazy, mask: mask)
-        case .contextSwitch, .flushRange, .flushPage, .batchLocal: preconditionFailure("a transition of the scheme itself")
+        case .contextSwitch, .flushRange, .flushPage, .batchLocal, .flushOthers, .deliver:
+            preconditionFailure("a transition of the scheme itself, or with a function of its own")
         }
     }
 }

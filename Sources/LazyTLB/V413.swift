@@ -36,36 +36,69 @@ public struct V413: Scheme {
     public func pendingWord(_ sender: Int, _ index: Int) -> UInt64 { shootdowns.pending.word(sender, index) }
     public func maskWord(_ mm: MM, _ index: Int) -> UInt64 { masks.word(Int(mm.index), index) }
 
-    @inline(__always) public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
-        if machine.clearsLate { settle(stimulus.cpu) }
-        transition(stimulus, machine, &effects)
-        effects.loaded = cpus[stimulus.cpu].loaded
+    public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+        switch stimulus {
+        case .contextSwitch(let cpu, let mm): contextSwitch(cpu, mm, on: machine, &effects)
+        case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, on: machine, &effects)
+        case .flushOthers(let cpu, let mm, let pages): flushOthers(cpu, mm, pages, on: machine, &effects)
+        case .deliver(let cpu, let sender): deliver(cpu, from: sender, on: machine, &effects)
+        default:
+            begin(stimulus.cpu, machine)
+            applyOther(stimulus, machine, &effects)
+            end(stimulus.cpu, &effects)
+        }
+    }
+
+    @inline(__always) public mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects) {
+        begin(cpu, machine)
+        counters.contextSwitches += 1
+        if mm == .none { enterLazyTLB(cpu) } else { switchMM(cpu, mm, machine, &effects) }
+        end(cpu, &effects)
+    }
+
+    @inline(__always) public mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects) {
+        begin(cpu, machine)
+        if cpus[cpu].loaded == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, pages, machine, &effects) }
+        end(cpu, &effects)
+    }
+
+    @inline(__always) public mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects) {
+        begin(cpu, machine)
+        if mm.isKnown { flushOthers(cpu, mm, pages, Int(mm.index), masks, machine, &effects) } else { counters.unknownFlushes += 1 }
+        end(cpu, &effects)
+    }
+
+    @inline(__always) public mutating func deliver(_ cpu: Int, from sender: Int, on machine: Machine, _ effects: inout Effects) {
+        begin(cpu, machine)
+        handle(cpu, from: sender, machine, &effects)
+        end(cpu, &effects)
+    }
+
+    /// Settles what the CPU's previous switch left open.
+    @inline(__always) private mutating func begin(_ cpu: Int, _ machine: Machine) {
+        if machine.clearsLate { settle(cpu) }
+    }
+
+    /// Tells what the CPU has now.
+    @inline(__always) private mutating func end(_ cpu: Int, _ effects: inout Effects) {
+        effects.loaded = cpus[cpu].loaded
         effects.booked = effects.loaded
     }
 
-    @inline(__always) mutating func transition(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
+    private mutating func applyOther(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
         switch stimulus {
-        case .contextSwitch(let cpu, let mm):
-            counters.contextSwitches += 1
-            if mm == .none { enterLazyTLB(cpu) } else { switchMM(cpu, mm, machine, &effects) }
         case .exec(let cpu, let mm), .useMM(let cpu, let mm): switchMM(cpu, mm, machine, &effects)
         case .exitMM(let cpu), .unuseMM(let cpu): enterLazyTLB(cpu)
         case .idleLeave(let cpu): leaveMM(cpu, machine, &effects)
-        case .flushRange(let cpu, let mm, let pages):
-            if cpus[cpu].loaded == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, pages, machine, &effects) }
         case .flushPage(let cpu, let mm):
             if cpus[cpu].loaded == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, 1, machine, &effects) }
-        case .flushOthers(let cpu, let mm, let pages):
-            if mm.isKnown { flushOthers(cpu, mm, pages, Int(mm.index), masks, machine, &effects) } else { counters.unknownFlushes += 1 }
         case .batchLocal(let cpu):
             prepareBatch(cpu, machine)
             if batchMasks.contains(cpu, cpu) { flushLocal(cpu, .localShootdown, Stimulus.flushAll, machine, &effects) }
         case .batchOthers(let cpu): flushOthers(cpu, .none, Stimulus.flushAll, cpu, batchMasks, machine, &effects)
-        case .deliver(let cpu, let sender): deliver(cpu, from: sender, machine, &effects)
         case .flushAll(_, let kernelRange): if !kernelRange { counters.vmstat.remoteFlush += 1 }
         case .doFlushAll(let cpu): doFlushAll(cpu, machine, &effects)
         case .xenExitMmap(let cpu, let mm): xenExitMmap(cpu, mm, machine, &effects)
-        case .offline, .settled: break
         case .cpuDown(let cpu): cpuDown(cpu, machine, &effects)
         case .cpuUp(let cpu):
             reset(cpu)
@@ -74,6 +107,8 @@ public struct V413: Scheme {
         case .forget(let cpu): forget(cpu)
         // A CPU that is out of the mask of the mm it borrows has left it.
         case .observe(let cpu, let mm, let lazy, let mask): observe(cpu, mask ? mm : .initMM, lazy)
+        case .offline, .settled: break
+        case .contextSwitch, .flushRange, .flushOthers, .deliver: preconditionFailure("a transition that has a function of its own")
         }
     }
 
@@ -170,7 +205,7 @@ public struct V413: Scheme {
     }
 
     /// flush_tlb_func_remote() on a CPU that was interrupted.
-    @inline(__always) mutating func deliver(_ cpu: Int, from sender: Int, _ machine: Machine, _ effects: inout Effects) {
+    @inline(__always) mutating func handle(_ cpu: Int, from sender: Int, _ machine: Machine, _ effects: inout Effects) {
         guard shootdowns.take(cpu, from: sender) else { return }
         let mm = shootdowns.mm[sender]
         if shootdowns.xen[sender] {

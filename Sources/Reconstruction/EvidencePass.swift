@@ -94,22 +94,34 @@ struct EvidencePass {
 
     @inline(__always) mutating func consume(_ source: Lookahead) {
         if gaps[Int(source.head.cpu)] == .none, walk.takesLoad(source.head) { return }
-        consumeOther(source)
+        // Looked at once: which kind comes next cannot be guessed.
+        if source.head.kind == .schedSwitch { consumeSwitch(source) } else { consumeOther(source) }
+    }
+
+    @inline(never) private mutating func consumeSwitch(_ source: Lookahead) {
+        let record = source.head
+        let step = walk.stepSwitch(source)
+        begin(step, source)
+        if !record.inHardIRQ { endSend(step.cpu) }
+        clocks.switched(step.cpu, from: record.prevPID, to: record.nextPID)
+        watch.change(step.cpu, at: record.time)
+        switched(step)
+        if watchesVfork { watchVfork(step, prevState: record.word1, at: record.time) }
+    }
+
+    /// Before all else: where records are missing.
+    @inline(__always) private mutating func begin(_ step: Step, _ source: Lookahead) {
+        if _slowPath(step.broken) { broken(step, at: source.headTime) }
+        if _slowPath(gaps[step.cpu] != .none), step.kind != .broken { endGap(step, source) }
     }
 
     @inline(never) private mutating func consumeOther(_ source: Lookahead) {
         let record = source.head
         let step = walk.step(source)
         let cpu = step.cpu
-        if _slowPath(step.broken) { broken(step, at: record.time) }
-        if _slowPath(gaps[cpu] != .none), step.kind != .broken { endGap(step, source) }
+        begin(step, source)
         if !record.inHardIRQ { endSend(cpu, record, step.kind) }
         switch step.kind {
-        case .switched:
-            clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
-            watch.change(cpu, at: record.time)
-            switched(step)
-            if watchesVfork { watchVfork(step, prevState: record.word1, at: record.time) }
         case .reloaded:
             if walk.tasks[step.node].isVforkChild { endVfork(step.node, load: step.next) }
             if step.leader >= 0 { addStrong(step.node, step.leader, 4) }
@@ -136,7 +148,7 @@ struct EvidencePass {
         case .broken:
             clocks.lost(cpu)
             sends[cpu].open = false
-        case .nothing, .switchLoaded, .batch, .lifeCycle, .marker: break
+        case .nothing, .switched, .switchLoaded, .batch, .lifeCycle, .marker: break
         }
     }
 
@@ -278,10 +290,16 @@ struct EvidencePass {
     private mutating func endSend(_ cpu: Int, _ record: Held, _ kind: Step.Kind) {
         if walk.rules.sendsFirst, record.kind == .tlbFlush, kind != .switchLoaded, kind != .sent, sends[cpu].underWay, !sends[cpu].hasLocalHalf {
             sends[cpu].hasLocalHalf = true
-        } else {
+        } else if kind == .sent {
             if watch.openFlushes > 0 { endFlush(cpu) }
-            if kind != .sent, sends[cpu].underWay || sends[cpu].paired { sends[cpu] = Send() }
+        } else {
+            endSend(cpu)
         }
+    }
+
+    @inline(__always) private mutating func endSend(_ cpu: Int) {
+        if watch.openFlushes > 0 { endFlush(cpu) }
+        if sends[cpu].underWay || sends[cpu].paired { sends[cpu] = Send() }
     }
 
     /// The next record of this CPU outside of interrupts.

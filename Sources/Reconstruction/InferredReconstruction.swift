@@ -92,14 +92,23 @@ struct InferredReconstruction<Sink: StimulusSink> {
         if state[cpu].gap < 0, !state[cpu].sending, walk.takesLoad(record) {
             finishSwitch(cpu, record.time)
             sink.recorded(record)
+        } else if record.kind == .schedSwitch {
+            // Looked at once: which kind comes next cannot be guessed.
+            consumeSwitch(source)
         } else {
             consumeOther(source)
         }
     }
 
-    @inline(never) private mutating func consumeOther(_ source: Lookahead) {
+    @inline(never) private mutating func consumeSwitch(_ source: Lookahead) {
+        let step = walk.stepSwitch(source)
+        begin(step, source)
+        switched(step, source)
+    }
+
+    /// Before all else: the end of a flush under way, and records that are missing.
+    @inline(__always) private mutating func begin(_ step: Step, _ source: Lookahead) {
         let record = source.head
-        let step = walk.step(source)
         let cpu = step.cpu
         if _slowPath(state[cpu].sending), !record.inHardIRQ {
             let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)
@@ -109,11 +118,17 @@ struct InferredReconstruction<Sink: StimulusSink> {
         if _slowPath(state[cpu].gap >= 0), step.kind != .broken {
             endGap(step, source, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
         }
+    }
+
+    @inline(never) private mutating func consumeOther(_ source: Lookahead) {
+        let record = source.head
+        let step = walk.step(source)
+        let cpu = step.cpu
+        begin(step, source)
         switch step.kind {
         case .switchLoaded: finishSwitch(cpu, record.time)
-        case .switched: switched(step, source)
         case .flushed: flushed(step, source, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
-        case .nothing, .broken: break
+        case .nothing, .switched, .broken: break
         default: consumeRare(step, source)
         }
         if record.kind == .tlbFlush { sink.recorded(record) }

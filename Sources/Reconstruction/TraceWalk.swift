@@ -45,20 +45,17 @@ struct TraceWalk {
         return true
     }
 
-    /// Takes the record at the head of `source`.
+    /// Takes the record at the head of `source`, which is no sched_switch.
     @inline(__always) mutating func step(_ source: Lookahead) -> Step {
         let record = source.head
-        let cpu = Int(record.cpu)
-        latest.base.pointee = Step.Fields(cpu: cpu, node: cpus[cpu].node)
-        let step = Step(latest.base)
+        let step = newStep(record)
         switch record.kind {
         case .lost:
             gaps += 1
             lostEvents.addClamped(record.word0)
-            cpus[cpu] = PerCPU()
+            cpus[step.cpu] = PerCPU()
             step.kind = .broken
             step.broken = true
-        case .schedSwitch: switched(record, source, step)
         case .tlbFlush: flush(record, source, step)
         case .newTask, .exec, .exit, .rename:
             if usesLifeCycle {
@@ -68,9 +65,24 @@ struct TraceWalk {
         case .marker:
             step.kind = .marker
             if usesLifeCycle { snapshots.take(source.headDetails.text, &tasks) }
+        case .schedSwitch: preconditionFailure("a sched_switch, which has a step of its own")
         default: break
         }
         return step
+    }
+
+    /// Takes the sched_switch record at the head of `source`. Half of all records are such.
+    @inline(__always) mutating func stepSwitch(_ source: Lookahead) -> Step {
+        let record = source.head
+        let step = newStep(record)
+        switched(record, source, step)
+        return step
+    }
+
+    @inline(__always) private mutating func newStep(_ record: Held) -> Step {
+        let cpu = Int(record.cpu)
+        latest.base.pointee = Step.Fields(cpu: cpu, node: cpus[cpu].node)
+        return Step(latest.base)
     }
 
     // MARK: switches

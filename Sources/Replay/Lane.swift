@@ -26,14 +26,20 @@ public struct Lane<Model: Scheme>: Sendable {
     var effects: UnsafeMutablePointer<Effects> { @inline(__always) get { latest.base } }
 
     @inline(__always) mutating func apply(_ stimulus: Stimulus, cpu: Int, on machine: Machine) {
-        latest.base.pointee.reset()
-        scheme.apply(stimulus, on: machine, &latest.base.pointee)
-        if latest.base.pointee.recordCount > 0 { tally(stimulus, cpu) }
+        // Tracepoints are silent on a CPU that is marked offline: idle_task_exit()'s CR3 load leaves no record.
+        var isSilent = false
+        if case .cpuDown = stimulus { isSilent = true }
+        run(cpu, isSilent: isSilent) { $0.apply(stimulus, on: machine, &$1) }
     }
 
-    @inline(__always) private mutating func tally(_ stimulus: Stimulus, _ cpu: Int) {
-        // Tracepoints are silent on a CPU that is marked offline: idle_task_exit()'s CR3 load leaves no record.
-        if case .cpuDown = stimulus { return }
+    /// One transition of the scheme, which the caller chooses, and what it writes.
+    @inline(__always) mutating func run(_ cpu: Int, isSilent: Bool = false, _ transition: (inout Model, inout Effects) -> Void) {
+        latest.base.pointee.reset()
+        transition(&scheme, &latest.base.pointee)
+        if latest.base.pointee.recordCount > 0, !isSilent { tally(cpu) }
+    }
+
+    @inline(__always) private mutating func tally(_ cpu: Int) {
         add(latest.base.pointee.record0, cpu)
         if _slowPath(latest.base.pointee.recordCount > 1) { add(latest.base.pointee.record1, cpu) }
         if _slowPath(latest.base.pointee.recordCount > 2) { add(latest.base.pointee.record2, cpu) }

@@ -70,36 +70,61 @@ public struct Replay: StimulusSink, Sendable {
     }
 
     @inline(never) @usableFromInline mutating func contextSwitch(_ cpu: Int, _ mm: MM, _ moment: Moment) {
-        step(.contextSwitch(cpu: cpu, mm: mm), moment)
+        let stimulus = Stimulus.contextSwitch(cpu: cpu, mm: mm)
+        begin(stimulus, moment)
+        v412.run(cpu) { $0.contextSwitch(cpu, mm, on: machine, &$1) }
+        v413.run(cpu) { $0.contextSwitch(cpu, mm, on: machine, &$1) }
+        end(stimulus, moment)
     }
 
     @inline(never) @usableFromInline mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, _ moment: Moment) {
-        step(.flushRange(cpu: cpu, mm: mm, pages: pages), moment)
+        let stimulus = Stimulus.flushRange(cpu: cpu, mm: mm, pages: pages)
+        begin(stimulus, moment)
+        v412.run(cpu) { $0.flushRange(cpu, mm, pages, on: machine, &$1) }
+        v413.run(cpu) { $0.flushRange(cpu, mm, pages, on: machine, &$1) }
+        end(stimulus, moment)
     }
 
     @inline(never) @usableFromInline mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, _ moment: Moment) {
-        step(.flushOthers(cpu: cpu, mm: mm, pages: pages), moment)
+        let stimulus = Stimulus.flushOthers(cpu: cpu, mm: mm, pages: pages)
+        begin(stimulus, moment)
+        v412.run(cpu) { $0.flushOthers(cpu, mm, pages, on: machine, &$1) }
+        v413.run(cpu) { $0.flushOthers(cpu, mm, pages, on: machine, &$1) }
+        end(stimulus, moment)
     }
 
     @inline(never) @usableFromInline mutating func deliver(_ cpu: Int, from sender: Int, _ moment: Moment) {
-        step(.deliver(cpu: cpu, from: sender), moment)
+        handle(cpu, from: sender, moment)
         latency.answered(sender, by: cpu, at: moment.time)
     }
 
+    /// The IPI is handled, whether or not a record tells.
+    @inline(__always) mutating func handle(_ cpu: Int, from sender: Int, _ moment: Moment) {
+        let stimulus = Stimulus.deliver(cpu: cpu, from: sender)
+        begin(stimulus, moment)
+        v412.run(cpu) { $0.deliver(cpu, from: sender, on: machine, &$1) }
+        v413.run(cpu) { $0.deliver(cpu, from: sender, on: machine, &$1) }
+        end(stimulus, moment)
+    }
+
     @inline(never) @usableFromInline mutating func applyOther(_ stimulus: Stimulus, _ moment: Moment) {
-        step(stimulus, moment)
+        begin(stimulus, moment)
+        v412.apply(stimulus, cpu: stimulus.cpu, on: machine)
+        v413.apply(stimulus, cpu: stimulus.cpu, on: machine)
+        end(stimulus, moment)
         if case .forget = stimulus, moment.cause == .lost { latency.lose() }
     }
 
-    /// It happens on the CPU of the stimulus, which need not be that of the record that tells.
-    @inline(__always) private mutating func step(_ stimulus: Stimulus, _ told: Moment) {
+    @inline(__always) private mutating func begin(_ stimulus: Stimulus, _ moment: Moment) {
+        lastTime = max(lastTime, moment.time)
+        if !haveParted, _slowPath(V413Parent.differs(from: v412.scheme, at: stimulus, on: machine)) { part() }
+    }
+
+    /// Compares what the schemes did. It happened on the CPU of the stimulus, which need not be that of the record that tells.
+    @inline(__always) private mutating func end(_ stimulus: Stimulus, _ told: Moment) {
         let cpu = stimulus.cpu
         var moment = told
         moment.cpu = cpu
-        lastTime = max(lastTime, moment.time)
-        if !haveParted, _slowPath(V413Parent.differs(from: v412.scheme, at: stimulus, on: machine)) { part() }
-        v412.apply(stimulus, cpu: cpu, on: machine)
-        v413.apply(stimulus, cpu: cpu, on: machine)
         if haveParted { applyParent(stimulus, cpu) }
         let (old, new) = (v412.effects, v413.effects)
         if old.pointee.sent || new.pointee.sent || haveParted && parent.effects.pointee.sent { compareTargets(stimulus, moment) }
@@ -162,13 +187,9 @@ public struct Replay: StimulusSink, Sendable {
 
     public mutating func complete(cpu: Int, at moment: Moment) {
         for index in 0..<stride {
-            forEachBit(pendingWord(cpu, index)) { handle(index * 64 + $0, from: cpu, moment.handled(by: index * 64 + $0)) }
+            forEachBit(pendingWord(cpu, index)) { applyOther(.deliver(cpu: index * 64 + $0, from: cpu), moment.handled(by: index * 64 + $0)) }
         }
         if _slowPath(moment.cause == .lost) { latency.cutOff(cpu) } else { latency.complete(cpu) }
-    }
-
-    @inline(never) mutating func handle(_ cpu: Int, from sender: Int, _ moment: Moment) {
-        step(.deliver(cpu: cpu, from: sender), moment)
     }
 
     @inline(__always) public mutating func recorded(_ record: Held) {
