@@ -164,34 +164,33 @@ struct EvidencePass {
     }
 
     @inline(__always) private mutating func switched(_ step: Step) {
-        let cpu = step.cpu
-        let next = step.next
-        if step.isCut, !step.loads {
+        let (cpu, next, loads) = (step.cpu, step.next, step.loads)
+        if step.isCut, !loads {
             loaded[cpu] = .unknown
             settlements.close(cpu)
             return
         }
         if !elimination.isIdle { eliminate(step) }
-        if step.loads { settlements.close(cpu) }
-        if walk.rules.mayLeaveAtOnce, step.loads, next == 0 { leavesAtOnce = true }
+        if loads { settlements.close(cpu) }
+        if walk.rules.mayLeaveAtOnce, loads, next == 0 { leavesAtOnce = true }
         if leavesAtOnce { return switchedAtOnce(step) }
         if walk.tasks[step.node].isDead { died(step.node) }
+        let task = walk.tasks.place(next)
         let wasLazy = lazy[cpu]
-        lazy[cpu] = walk.tasks[next].origin == .kernel || walk.tasks[next].isDead || walk.tasks[next].userEvidence == 0
-        guard walk.tasks[next].origin != .kernel, !walk.tasks[next].isDead else {
-            if step.loads { loaded[cpu] = .initMM }
-            return
-        }
-        if step.loads {
-            walk.tasks[next].userEvidence += 1
+        let hasNone = task.pointee.origin == .kernel || task.pointee.isDead
+        lazy[cpu] = hasNone || task.pointee.userEvidence == 0
+        if hasNone {
+            if loads { loaded[cpu] = .initMM }
+        } else if loads {
+            task.pointee.userEvidence += 1
             if case .of(let other) = loaded[cpu], other != next, !(walk.rules.reloadsStale && wasLazy), !settled(next, other) {
                 relations[Self.key(next, other), default: Relation()].different += 1
             }
             loaded[cpu] = .of(next)
-        } else if walk.tasks[next].origin != .usesMM {
+        } else if task.pointee.origin != .usesMM {
             if settlements.isOpen(cpu) { settleSilently(cpu, next) }
             switch loaded[cpu] {
-            case .unknown: if walk.tasks.isSettled(next) || walk.tasks[next].userEvidence > 0 { loaded[cpu] = .of(next) }
+            case .unknown: if walk.tasks.isSettled(next) || task.pointee.userEvidence > 0 { loaded[cpu] = .of(next) }
             case .initMM: silentOnInit[next, default: 0] += 1
             case .of(let other):
                 if other != next, !settled(next, other) { cameSilently(next, on: other) }
@@ -378,11 +377,11 @@ struct EvidencePass {
 extension TaskNodes {
     /// The life cycle tells whose mm the node has: it was born in the trace or has exec'd in it. Or a snapshot does.
     @inline(__always) func isSettled(_ node: Int32) -> Bool {
-        let founder = self[node].founder
-        switch self[founder].origin {
+        let founder = place(place(node).pointee.founder)
+        switch founder.pointee.origin {
         case .kernel, .forked, .shared: return true
-        case .afterLoad: return self[founder].isExec == true
-        case .existing: return self[founder].isApart
+        case .afterLoad: return founder.pointee.isExec == true
+        case .existing: return founder.pointee.isApart
         case .usesMM: return false
         }
     }

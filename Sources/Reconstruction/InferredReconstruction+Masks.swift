@@ -47,17 +47,6 @@ extension InferredReconstruction {
         return walk.tasks[node].isDead || walk.tasks[node].isDying ? .lifeCycle : classes.basis[Int(node)]
     }
 
-    mutating func count(_ basis: Basis) {
-        switch basis {
-        case .exact: evidence.exact += 1
-        case .lifeCycle: evidence.lifeCycle += 1
-        case .snapshot: evidence.snapshot += 1
-        case .hardware: evidence.hardware += 1
-        case .convention: evidence.convention += 1
-        case .unknown: evidence.unknown += 1
-        }
-    }
-
     /// A CPU whose stopper is followed by its idle task without a switch goes offline and comes back in between.
     mutating func goOffline(_ cpu: Int, _ source: Lookahead, _ moment: Moment) {
         var distance = 1

@@ -27,6 +27,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     let sources: [Lookahead]
     let sourceOf: [Lookahead?]
     var contradictions = 0
+    /// Context switches by ``Basis``.
+    private let switches = Flat(repeating: 0, count: Basis.allCases.count)
 
     struct PerCPU {
         /// The current task's mm.
@@ -153,6 +155,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     mutating func finish(at end: UInt64) {
         observed.finish(at: end)
+        (evidence.exact, evidence.lifeCycle, evidence.snapshot) = (count(.exact), count(.lifeCycle), count(.snapshot))
+        (evidence.hardware, evidence.convention, evidence.unknown) = (count(.hardware), count(.convention), count(.unknown))
         evidence.unknownTime = observed.unknownTime
         evidence.brokenChains = walk.brokenChains
         evidence.gaps = walk.gaps
@@ -160,6 +164,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
         evidence.contradictions = classes.contradictions + contradictions
         evidence.noteSnapshots(walk.snapshots)
     }
+
+    private func count(_ basis: Basis) -> Int { switches[Int(basis.rawValue)] }
 
     @inline(__always) mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {
         // The CPU's next stimulus has settled its last switch.
@@ -198,20 +204,23 @@ struct InferredReconstruction<Sink: StimulusSink> {
         if step.node > 0, state[cpu].mm.isUser, _slowPath(walk.tasks[step.node].isDead) {
             exited(cpu, Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch))
         }
-        var next = mm(of: step.next)
+        let node = step.next
+        let loads = step.loads
+        let task = walk.tasks.place(node)
+        var next = mm(of: node)
         let loaded = observed.loaded[cpu]
-        if _slowPath(next.isUser && !step.loads && !step.isCut && loaded.isKnown && loaded != next), isDying(step.next) {
+        if _slowPath(next.isUser && !loads && !step.isCut && loaded.isKnown && loaded != next), isDying(node) {
             if !isVague(next), !isVague(loaded) {
-                walk.tasks[step.next].isDying = true
+                task.pointee.isDying = true
                 next = .none
             } else {
                 next = .unknown
             }
         }
-        if _slowPath(next.isUser && !step.loads && loaded == .unknown), mayBeDying(step.next) { next = .unknown }
-        if _slowPath(walk.tasks[step.next].origin == .usesMM), next.isUser, !step.loads { next = mmStillUsed(cpu, next) }
-        let basis = basis(of: step.next, next)
-        count(basis)
+        if _slowPath(next.isUser && !loads && loaded == .unknown), mayBeDying(node) { next = .unknown }
+        if _slowPath(task.pointee.origin == .usesMM), next.isUser, !loads { next = mmStillUsed(cpu, next) }
+        let basis = basis(of: node, next)
+        switches[Int(basis.rawValue)] &+= 1
         let place = state.base + cpu
         place.pointee.mm = next
         place.pointee.leftMM = .none
@@ -219,19 +228,19 @@ struct InferredReconstruction<Sink: StimulusSink> {
         place.pointee.remote = .none
         place.pointee.isPending = true
         place.pointee.basis = basis
-        place.pointee.nextNode = step.next
+        place.pointee.nextNode = node
         place.pointee.prevPID = record.pid
         place.pointee.begun = time
-        place.pointee.loads = step.loads
-        place.pointee.leaves = step.loads && loaded != next ? loaded : .none
-        if !step.loads || rules.reloadsStale && loaded == next {
+        place.pointee.loads = loads
+        place.pointee.leaves = loads && loaded != next ? loaded : .none
+        if !loads || rules.reloadsStale && loaded == next {
             finishSwitch(cpu, time)
             if next.isUser, loaded != next {
                 if loaded != .unknown { contradictions += 1 }
                 load(cpu, next, time)
             }
         }
-        if step.next > 0, walk.tasks[step.next].comm.isStopper {
+        if node > 0, task.pointee.comm.isStopper {
             goOffline(cpu, source, Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch))
         }
     }
@@ -255,12 +264,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let place = state.base + cpu
         guard place.pointee.isPending else { return }
         place.pointee.isPending = false
-        let next = place.pointee.nextNode
+        let task = walk.tasks.place(place.pointee.nextNode)
         let moment = Moment(time: time, cpu: cpu, pid: place.pointee.prevPID, cause: .schedSwitch)
         let left = place.pointee.leaves
-        let comm = next == 0 ? .empty : walk.tasks[next].comm
-        sink.willRun(
-            IncomingTask(pid: walk.tasks[next].pid, comm: comm, basis: place.pointee.basis, begun: place.pointee.begun), cpu: cpu)
+        let comm = place.pointee.nextNode == 0 ? .empty : task.pointee.comm
+        sink.willRun(IncomingTask(pid: task.pointee.pid, comm: comm, basis: place.pointee.basis, begun: place.pointee.begun), cpu: cpu)
         apply(.contextSwitch(cpu: cpu, mm: place.pointee.mm), moment)
         if left.isUser { linger(cpu, left, moment) }
         guard place.pointee.loads else { return }

@@ -2,7 +2,7 @@ import LazyTLB
 import TraceData
 
 /// What a task's mm is known from, the strongest first.
-public enum Basis: UInt8, Sendable {
+public enum Basis: UInt8, Sendable, CaseIterable {
     /// A probe event.
     case exact
     /// Fork, exec, exit, rename; pid 0.

@@ -104,26 +104,36 @@ struct TraceWalk {
         }
         // Two tasks may have the same pid for a while: a dead leader, and the thread that took its pid with exec.
         step.node = known >= 0 && known == record.prevPID || renamed ? cpus[cpu].node : tasks.node(record.prevPID)
-        step.next = tasks.node(record.nextPID)
+        var next = tasks.node(record.nextPID)
+        var task = tasks.place(next)
         let comm = record.comm
         // Every CPU's idle task has a name of its own.
-        if record.nextPID != 0, tasks[step.next].comm != comm {
-            if usesLifeCycle { step.next = execUnseen(step.next, pid: record.nextPID, comm) }
-            tasks[step.next].comm = comm
-            tasks[step.next].hasKernelName = comm.isKernelThread
+        if record.nextPID != 0, task.pointee.comm != comm {
+            if usesLifeCycle { next = execUnseen(next, pid: record.nextPID, comm) }
+            task = tasks.place(next)
+            task.pointee.comm = comm
+            task.pointee.hasKernelName = comm.isKernelThread
         }
-        tasks[step.next].switches &+= 1
-        if tasks[step.next].switches == 1 { tasks[step.next].firstComm = comm }
+        task.pointee.switches &+= 1
+        if task.pointee.switches == 1 { task.pointee.firstComm = comm }
         let following = source.peek(1)
-        if let next = following, next.kind == .tlbFlush, next.reason == 0, !next.inHardIRQ, next.pid == record.prevPID {
-            step.loads = record.word1 & rules.deadStates == 0 || !isExecOfLeader(source)
+        var loads = false
+        if let following, following.kind == .tlbFlush, following.reason == 0, !following.inHardIRQ, following.pid == record.prevPID {
+            loads = record.word1 & rules.deadStates == 0 || !isExecOfLeader(source)
         }
         step.isCut = following == nil || following?.kind == .lost
-        if step.loads, !rules.mayLeaveAtOnce, mayUseMM(step.next) { step.next = usesMM(step.next, cpu) }
-        if step.loads { tasks[step.next].switchesWithMM = tasks[step.next].switches }
-        if step.loads, tasks[step.next].isExec == nil, tasks[step.next].origin == .afterLoad { tasks[step.next].isExec = true }
+        if loads {
+            if !rules.mayLeaveAtOnce, mayUseMM(next) {
+                next = usesMM(next, cpu)
+                task = tasks.place(next)
+            }
+            task.pointee.switchesWithMM = task.pointee.switches
+            if task.pointee.isExec == nil, task.pointee.origin == .afterLoad { task.pointee.isExec = true }
+        }
+        step.loads = loads
+        step.next = next
         if record.word1 & rules.deadStates != 0, record.prevPID != 0 { die(step.node, pid: record.prevPID) }
-        cpus[cpu] = PerCPU(pid: record.nextPID, node: step.next, awaitsLoad: step.loads)
+        cpus[cpu] = PerCPU(pid: record.nextPID, node: next, awaitsLoad: loads)
     }
 
     /// The dead leader of a process leaves the CPU to a thread that execs and takes the leader's pid: the TASK_SWITCH record behind the
