@@ -1,4 +1,4 @@
-import Tables
+import Glibc
 
 /// A run of one CPU's records in compact form: those that the replay uses, in the order of the file.
 ///
@@ -34,8 +34,8 @@ public final class RecordBatch: @unchecked Sendable {
     public internal(set) var problems: [TraceProblem] = []
 
     public init(capacity: Int) {
-        memory = .allocate(apart: Self.headroom + capacity)
-        memory.initialize(repeating: CompactRecord(), count: Self.headroom + capacity)
+        // Zeros, which are an empty record of kind `other`. What no record is written to is not touched: a short trace does without most of it.
+        memory = calloc(Self.headroom + capacity, MemoryLayout<CompactRecord>.stride)!.bindMemory(to: CompactRecord.self, capacity: Self.headroom + capacity)
         start = memory + Self.headroom
         limit = start + capacity
         end = start
@@ -57,7 +57,7 @@ public final class RecordBatch: @unchecked Sendable {
         isLast = true
     }
 
-    deinit { memory.deallocate() }
+    deinit { free(memory) }
 
     /// What belongs to one of the batch's records.
     public subscript(_ held: Held) -> Details { details[Int(held.place.pointee.detail)] }
