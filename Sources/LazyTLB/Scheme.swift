@@ -10,18 +10,15 @@ public protocol Scheme: Sendable {
 
     init(cpus: Int)
 
-    /// Does what the kernel would have done.
-    ///
-    /// - Parameter machine: the state that all schemes share, as it was before the stimulus.
-    /// - Complexity: O(1) in tasks and mms; O(CPUs / 64) for stimuli that send IPIs.
-    mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects)
-
-    // What nearly all stimuli are, each by itself, for a caller that knows which one it has. `apply` does the same with them.
+    // What nearly all stimuli are, each by itself: so that a caller that knows which one it has need not look again.
 
     mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects)
     mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects)
     mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects)
     mutating func deliver(_ cpu: Int, from sender: Int, on machine: Machine, _ effects: inout Effects)
+
+    /// All other stimuli.
+    mutating func applyOther(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects)
 
     var counters: Counters { get }
     /// The CPUs that `sender`'s latest flush_tlb_others() interrupted: word `index` of the mask.
@@ -39,6 +36,22 @@ public protocol Scheme: Sendable {
 
     /// The first broken invariant of a CPU, in words; nil if all hold.
     func brokenInvariant(_ cpu: Int) -> String?
+}
+
+extension Scheme {
+    /// Does what the kernel would have done.
+    ///
+    /// - Parameter machine: the state that all schemes share, as it was before the stimulus.
+    /// - Complexity: O(1) in tasks and mms; O(CPUs / 64) for stimuli that send IPIs.
+    public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+        switch stimulus {
+        case .contextSwitch(let cpu, let mm): contextSwitch(cpu, mm, on: machine, &effects)
+        case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, on: machine, &effects)
+        case .flushOthers(let cpu, let mm, let pages): flushOthers(cpu, mm, pages, on: machine, &effects)
+        case .deliver(let cpu, let sender): deliver(cpu, from: sender, on: machine, &effects)
+        default: applyOther(stimulus, on: machine, &effects)
+        }
+    }
 }
 
 /// cpu_tlbstate.state (arch/x86/include/asm/tlbflush.h, v4.13).

@@ -5,23 +5,6 @@ public struct V412: Scheme {
 
     public init(cpus: Int) { old = ActiveMMState(cpus: cpus) }
 
-    public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
-        switch stimulus {
-        case .contextSwitch(let cpu, let mm): contextSwitch(cpu, mm, on: machine, &effects)
-        case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, on: machine, &effects)
-        case .flushOthers(let cpu, let mm, let pages): flushOthers(cpu, mm, pages, on: machine, &effects)
-        case .deliver(let cpu, let sender): deliver(cpu, from: sender, on: machine, &effects)
-        default:
-            old.begin(stimulus.cpu, machine)
-            switch stimulus {
-            case .flushPage(let cpu, let mm): flushPage(cpu, mm, machine, &effects)
-            case .batchLocal(let cpu): batchLocal(cpu, machine, &effects)
-            default: old.applyCommon(stimulus, machine, &effects)
-            }
-            old.end(stimulus.cpu, &effects)
-        }
-    }
-
     @inline(__always) public mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects) {
         old.begin(cpu, machine)
         old.contextSwitch(cpu, mm, machine, &effects)
@@ -52,6 +35,16 @@ public struct V412: Scheme {
         old.begin(cpu, machine)
         old.deliver(cpu, from: sender, &effects)
         old.end(cpu, &effects)
+    }
+
+    public mutating func applyOther(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+        old.begin(stimulus.cpu, machine)
+        switch stimulus {
+        case .flushPage(let cpu, let mm): flushPage(cpu, mm, machine, &effects)
+        case .batchLocal(let cpu): batchLocal(cpu, machine, &effects)
+        default: old.applyCommon(stimulus, machine, &effects)
+        }
+        old.end(stimulus.cpu, &effects)
     }
 
     /// flush_tlb_page(): its local invalidation writes no record.

@@ -36,19 +36,6 @@ public struct V413: Scheme {
     public func pendingWord(_ sender: Int, _ index: Int) -> UInt64 { shootdowns.pending.word(sender, index) }
     public func maskWord(_ mm: MM, _ index: Int) -> UInt64 { masks.word(Int(mm.index), index) }
 
-    public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
-        switch stimulus {
-        case .contextSwitch(let cpu, let mm): contextSwitch(cpu, mm, on: machine, &effects)
-        case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, on: machine, &effects)
-        case .flushOthers(let cpu, let mm, let pages): flushOthers(cpu, mm, pages, on: machine, &effects)
-        case .deliver(let cpu, let sender): deliver(cpu, from: sender, on: machine, &effects)
-        default:
-            begin(stimulus.cpu, machine)
-            applyOther(stimulus, machine, &effects)
-            end(stimulus.cpu, &effects)
-        }
-    }
-
     @inline(__always) public mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects) {
         begin(cpu, machine)
         counters.contextSwitches += 1
@@ -85,7 +72,9 @@ public struct V413: Scheme {
         effects.booked = effects.loaded
     }
 
-    private mutating func applyOther(_ stimulus: Stimulus, _ machine: Machine, _ effects: inout Effects) {
+    public mutating func applyOther(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+        begin(stimulus.cpu, machine)
+        defer { end(stimulus.cpu, &effects) }
         switch stimulus {
         case .exec(let cpu, let mm), .useMM(let cpu, let mm): switchMM(cpu, mm, machine, &effects)
         case .exitMM(let cpu), .unuseMM(let cpu): enterLazyTLB(cpu)

@@ -5,26 +5,6 @@ public struct V413Parent: Scheme {
 
     public init(cpus: Int) { old = ActiveMMState(cpus: cpus) }
 
-    public mutating func apply(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
-        switch stimulus {
-        case .contextSwitch(let cpu, let mm): contextSwitch(cpu, mm, on: machine, &effects)
-        case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, on: machine, &effects)
-        case .flushOthers(let cpu, let mm, let pages): flushOthers(cpu, mm, pages, on: machine, &effects)
-        case .deliver(let cpu, let sender): deliver(cpu, from: sender, on: machine, &effects)
-        default:
-            old.begin(stimulus.cpu, machine)
-            switch stimulus {
-            case .flushPage(let cpu, let mm):
-                if machine.activeMM[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, 1, &effects) }
-            case .batchLocal(let cpu):
-                old.prepareBatch(cpu, machine)
-                if old.batchMasks.contains(cpu, cpu) { flushLocal(cpu, .localShootdown, Stimulus.flushAll, &effects) }
-            default: old.applyCommon(stimulus, machine, &effects)
-            }
-            old.end(stimulus.cpu, &effects)
-        }
-    }
-
     public mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects) {
         old.begin(cpu, machine)
         old.contextSwitch(cpu, mm, machine, &effects)
@@ -48,6 +28,19 @@ public struct V413Parent: Scheme {
         old.begin(cpu, machine)
         old.deliver(cpu, from: sender, &effects)
         old.end(cpu, &effects)
+    }
+
+    public mutating func applyOther(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects) {
+        old.begin(stimulus.cpu, machine)
+        switch stimulus {
+        case .flushPage(let cpu, let mm):
+            if machine.activeMM[cpu] == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, 1, &effects) }
+        case .batchLocal(let cpu):
+            old.prepareBatch(cpu, machine)
+            if old.batchMasks.contains(cpu, cpu) { flushLocal(cpu, .localShootdown, Stimulus.flushAll, &effects) }
+        default: old.applyCommon(stimulus, machine, &effects)
+        }
+        old.end(stimulus.cpu, &effects)
     }
 
     /// flush_tlb_func_local(): a CPU that is not in state OK leaves and does nothing else.
