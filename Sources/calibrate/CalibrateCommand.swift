@@ -12,21 +12,27 @@ struct CalibrateCommand: ParsableCommand {
         commandName: "calibrate",
         abstract: "Measure false alarms and missed regressions of lazytlb check.",
         discussion: """
-            Recordings are of one workload if their names agree up to the fourth dash (v4.12-threads-4cpu-plain-…) and a check takes them for \
-            comparable. Every way to make one part of them the baseline and to check another part of them is tried, or of very many ways \
+            Recordings are of one workload if their names agree up to the fourth dash (v4.12-threads-4cpu-plain-…; with --no-probes up to the third) \
+            and a check takes them for comparable. Every way to make one part of them the baseline and to check another part of them is tried, or of very many ways \
             each n-th.
             """)
 
     @Argument(help: ArgumentHelp("trace.dat files.", valueName: "trace"))
     var traces: [String]
 
+    @Flag(help: "Read recordings with probe events as if they had none, and take them for the same workload as those that have none.")
+    var noProbes = false
+
+    @Flag(help: "Put in records of IPIs alone, which no scheme explains, instead of shootdowns that are done twice.")
+    var recordsAlone = false
+
     func run() throws {
         var groups: [String: [(plain: Recording, more: [Recording])]] = [:]
         for path in traces {
-            guard let plain = Self.recording(path, 0) else { continue }
+            guard let plain = recording(path, 0) else { continue }
             let name = path.split(separator: "/").last.map(String.init) ?? path
-            let group = name.split(separator: "-").prefix(4).joined(separator: "-").replacing(".dat", with: "")
-            groups[group, default: []].append((plain, Self.shares.compactMap { Self.recording(path, $0) }))
+            let group = name.split(separator: "-").prefix(noProbes ? 3 : 4).joined(separator: "-").replacing(".dat", with: "")
+            groups[group, default: []].append((plain, Self.shares.compactMap { recording(path, $0) }))
         }
         print("| recordings | of them | in the baseline | checked | checks | false alarms |" + Self.shares.map { " +\(Int($0 * 100)) % found |" }.joined())
         print("| --- | ---: | --- | --- | ---: | ---: |" + Self.shares.map { _ in " ---: |" }.joined())
@@ -130,14 +136,14 @@ struct CalibrateCommand: ParsableCommand {
         return findings.contains { $0.outcome == .inconclusive } ? nil : findings.filter { $0.outcome == .failed }.map(\.subject)
     }
 
-    /// The recording with a share of its shootdowns done twice; nil if it cannot be replayed.
-    static func recording(_ path: String, _ share: Double) -> Recording? {
+    /// The recording with a share more of IPIs; nil if it cannot be replayed.
+    func recording(_ path: String, _ share: Double) -> Recording? {
         guard let file = try? TraceFile(path: path, options: TraceFile.Options(buffer: nil, keepGoing: false, progress: ReadingProgress())),
             file.missingEvents.isEmpty
         else { return nil }
         let kernel = RecordedKernel(release: file.kernelRelease)
         let replay = Replay(cpus: Reconstruction<Replay>.cpuCount(file), primary: kernel.primary)
-        guard let history = try? Reconstruction(file, sink: ExtraIPIs(replay, share: share)).map(\.replay), history.sink.recorded.total > 0 else { return nil }
+        guard let history = try? Reconstruction(file, sink: ExtraIPIs(replay, share: share, recordsAlone: recordsAlone), evidence: noProbes ? .noProbes : .all).map(\.replay), history.sink.recorded.total > 0 else { return nil }
         let context = ReportContext(tool: .init(version: ""), trace: .init(file, history, release: kernel.release), kernel: kernel)
         return Recording(ReportDocument(history, context))
     }

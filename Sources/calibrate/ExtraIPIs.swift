@@ -5,25 +5,28 @@ import TraceData
 
 /// A replay of a kernel that does more shootdowns than the recorded one: a share of them is done twice, evenly spread over the recording.
 ///
-/// What the second one finds on its receivers is what the schemes make of it; of the recorded kernel's own events the records are doubled.
+/// What the second one finds on its receivers is what the schemes make of it; of the recorded kernel's own events the records are doubled. Or the records
+/// alone: IPIs that are sent for nothing, of which no scheme would have sent one.
 struct ExtraIPIs: StimulusSink, Sendable {
     private(set) var replay: Replay
     /// 0.1 is one more for every ten.
     let share: Double
+    let recordsAlone: Bool
     private var sendsOwed = 0.0
     private var answersOwed = 0.0
     private var flushesOwed = 0.0
     /// The flush to be done again when that CPU's goes on.
     private var again: [Int: (Stimulus, Moment)] = [:]
 
-    init(_ replay: Replay, share: Double) {
+    init(_ replay: Replay, share: Double, recordsAlone: Bool) {
         self.replay = replay
         self.share = share
+        self.recordsAlone = recordsAlone
     }
 
     mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
         replay.apply(stimulus, at: moment)
-        guard case .flushOthers(let cpu, _, _) = stimulus else { return }
+        guard !recordsAlone, case .flushOthers(let cpu, _, _) = stimulus else { return }
         if Self.isDue(&flushesOwed, share) { again[cpu] = (stimulus, moment) }
     }
 

@@ -32,7 +32,7 @@ struct CheckCommand: ParsableCommand {
     @Flag(name: .customLong("no-stale-active-mm"), help: "It never keeps an active_mm that CR3 does not hold.")
     var noStaleActiveMM = false
 
-    @Option(help: ArgumentHelp("That no metric gives a false alarm, in percent.", valueName: "percent"))
+    @Option(help: ArgumentHelp("How sure a regression is that is reported: the chance of no false alarm in any metric, in percent.", valueName: "percent"))
     var confidence = 95.0
 
     @Option(help: ArgumentHelp("With one recording on either side: the increase that is allowed, in percent.", valueName: "percent"))
@@ -41,13 +41,14 @@ struct CheckCommand: ParsableCommand {
     @Flag(help: "Compare with the baseline even what is not comparable; the output says so.")
     var forceCompare = false
 
-    @Option(help: "text, json, junit, github, markdown or ktap.")
+    @Option(help: "How to write the result.")
     var format = CheckFormat.text
 
     @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
     var output: String?
 
-    @Option(help: ArgumentHelp("Write the result in another format, too, as junit=check.xml. Can be given several times.", valueName: "format=file"))
+    @Option(help: ArgumentHelp("Write the result in another format, too, as junit=check.xml. Can be given several times.", valueName: "format=file"),
+        transform: FormattedFile.init)
     var write: [FormattedFile] = []
 
     @OptionGroup var reading: TraceReport
@@ -116,14 +117,16 @@ struct CheckCommand: ParsableCommand {
 }
 
 /// A format and where to write it: `junit=check.xml`.
-struct FormattedFile: ExpressibleByArgument {
+struct FormattedFile {
     var format: CheckFormat
     var path: String
 
-    init?(argument: String) {
-        let parts = argument.split(separator: "=", maxSplits: 1)
-        guard parts.count == 2, let format = CheckFormat(rawValue: String(parts[0])) else { return nil }
+    init(_ argument: String) throws {
+        let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+        guard parts.count == 2, let format = CheckFormat(rawValue: parts[0]) else {
+            throw ValidationError("expected FORMAT=FILE, as junit=check.xml; formats are \(CheckFormat.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
         self.format = format
-        path = String(parts[1])
+        path = parts[1]
     }
 }

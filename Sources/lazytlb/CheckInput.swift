@@ -1,6 +1,5 @@
 import ArgumentParser
 import Checks
-import FoundationEssentials
 import Glibc
 import Report
 import TraceData
@@ -49,14 +48,26 @@ enum CheckInput {
         return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
     }
 
-    /// The text of a file that a person may have written.
+    /// No baseline and no budget, and no report that is not a wrong file, is as large.
+    private static let mostBytes = 1 << 30
+
+    /// The text of a file, or of what a shell gives as one: `<(…)`.
     static func text(_ path: String) throws -> String {
-        guard let bytes = FileManager.default.contents(atPath: path) else {
-            var isFolder = false
-            let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-            throw DocumentError(path: path, cause: isFolder ? "a folder, not a file" : exists ? "cannot be read" : "no such file")
+        func problem(_ cause: String) -> DocumentError { DocumentError(path: path, cause: cause) }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw problem(errno == ENOENT ? "no such file" : "cannot be read: \(String(cString: strerror(errno)))") }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = read(descriptor, &piece, piece.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { throw problem(errno == EISDIR ? "a folder, not a file" : "cannot be read: \(String(cString: strerror(errno)))") }
+            if count == 0 { break }
+            bytes += piece[..<count]
+            guard bytes.count <= mostBytes else { throw problem("more than a gibibyte: neither a baseline, a budget nor a report") }
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw DocumentError(path: path, cause: "not a text: its bytes are no UTF-8") }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw problem("not a text: its bytes are no UTF-8") }
         return text
     }
 }

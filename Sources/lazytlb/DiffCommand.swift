@@ -16,7 +16,7 @@ struct DiffCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The same.", valueName: "b"))
     var right: String
 
-    @Option(help: "text or json.")
+    @Option(help: "How to write the differences.")
     var format = Format.text
 
     @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))

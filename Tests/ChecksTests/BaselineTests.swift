@@ -73,6 +73,13 @@ import Testing
         #expect(error.key.hasSuffix(".values[1]"))
     }
 
+    @Test func aShareIsNoMoreThanTheWhole() throws {
+        let (line, error) = try error("\"share\": 0.9", "\"share\": 90")
+        #expect(error.line == line)
+        #expect(error.key == "recordings[0].tasks[0].share")
+        #expect(error.cause == "expected a share, from 0 to 1")
+    }
+
     @Test func anotherSchemaVersionIsRefused() throws {
         let (line, error) = try error("\"schema_version\": 1", "\"schema_version\": 2")
         #expect(error.line == line)

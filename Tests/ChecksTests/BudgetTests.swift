@@ -60,12 +60,28 @@ import Testing
         ("  kernel.warnings: {min: 5, max: 4}", "min 5 is above max 4"),
         ("  kernel.warnings: [1]", "expected a mapping, found a list"),
         ("  kernel.warnings: {max: .inf}", "expected a number"),
+        ("  kernel.warnings: {max: nan}", "expected a finite number, found nan"),
+        ("  kernel.warnings: {max: 1e999}", "expected a finite number, found 1e999"),
         ("  kernel.warnings: {max: 1, max: 2}", "a key occurs twice"),
+        // What would hold always, or never.
+        ("  kernel.warnings: {max: -1}", "expected a number that is not negative: no metric is"),
+        ("  kernel.warnings: {max: 5 %}", "kernel.warnings per 1000 switches is no share: expected a number"),
+        ("  kernel.stale_active_mm_ns: {max: 5}", "a share of the CPU time: expected a number from 0 to 1, or a percentage"),
+        ("  kernel.stale_active_mm_ns: {max: 5 %, per: total}", "kernel.stale_active_mm_ns per total is no share"),
+        ("  conformance.share: {min: 99.5}", "a share: expected a number from 0 to 1, or a percentage"),
+        ("  conformance.share: {min: 101 %}", "a share is at most 100 %"),
+        ("  zzz: {max: 1}", "unknown metric \"zzz\"; names begin with comparisons., conformance., evidence., kernel., processes., recorded., schemes. or shootdown_latency."),
     ])
     func whatMakesNoSenseIsRefusedWithItsLine(_ metrics: String, _ cause: String) throws {
         let error = try error("schema_version: 1\nmetrics:\n\(metrics)\n")
         #expect(error.cause.hasPrefix(cause), "\(error)")
         #expect(error.line == 3)
+    }
+
+    @Test func aBoundFollowsItsRateWhereverThatStands() throws {
+        let budget = try budget("  kernel.stale_active_mm_ns: {max: 5000, per: total}\n  conformance.share: {min: 99.5 %}\n  evidence.unknown_switches: {max: 0.01}")
+        #expect(budget.bounds.map(\.maximum) == [5000, nil, 0.01])
+        #expect(budget.bounds[1].minimum == 0.995)
     }
 
     @Test(arguments: ["", "metrics: {kernel.warnings: {max: 0}}", "schema_version: 2\nmetrics: {kernel.warnings: {max: 0}}", "schema_version: 1", "schema_version: 1\nmetrics: {}", "a: [b", "just text"])
@@ -74,6 +90,7 @@ import Testing
     /// What docs/ci.md shows.
     @Test func processesAreNamedByWhatTheyAreCalled() {
         #expect(MetricCatalogue.metric(named: "processes.thr.ipi_targets.v4.13") != nil)
+        #expect(MetricCatalogue.metric(named: "processes.thr.ipi_targets.kernel") != nil)
         #expect(MetricCatalogue.metric(named: "processes.thr.ipi_targets.v9") == nil)
         #expect(MetricCatalogue.metric(named: "processes..flushes") == nil)
     }

@@ -66,18 +66,10 @@ struct KTAPParser {
         rest = rest.drop(while: \.isNumber)
         if rest.hasPrefix(" - ") { rest = rest.dropFirst(3) } else { rest = rest.dropFirst(1) }
         next += 1
-        // A directive follows the first `#` that is not escaped.
-        var name = ""
-        var directive: String?
-        var isEscaped = false
-        for index in rest.indices {
-            if rest[index] == "#", !isEscaped {
-                directive = String(rest[rest.index(after: index)...].drop { $0 == " " })
-                break
-            }
-            isEscaped = rest[index] == "\\" && !isEscaped
-            name.append(rest[index])
-        }
+        // A description cannot include a `#`: what follows the first is the directive.
+        let hash = rest.firstIndex(of: "#")
+        var name = String(rest[..<(hash ?? rest.endIndex)])
+        let directive = hash.map { String(rest[rest.index(after: $0)...].drop { $0 == " " }) }
         let words = ["SKIP", "TODO", "XFAIL", "TIMEOUT", "ERROR"]
         if let directive, !words.contains(where: { directive.hasPrefix($0) }) { throw Failure(line: next, cause: "unknown directive \(directive)") }
         while name.last == " " { name.removeLast() }

@@ -64,7 +64,7 @@ import Testing
         #expect(tests[1].children.map(\.isOK) == [false, false, true])
         #expect(tests[1].children.map { $0.directive?.prefix(5) } == [nil, "ERROR", "SKIP "])
         #expect(tests[1].children[0].diagnostics == ["200, 100 in the baseline"])
-        #expect(tests[1].children[1].name.hasPrefix("a|b`c<d>&\"'\\#e"))
+        #expect(tests[1].children[1].name.hasPrefix("a|b`c<d>&\"'\\x23e"))
     }
 
     @Test(arguments: [("1..3", "1..4"), ("KTAP version 1\n1..", "KTAP version 2\n1.."), ("  ok 1 recordings", "  ok 2 recordings"), ("# SKIP", "# SKOP"), ("not ok 2 lazytlb.baseline", "bad 2 lazytlb.baseline")])
@@ -83,6 +83,21 @@ import Testing
         #expect(lines[1].hasPrefix("::warning title=lazytlb baseline%3A a|b`c<d>&\"'#e%25f%3Ag%2Ch@i"))
         #expect(lines[2].hasPrefix("::notice title=lazytlb check::Regression: kernel.ipi_targets"))
         for line in lines { #expect(line.unicodeScalars.allSatisfy { $0.value >= 0x20 }) }
+    }
+
+    // MARK: Long lists
+
+    /// What has a limit on length gets the first details, and how many more there are.
+    @Test(arguments: [(CheckFormat.github, 20), (.markdown, 50)])
+    func aThousandDetailsAreCutWhereTheReaderHasALimit(_ format: CheckFormat, _ limit: Int) throws {
+        var long = CheckResult(tool: "lazytlb 0", recordings: ["a.dat"])
+        long.findings = [.init(check: "conform", subject: "a.dat", outcome: .failed, reason: "90 %", details: (1...1000).map { "deviation<\($0)>" })]
+        long.conclude()
+        let text = try format.render(long)
+        #expect(text.contains("\(limit)") && !text.contains("deviation<\(limit + 1)>") && !text.contains("deviation&lt;\(limit + 1)&gt;"))
+        #expect(text.contains("and \(1000 - limit) more lines, in the other formats"))
+        #expect(try CheckFormat.junit.render(long).contains("deviation&lt;1000&gt;"))
+        #expect(try CheckFormat.ktap.render(long).contains("# deviation<1000>"))
     }
 
     // MARK: Markdown, text, JSON

@@ -25,6 +25,41 @@ import Testing
         #expect(holm([]).isEmpty)
     }
 
+    /// Of the chance of a false alarm the first may use three quarters: 0.02 · 4 / 3; then the second has all.
+    @Test func holmGivesEachItsWeight() {
+        let adjusted = holm([0.02, 0.03], weights: [3, 1])
+        for (found, expected) in zip(adjusted, [0.02 * 4 / 3, 0.03]) { #expect(abs(found - expected) < 1e-12) }
+        #expect(holm([0.01, 0.04, 0.03, 0.005], weights: [2, 2, 2, 2]) == holm([0.01, 0.04, 0.03, 0.005]))
+    }
+
+    /// Calculated with scipy.stats.t (1.17) by the formulas of RateComparison: p, degrees of freedom, and the limits of the 95 % interval.
+    @Test(arguments: [
+        // Less than the prior: moderated.
+        ([10_000.0, 10_400, 9_900], [12_000.0, 12_300], 0.013658627671240696, 5.082561478551013, 1.0311169287728148, 1.4038654386420513),
+        // More: they alone are believed, and all of it is estimated.
+        ([10_000, 14_000, 12_000], [20_000, 17_000], 0.025641033294206275, 3, 0.9954299499986199, 2.416844876562774),
+        ([3, 0, 1], [9, 14], 0.02174143153181929, 3, 1.125031116744468, 64.34392277437182),
+        // Counting noise, which is known.
+        ([0, 0], [71], 2.167717254923345e-05, 25.975412486856257, 17.862677166731658, 1144.78920539891),
+        ([0, 0, 0], [3], 0.03228274725423776, 15.779855202704546, 0.8759115208512537, 55.94172337450176),
+    ])
+    func theTestIsThatOfItsDescription(_ old: [Double], _ new: [Double], _ p: Double, _ df: Double, _ low: Double, _ high: Double) {
+        let comparison = RateComparison(baseline: samples(old), now: samples(new), unit: .count)
+        func isNear(_ found: Double, _ expected: Double) -> Bool { abs(found / expected - 1) < 1e-6 }
+        #expect(isNear(comparison.pValue(), p))
+        #expect(isNear(comparison.degreesOfFreedom, df))
+        let interval = comparison.interval(confidence: 0.95)
+        #expect(isNear(interval.lowerBound, low))
+        #expect(isNear(interval.upperBound, high))
+    }
+
+    @Test func shownRatesAreThoseOfTheRatio() {
+        let comparison = RateComparison(baseline: samples([20_000, 80_000]), now: samples([50_000]), unit: .count)
+        #expect(abs(comparison.baselineRate - 4_000) < 1e-6)
+        #expect(abs(comparison.rate / comparison.baselineRate - comparison.ratio) < 1e-4)
+        #expect(RateComparison(baseline: samples([0, 10]), now: samples([10]), unit: .count).baselineRate == 0.5)
+    }
+
     private func samples(_ totals: [Double], per exposure: Double = 10) -> [RateComparison.Sample] {
         totals.map { .init(total: $0, exposure: exposure) }
     }
@@ -46,12 +81,13 @@ import Testing
         let many = RateComparison(
             baseline: samples([10_000, 10_100, 10_050, 9_950, 10_000]), now: samples([12_000, 12_100, 12_050, 11_950, 12_000]), unit: .count)
         #expect(many.pValue() < few.pValue() / 10)
-        #expect(many.detectableRatio(confidence: 0.95, tests: 10) < few.detectableRatio(confidence: 0.95, tests: 10))
+        #expect(many.detectableRatio(confidence: 0.95, share: 0.1) < few.detectableRatio(confidence: 0.95, share: 0.1))
     }
 
     @Test func fewEventsSayLittle() {
         let rare = RateComparison(baseline: samples([0, 0, 0]), now: samples([3]), unit: .count)
-        #expect(rare.pValue() > 0.05)
+        // Of three events all are in this one of four recordings.
+        #expect(rare.pValue() > 1.0 / 64)
         let frequent = RateComparison(baseline: samples([0, 0, 0]), now: samples([3_000]), unit: .count)
         #expect(frequent.pValue() < 0.001)
     }
@@ -69,23 +105,24 @@ import Testing
     }
 
     /// Log-normal rates with counting noise, as the test takes them to be, from a generator with a fixed seed: the share of false alarms among
-    /// several metrics stays below what the confidence allows.
-    @Test(arguments: [0.03, 0.1, 0.15])
-    func falseAlarmsAreNoMoreThanTheConfidenceAllows(_ spread: Double) {
+    /// several metrics, of which three have the weight of the leading ones, stays below what the confidence allows; of few events, and of few recordings.
+    @Test(arguments: [0.03, 0.1, 0.15], [(2_000.0, 4), (100, 4), (2_000, 2)])
+    func falseAlarmsAreNoMoreThanTheConfidenceAllows(_ spread: Double, _ size: (events: Double, baseline: Int)) {
         var random = Random(seed: 20_170_628)
-        let metrics = 8
+        let weights = [10.0, 5, 5, 1, 1, 1, 1, 1]
         var alarms = 0
         let trials = 2_000
         for _ in 0..<trials {
-            let values = holm((0..<metrics).map { _ in
-                func draw(_ count: Int) -> [RateComparison.Sample] {
-                    (0..<count).map { _ in
-                        let expected = 2_000 * exponential(spread * random.normal())
-                        return .init(total: max(0, (expected + expected.squareRoot() * random.normal()).rounded()), exposure: 10)
+            let values = holm(
+                weights.map { _ in
+                    func draw(_ count: Int) -> [RateComparison.Sample] {
+                        (0..<count).map { _ in
+                            let expected = size.events * exponential(spread * random.normal())
+                            return .init(total: max(0, (expected + expected.squareRoot() * random.normal()).rounded()), exposure: 10)
+                        }
                     }
-                }
-                return RateComparison(baseline: draw(4), now: draw(2), unit: .count).pValue()
-            })
+                    return RateComparison(baseline: draw(size.baseline), now: draw(size.baseline / 2), unit: .count).pValue()
+                }, weights: weights)
             if values.contains(where: { $0 < 0.05 }) { alarms += 1 }
         }
         // 5 %, and three standard errors of the estimate.

@@ -169,6 +169,31 @@ import Testing
         }
     }
 
+    @Test func aBudgetMayComeFromAShellsSubstitution() throws {
+        let budget = "printf 'schema_version: 1\\nmetrics: {recorded.ipi_sends: {max: 1e6}}\\n'"
+        let outcome = try Program.run("/bin/bash", "-c", "'\(Program.lazytlb)' check '\(Self.new)' --budget <(\(budget))")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let empty = try lazytlb(["check", Self.new, "--budget", "/dev/null"])
+        #expect(empty.status == 2)
+        #expect(empty.errors == "lazytlb: /dev/null: the file is empty\n")
+    }
+
+    @Test func anUnknownFormatIsAnsweredWithTheKnownOnes() throws {
+        let outcome = try lazytlb(["check", Self.new, "--conform", "--write", "html=x"])
+        #expect(outcome.status == 2)
+        #expect(outcome.errors.contains("expected FORMAT=FILE, as junit=check.xml; formats are text, json, junit, github, markdown, ktap"))
+    }
+
+    @Test func aFullDiskOrAFolderThatIsNotThereIsBadInput() throws {
+        for place in ["/dev/full", "/nonexistent/check.xml", "/tmp"] {
+            for arguments in [["-o", place], ["--write", "junit=\(place)"]] {
+                let outcome = try lazytlb(["check", Self.new, "--no-stale-active-mm"] + arguments)
+                #expect(outcome.status == 2)
+                #expect(outcome.errors.contains("\(place): "), "\(outcome.errors)")
+            }
+        }
+    }
+
     // MARK: The larger set
 
     private static let hasAll = Recordings.shared("v4.12-threads-4cpu-plain-rec-boot.dat") != nil
@@ -209,5 +234,20 @@ import Testing
             #expect(outcome.status == 0, "\(outcome.text)")
             #expect(outcome.text.contains("moderated t-test"))
         }
+    }
+
+    /// Recordings of the kernel as it is: that a history is inferred, or filtered, makes no regression of it.
+    @Test(.enabled(if: hasAll, "the recordings are not among the fixtures"))
+    func whatTheInferenceOrAFilterMissesIsNoRegression() throws {
+        func check(_ name: String) throws -> Program.Result { try lazytlb(["check", try #require(Recordings.shared(name)), "--conform", "--no-extra-ipis"]) }
+        for name in ["v4.13-hotplug-4cpu-plain.dat", "v4.12-kflush-4cpu-plain.dat"] {
+            let outcome = try check(name)
+            #expect(outcome.status == 3)
+            #expect(outcome.text.contains("may be errors of the inference"))
+        }
+        #expect(try check("v4.13-hotplug-4cpu-truth.dat").status == 0)
+        let filtered = try check("v4.12-threads-4cpu-plain-rec-F.dat")
+        #expect(filtered.status == 3)
+        #expect(filtered.text.contains("records were left out, by a filter perhaps"))
     }
 }

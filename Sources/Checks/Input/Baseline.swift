@@ -120,17 +120,19 @@ extension Baseline {
         recording.hasAllProcesses = try node.required("lists_all_processes").bool()
         for task in try node.required("tasks").elements() {
             _ = try task.members(["name", "kernel_thread", "share"])
+            let share = try task.required("share")
+            guard try 0...1 ~= share.number() else { throw share.fail("expected a share, from 0 to 1") }
             recording.tasks.append(
                 .init(
                     name: try task.required("name").text(), isKernelThread: try task.required("kernel_thread").bool(),
-                    share: try task.required("share").number()))
+                    share: try share.number()))
         }
         return recording
     }
 
     private mutating func readMetric(_ name: String, _ node: Located) throws(DocumentError) {
         guard let metric = MetricCatalogue.metric(named: name) else {
-            throw node.unknown("metric", name, among: Array(MetricCatalogue.known.keys))
+            throw node.unknown("metric", name, among: Array(MetricCatalogue.known.keys) + ["processes.NAME.flushes"])
         }
         _ = try node.members(["unit", "values", "per_second", "per_1000_switches", "per_cpu_second", "share_of_cpu_time"])
         let unit = try node.required("unit")

@@ -43,7 +43,7 @@ public struct Budget: Sendable, Equatable {
 
     private static func bound(_ name: String, _ node: Located) throws(DocumentError) -> Bound {
         guard let metric = MetricCatalogue.metric(named: name) else {
-            let names = Array(MetricCatalogue.known.keys) + (name.hasPrefix("processes.") ? ["processes.NAME.flushes", "processes.NAME.ipi_targets.v4.13"] : [])
+            let names = Array(MetricCatalogue.known.keys) + ["processes.NAME.flushes", "processes.NAME.ipi_targets.kernel", "processes.NAME.ipi_targets.v4.13"]
             throw node.unknown("metric", name, among: names)
         }
         var bound = Bound(metric: metric, rate: .usual(for: metric.unit))
@@ -59,13 +59,17 @@ public struct Budget: Sendable, Equatable {
                     throw value.fail("\(name) has the unit \(metric.unit.rawValue): per is \(list(fitting.map(\.rawValue), "or"))")
                 }
                 bound.rate = rate
-            case "min": bound.minimum = try Self.limit(value)
-            case "max": bound.maximum = try Self.limit(value)
+            // Read below: what it may be depends on the rate, wherever that stands.
+            case "min", "max": continue
             case "max_increase": bound.maximumIncrease = try value.percentage()
             default:
                 bound.maximumDecrease = try value.percentage()
                 if bound.maximumDecrease! >= 1 { throw value.fail("a metric cannot decrease by 100 % or more below zero: use min") }
             }
+        }
+        for (key, value) in members where key == "min" || key == "max" {
+            let limit = try Self.limit(value, metric, bound.rate)
+            if key == "min" { bound.minimum = limit } else { bound.maximum = limit }
         }
         guard bound.minimum != nil || bound.maximum != nil || bound.needsBaseline else {
             throw node.fail("no bound: expected min, max, max_increase or max_decrease")
@@ -74,9 +78,22 @@ public struct Budget: Sendable, Equatable {
         return bound
     }
 
-    /// A number, or a percentage as a share.
-    private static func limit(_ node: Located) throws(DocumentError) -> Double {
-        if (try node.text()).hasSuffix("%") { return try node.percentage() }
-        return try node.number()
+    /// What `min` and `max` may be: a number that is not negative; of a share at most 1, or a percentage. Anything else would hold always or never.
+    private static func limit(_ node: Located, _ metric: Metric, _ rate: Rate) throws(DocumentError) -> Double {
+        let isShare = metric.unit == .share || rate == .shareOfCPUTime
+        if (try node.text()).hasSuffix("%") {
+            guard isShare else {
+                throw node.fail("\(metric.name) per \(rate.rawValue) is no share: expected a number; max_increase and max_decrease are relative to the baseline")
+            }
+            let share = try node.percentage()
+            guard share <= 1 else { throw node.fail("a share is at most 100 %") }
+            return share
+        }
+        let value = try node.number()
+        guard value >= 0 else { throw node.fail("expected a number that is not negative: no metric is") }
+        guard !isShare || value <= 1 else {
+            throw node.fail("\(rate == .shareOfCPUTime ? "a share of the CPU time" : "a share"): expected a number from 0 to 1, or a percentage, as \"10 %\"")
+        }
+        return value
     }
 }

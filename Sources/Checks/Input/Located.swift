@@ -69,7 +69,10 @@ struct Located {
     /// A text that should be one of several.
     func unknown(_ what: String, _ name: String, among names: [String]) -> DocumentError {
         let near = nearest(name, among: names)
-        let hint = near.isEmpty ? (names.count <= 12 ? "; expected \(list(names, "or"))" : "") : "; did you mean \(list(near, "or"))?"
+        let hint =
+            !near.isEmpty ? "; did you mean \(list(near, "or"))?" : names.count <= 12 ? "; expected \(list(names, "or"))"
+            // Of many names that are all far off: how they begin.
+            : "; names begin with \(list(Set(names.map { $0.prefix { $0 != "." } + "." }).map(String.init).sorted(), "or"))"
         return fail("unknown \(what) \"\(name)\"\(hint)")
     }
 
@@ -101,7 +104,8 @@ struct Located {
     func optionalText() throws(DocumentError) -> String? { isNull ? nil : try text() }
 
     func number() throws(DocumentError) -> Double {
-        guard let value = plain.flatMap(Double.init), value.isFinite else { throw fail("expected a number, found \(kind)") }
+        guard let text = plain, let value = Double(text) else { throw fail("expected a number, found \(kind)") }
+        guard value.isFinite else { throw fail("expected a finite number, found \(text)") }
         return value
     }
 

@@ -44,6 +44,18 @@ public struct Metric: Sendable, Equatable {
     }
 }
 
+extension Metric {
+    /// s₀ of ``RateComparison``: by how much the log rates of recordings of one workload vary beyond counting noise.
+    ///
+    /// Traffic depends on what runs, and varies little. What is done for nothing to lazy CPUs depends on where idle periods fall besides. docs/ci.md has the
+    /// measured spreads.
+    var priorDeviation: Double {
+        if unit == .cpuTime { return 0.25 }
+        let isOfIdleCPUs = name.hasSuffix(".ipi_ignored") || name.hasSuffix(".extra_ipi_targets") || name.contains(".divergences")
+        return isOfIdleCPUs ? 0.5 : RateComparison.priorDeviation
+    }
+}
+
 /// What a metric's total is divided by before two recordings are compared.
 public enum Rate: String, Sendable, CaseIterable {
     /// As it is.

@@ -41,7 +41,11 @@ public struct MetricCatalogue: Sendable {
         "kernel.divergences.noop-local-flush", "kernel.warnings",
     ]
 
-    private static let processMetrics = [".flushes"] + RecordedKernel.schemes.map { ".ipi_targets.\($0)" }
+    /// What regressions are looked for in first, with more of the chance of a false alarm than the others, which have the weight 1. All IPIs are among the
+    /// records, those as well that no scheme explains.
+    static let weights = ["recorded.ipi_sends": 10.0, "recorded.cr3_loads": 5, "kernel.ipi_targets": 5]
+
+    private static let processMetrics = [".flushes", ".ipi_targets.kernel"] + RecordedKernel.schemes.map { ".ipi_targets.\($0)" }
 
     // MARK: The parts of a report
 
@@ -136,6 +140,7 @@ public struct MetricCatalogue: Sendable {
         for (name, sum) in sums {
             add("processes.\(name).flushes", sum.flushes, needs: [.records, .mms])
             for (scheme, targets) in sum.targets { add("processes.\(name).ipi_targets.\(scheme)", targets, needs: [.records, .mms]) }
+            add("processes.\(name).ipi_targets.kernel", document.recorded.scheme.flatMap { sum.targets[$0] }, needs: [.records, .mms])
         }
     }
 }

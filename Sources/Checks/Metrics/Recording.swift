@@ -106,6 +106,7 @@ public struct Recording: Sendable, Equatable {
     /// The metric's total; nil if the recording does not tell. A process that is not listed interrupts nobody, if all are listed.
     public func value(_ metric: Metric) -> Double? {
         if let value = values[metric.name] { return value }
+        if scheme == nil, metric.name.hasSuffix(".ipi_targets.kernel") { return nil }
         return metric.name.hasPrefix("processes.") && hasAllProcesses ? 0 : nil
     }
 }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Report
 
 /// The forms in which the result of a check can be written: one file each.
 public enum CheckFormat: String, Sendable, CaseIterable {
@@ -32,6 +33,13 @@ func encodedJSON(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
+}
+
+extension CheckResult.Finding {
+    /// The details, or so many of them and how many more there are.
+    func details(atMost limit: Int) -> [String] {
+        details.count <= limit ? details : details.prefix(limit) + ["and \(grouped(details.count - limit)) more lines, in the other formats"]
+    }
 }
 
 extension CheckResult {

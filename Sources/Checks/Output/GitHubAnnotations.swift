@@ -1,6 +1,8 @@
 import Report
 
 /// Workflow commands of GitHub Actions: an error for each regression, a warning for what is inconclusive, and a notice with the verdict.
+///
+/// A message that is too long is not shown: of many details the first ones are in it.
 func renderGitHub(_ result: CheckResult) -> String {
     var lines: [String] = []
     for finding in result.findings {
@@ -10,7 +12,7 @@ func renderGitHub(_ result: CheckResult) -> String {
         case .inconclusive: command = "warning"
         case .passed, .skipped: continue
         }
-        let message = ([finding.reason] + finding.details).map(printable).joined(separator: "\n")
+        let message = ([finding.reason] + finding.details(atMost: 20)).map(printable).joined(separator: "\n")
         lines.append("::\(command) title=\(property("lazytlb \(finding.name)"))::\(data(message))")
     }
     lines.append("::notice title=lazytlb check::\(data(printable(result.summary)))")

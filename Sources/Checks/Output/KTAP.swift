@@ -23,7 +23,7 @@ func renderKTAP(_ result: CheckResult) -> String {
     return lines.joined(separator: "\n") + "\n"
 }
 
-/// One line; a `#` would begin a directive.
+/// One line without a `#`, which would begin a directive: descriptions cannot include one, and know no escape.
 private func name(_ text: String) -> String {
-    printable(text).replacing("#", with: "\\#")
+    printable(text).replacing("#", with: "\\x23")
 }

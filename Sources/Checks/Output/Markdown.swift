@@ -1,6 +1,8 @@
 import Report
 
 /// GitHub-flavoured Markdown: the verdict, and a table for each check.
+///
+/// A job's summary has a mebibyte at most: of many details the first ones are in it.
 func renderMarkdown(_ result: CheckResult) -> String {
     var lines = ["## lazytlb check: \(title(result.verdict))", "", escaped(result.summary) + ".", ""]
     for note in result.notes { lines += ["- \(escaped(note))."] }
@@ -9,7 +11,7 @@ func renderMarkdown(_ result: CheckResult) -> String {
         lines += ["### \(escaped(check))", "", "| | what | why |", "| --- | --- | --- |"]
         for outcome in [CheckResult.Outcome.failed, .inconclusive, .passed, .skipped] {
             for finding in findings where finding.outcome == outcome {
-                let details = finding.details.map { "<br>" + escaped($0) }.joined()
+                let details = finding.details(atMost: 50).map { "<br>" + escaped($0) }.joined()
                 lines.append("| \(title(outcome)) | \(escaped(finding.subject)) | \(escaped(finding.reason))\(details) |")
             }
         }

@@ -65,13 +65,19 @@ enum StudentT {
 }
 
 /// Holm's step-down adjustment of p-values: those below 1 − confidence keep the chance of any false alarm among them all below that, whatever
-/// their dependence (S. Holm, A simple sequentially rejective multiple test procedure, 1979).
-func holm(_ values: [Double]) -> [Double] {
+/// their dependence (S. Holm, A simple sequentially rejective multiple test procedure, 1979; with weights, as it says).
+///
+/// - Parameter weights: the parts of that chance, not necessarily with the sum 1; equal ones by default.
+func holm(_ values: [Double], weights: [Double]? = nil) -> [Double] {
+    let weights = weights ?? values.map { _ in 1 }
     var adjusted = values
     var worst = 0.0
-    for (rank, index) in values.indices.sorted(by: { values[$0] < values[$1] }).enumerated() {
-        worst = max(worst, min(1, Double(values.count - rank) * values[index]))
+    // The weights of those that are not rejected yet.
+    var left = weights.reduce(0, +)
+    for index in values.indices.sorted(by: { values[$0] / weights[$0] < values[$1] / weights[$1] }) {
+        worst = max(worst, min(1, values[index] * left / weights[index]))
         adjusted[index] = worst
+        left -= weights[index]
     }
     return adjusted
 }

@@ -2,16 +2,19 @@
 ///
 /// Rates of recordings are compared by their logarithms, so that an effect is a ratio. A log rate varies between recordings of the same workload
 /// by more than the counting noise of its events (1 / count, Poisson): by what differs between runs, too. That part is pooled over both sides
-/// (equal variances: it is the same workload) and, since there are few recordings, drawn towards a prior: `variance = (d₀ s₀² + d s²) / (d₀ + d)`
-/// with d₀ + d degrees of freedom, the moderated t-test of G. K. Smyth (Linear models and empirical Bayes methods for assessing
-/// differential expression in microarray experiments, 2004). The prior is measured (docs/ci.md). Without it two recordings that happen to agree would
-/// make everything significant, and two that happen to differ nothing. Where the recordings vary by more than the prior, they are believed: the variance
-/// is never drawn down, which keeps false alarms within the confidence for workloads of up to 1.5 s₀ (as simulated in the tests).
+/// (equal variances: it is the same workload). Few recordings tell little of it, so that where they vary by less than a prior it is drawn towards that:
+/// `variance = (d₀ s₀² + d s²) / (d₀ + d)` with d₀ + d degrees of freedom, the moderated t-test of G. K. Smyth (Linear models and empirical Bayes
+/// methods for assessing differential expression in microarray experiments, 2004). Without it two recordings that happen to agree would make everything
+/// significant. Where they vary by more than the prior they alone are believed, with their d degrees of freedom, which keeps false alarms within
+/// the confidence for workloads of up to 1.5 s₀ (as simulated in the tests). The counting noise is known, so that a sum of which it is a part has more
+/// degrees of freedom: those of F. E. Satterthwaite (An approximate distribution of estimates of variance components, 1946).
 public struct RateComparison: Sendable, Equatable {
-    /// s₀: how much log rates of recordings of a workload vary beyond counting noise.
+    /// s₀, where a metric has no other: how much log rates of recordings of a workload vary beyond counting noise.
     public static let priorDeviation = 0.1
     /// d₀: for how many recordings the prior counts.
     public static let priorWeight = 2.0
+    /// Beyond this many degrees of freedom Student's distribution is the normal one.
+    private static let mostDegreesOfFreedom = 10_000.0
 
     /// What the rates' totals and exposures are.
     public struct Sample: Sendable, Equatable {
@@ -34,8 +37,10 @@ public struct RateComparison: Sendable, Equatable {
     /// The counting noise of the difference alone.
     private let noise: Double
 
-    /// - Parameter unit: events have counting noise, time has not: there rates below 0.05 % of the CPU time are told apart no more.
-    public init(baseline: [Sample], now: [Sample], unit: Metric.Unit) {
+    /// - Parameters:
+    ///   - unit: events have counting noise, time has not: there rates below 0.05 % of the CPU time are told apart no more.
+    ///   - priorDeviation: s₀, ``Metric/priorDeviation``.
+    public init(baseline: [Sample], now: [Sample], unit: Metric.Unit, priorDeviation: Double = Self.priorDeviation) {
         let counts = unit == .count
         // Half an event (or a piece of time) more, so that zero has a logarithm.
         func offset(_ sample: Sample) -> Double { counts ? 0.5 : unit == .cpuTime ? 0.0005 * sample.exposure : 1e-6 * max(sample.exposure, 1) }
@@ -46,13 +51,24 @@ public struct RateComparison: Sendable, Equatable {
         let d = Double(old.count + new.count - 2)
         let pooled = d > 0 ? (squares(old) + squares(new)) / d : 0
         let beyond = max(0, pooled - (poisson(baseline) * Double(old.count) + poisson(now) * Double(new.count)) / Double(old.count + new.count))
-        let prior = Self.priorDeviation * Self.priorDeviation
-        let variance = max(beyond, (Self.priorWeight * prior + d * beyond) / (Self.priorWeight + d))
+        let prior = priorDeviation * priorDeviation
+        let isModerated = beyond <= prior
+        let all = Self.priorWeight + d
+        let between = (isModerated ? (Self.priorWeight * prior + d * beyond) / all : beyond) * (1 / Double(old.count) + 1 / Double(new.count))
         noise = poisson(baseline) / Double(old.count) + poisson(now) / Double(new.count)
-        error = (variance * (1 / Double(old.count) + 1 / Double(new.count)) + noise).squareRoot()
-        degreesOfFreedom = Self.priorWeight + d
-        baselineRate = average(baseline.map { $0.total / $0.exposure })
-        rate = average(now.map { $0.total / $0.exposure })
+        error = (between + noise).squareRoot()
+        // What is estimated: the variance between recordings, and with it the part of the noise that was taken off.
+        let estimated = (between + noise * d / all) / (between + noise)
+        degreesOfFreedom = isModerated ? min(all / (estimated * estimated), Self.mostDegreesOfFreedom) : d
+        baselineRate = Self.mean(baseline)
+        rate = Self.mean(now)
+    }
+
+    /// The geometric mean of the rates, of which the effect is the ratio; with a zero among them the arithmetic one.
+    static func mean(_ samples: [Sample]) -> Double {
+        let rates = samples.map { $0.total / $0.exposure }
+        if Set(rates).count == 1 { return rates[0] }
+        return rates.allSatisfy { $0 > 0 } ? exponential(average(rates.map(logarithm))) : average(rates)
     }
 
     /// The effect: the new rate as a multiple of the baseline's.
@@ -70,9 +86,11 @@ public struct RateComparison: Sendable, Equatable {
         return exponential(difference - width)...exponential(difference + width)
     }
 
-    /// The ratio that such recordings show with a probability of 80 %, when `tests` metrics are judged at once: what a pass does not exclude.
-    public func detectableRatio(confidence: Double, tests: Int) -> Double {
-        let critical = StudentT.quantile(tail: (1 - confidence) / Double(max(tests, 1)), df: degreesOfFreedom)
+    /// The ratio that such recordings show with a probability of 80 %: what a pass does not exclude.
+    ///
+    /// - Parameter share: this metric's part of the chance of a false alarm, among all that are judged at once.
+    public func detectableRatio(confidence: Double, share: Double) -> Double {
+        let critical = StudentT.quantile(tail: (1 - confidence) * share, df: degreesOfFreedom)
         return exponential((critical + StudentT.quantile(tail: 0.2, df: degreesOfFreedom)) * error)
     }
 

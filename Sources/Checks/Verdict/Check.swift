@@ -56,13 +56,16 @@ public struct Check: Sendable {
     /// How decisions beside a baseline are made, for the reader.
     public func method(_ baseline: Baseline) -> String {
         if isStatistical(baseline) {
-            return "\(baseline.recordings.count) recordings in the baseline, \(recordings.count) here: moderated t-test of log rates, one-sided, "
-                + "Holm's adjustment over all metrics judged; confidence \(percentText(options.confidence)). It takes log rates of recordings of one workload to be "
-                + "normally distributed with one variance, and the recordings to be independent"
+            return "\(baseline.recordings.count) in the baseline, \(recordings.count) here: moderated t-test of log rates, one-sided, with "
+                + "Holm's adjustment over all metrics judged; confidence \(confidenceText). It takes log rates of recordings of one workload to be "
+                + "normally distributed with one variance, and the recordings to be independent. In brackets: the change of the (geometric mean) rate, "
+                + "its \(confidenceText) confidence interval, and p, the adjusted probability of such an increase by chance"
         }
         return "one recording in the baseline, one here: no test is possible. An increase of more than \(percentText(options.tolerance)), "
             + "and of more than three standard errors of counting, is a regression (--tolerance)"
     }
+
+    private var confidenceText: String { "\(numberText(options.confidence * 100)) %" }
 
     // MARK: The budget
 
@@ -129,7 +132,7 @@ public struct Check: Sendable {
             if let lack = lack(recordings, bound, limits) { note(.inconclusive, lack); continue }
             if let lack = lack(baseline.recordings, bound, limits) { note(.inconclusive, "in the baseline: \(lack)"); continue }
             let comparison = RateComparison(
-                baseline: samples(baseline.recordings, bound), now: samples(recordings, bound), unit: metric.unit)
+                baseline: samples(baseline.recordings, bound), now: samples(recordings, bound), unit: metric.unit, priorDeviation: metric.priorDeviation)
             if let increase = bound.maximumIncrease {
                 judged.append(Judged(bound: bound, direction: .higherIsWorse, allowed: 1 + increase, comparison: comparison, place: findings.count))
                 findings.append(.init(check: check, subject: metric.name, outcome: .passed, reason: ""))
@@ -143,10 +146,16 @@ public struct Check: Sendable {
         // What never happened on either side cannot be significant, and is no test that others must pay for (R. E. Tarone, A modified Bonferroni method
         // for discrete data, 1990).
         let isTest = judged.map { $0.comparison.rate > 0 || $0.comparison.baselineRate > 0 }
-        let tests = isTest.filter { $0 }.count
-        var adjusted = holm(zip(judged, isTest).filter(\.1).map { $0.0.comparison.pValue(allowed: $0.0.allowed, direction: $0.0.direction) }).makeIterator()
-        let values = isTest.map { $0 ? adjusted.next() ?? 1 : 1 }
-        for (one, p) in zip(judged, values) {
+        // Who writes a budget weighs by what it names.
+        let weights = judged.map { check == "baseline" ? MetricCatalogue.weights[$0.bound.metric.name] ?? 1 : 1 }
+        let tests = judged.indices.filter { isTest[$0] }
+        let weight = tests.reduce(0) { $0 + weights[$1] }
+        let adjusted = holm(
+            tests.map { judged[$0].comparison.pValue(allowed: judged[$0].allowed, direction: judged[$0].direction) }, weights: tests.map { weights[$0] })
+        var values = [Double](repeating: 1, count: judged.count)
+        for (index, value) in zip(tests, adjusted) { values[index] = value }
+        for (index, one) in judged.enumerated() {
+            let p = values[index]
             let comparison = one.comparison
             let isWorse = isStatistical ? p < 1 - options.confidence : comparison.exceeds(one.allowed, direction: one.direction)
             var numbers = CheckResult.Numbers(per: one.bound.rate.rawValue, rate: comparison.rate, baselineRate: comparison.baselineRate, ratio: comparison.ratio)
@@ -155,7 +164,7 @@ public struct Check: Sendable {
                 let interval = comparison.interval(confidence: options.confidence)
                 (numbers.ratioLow, numbers.ratioHigh) = (interval.lowerBound, interval.upperBound)
                 numbers.pValue = p
-                numbers.detectableRatio = comparison.detectableRatio(confidence: options.confidence, tests: tests)
+                if isTest[index] { numbers.detectableRatio = comparison.detectableRatio(confidence: options.confidence, share: weights[index] / weight) }
                 if comparison.baselineRate > 0 {
                     reason += " (\(changeText(comparison.ratio)); \(changeText(interval.lowerBound)) to \(changeText(interval.upperBound)); \(pText(p)))"
                 } else if comparison.rate > 0 {

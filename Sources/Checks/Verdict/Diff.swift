@@ -24,7 +24,7 @@ public struct Diff: Sendable, Equatable, Codable {
         public var metric: String
         /// By what the rates are divided; totals are beside them.
         public var per: String
-        /// Means over the recordings; nil where the side does not know the metric.
+        /// Means over the recordings, geometric ones of the rates; nil where the side does not know the metric.
         @ExplicitNull public var left: Double?
         @ExplicitNull public var right: Double?
         @ExplicitNull public var leftRate: Double?
@@ -92,10 +92,10 @@ public struct Diff: Sendable, Equatable, Codable {
         if old == nil && new == nil { return nil }
         var change = Change(metric: metric.name, per: rate.rawValue)
         (change.left, change.right) = (old.map { average($0.map(\.total)) }, new.map { average($0.map(\.total)) })
-        (change.leftRate, change.rightRate) = (old.map { average($0.map { $0.total / $0.exposure }) }, new.map { average($0.map { $0.total / $0.exposure }) })
+        (change.leftRate, change.rightRate) = (old.map(RateComparison.mean), new.map(RateComparison.mean))
         guard let old, let new else { return change }
         if change.left == 0, change.right == 0 { return nil }
-        let comparison = RateComparison(baseline: old, now: new, unit: metric.unit)
+        let comparison = RateComparison(baseline: old, now: new, unit: metric.unit, priorDeviation: metric.priorDeviation)
         change.ratio = comparison.ratio
         change.distance = comparison.difference / comparison.error
         return change
@@ -121,7 +121,8 @@ public struct Diff: Sendable, Equatable, Codable {
             }
             var line = name + String(repeating: " ", count: max(0, width - name.count)) + "  \(rate(change.leftRate)) → \(rate(change.rightRate))"
             if change.per != Rate.total.rawValue, change.per != Rate.shareOfCPUTime.rawValue { line += " per \(change.per)" }
-            if let ratio = change.ratio { line += " (\(changeText(ratio)))" }
+            // A multiple of nothing says nothing.
+            if let ratio = change.ratio, change.left != 0 { line += " (\(changeText(ratio)))" }
             if let left = change.left, let right = change.right, change.per == Rate.perThousandSwitches.rawValue {
                 line += ", \(numberText(left)) → \(numberText(right)) in all"
             }

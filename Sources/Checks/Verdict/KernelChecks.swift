@@ -7,6 +7,9 @@ public enum KernelChecks {
     static let leastShare = 0.998
     static let leastInferredShare = 0.995
     static let leastMaskShare = 0.99
+    /// The share of the sends that an inferred history may fail to explain though the kernel is right: 9 % in one recording without probe events, 1.5 % at
+    /// most in 31 others.
+    static let mostInferredExtraSends = 0.1
 
     /// The recorded kernel behaves as the scheme of its version says.
     public static func conform(_ document: ReportDocument, limits: EvidenceLimits = EvidenceLimits()) -> CheckResult.Finding {
@@ -35,7 +38,7 @@ public enum KernelChecks {
         }
         if warnings > 0 { faults.append("WARN or BUG conditions are met \(grouped(warnings)) \(warnings == 1 ? "time" : "times")") }
         finding.outcome = faults.isEmpty ? .passed : .failed
-        finding.reason = shareText + (faults.isEmpty ? "" : ": " + list(faults, "and"))
+        finding.reason = shareText + (faults.isEmpty ? ", at least \(fixed(least * 100, 1)) % is asked" : ": " + list(faults, "and"))
         if document.evidence.kind != "probes" {
             finding.details.append("without probe events the history is inferred from these very records, so that a deviation may hide; see docs/ci.md")
         }
@@ -77,18 +80,33 @@ public enum KernelChecks {
     }
 
     /// The recorded kernel interrupts no CPU that the reworked scheme would leave alone, and none that its own scheme would.
+    ///
+    /// In an inferred history some of both are errors of the inference: what is not beyond those is no answer.
     public static func noExtraIPIs(_ document: ReportDocument) -> CheckResult.Finding {
+        let isInferred = document.evidence.kind != "probes"
+        let unsure = "; without probe events that many may be errors of the inference"
         var finding = zero("no-extra-ipis", "kernel.extra_ipi_targets", document) { "\(grouped(Int($0))) CPUs interrupted that \(RecordedKernel.schemes.last!) would have left alone" }
-        guard finding.outcome == .passed, let conformance = document.conformance else { return finding }
-        let counts = conformance.byReason["TLB_REMOTE_SEND_IPI"]
-        let extra = counts.map { $0.records - $0.matched } ?? 0
-        // Races at the sender: docs/conformance.md.
-        if extra > max(3, (counts?.records ?? 0) / 500) {
-            finding.outcome = .failed
-            finding.reason = "\(grouped(extra)) of \(grouped(counts?.records ?? 0)) recorded IPI sends are none that \(conformance.scheme) would have sent"
+        let own = document.recorded.scheme
+        let targets = own.flatMap { document.schemes[$0] }?.ipiTargets ?? 0
+        let extraTargets = document.comparisons.first { $0.old == own }?.extraIPITargets ?? 0
+        if finding.outcome == .failed, isInferred, extraTargets <= races(targets) {
+            finding.outcome = .inconclusive
+            finding.reason += unsure
+        }
+        guard finding.outcome == .passed, let conformance = document.conformance, let counts = conformance.byReason["TLB_REMOTE_SEND_IPI"] else { return finding }
+        let extra = counts.records - counts.matched
+        guard extra > races(counts.records) else { return finding }
+        finding.reason = "\(grouped(extra)) of \(grouped(counts.records)) recorded IPI sends are none that \(conformance.scheme) would have sent"
+        finding.outcome = .failed
+        if isInferred, Double(extra) <= mostInferredExtraSends * Double(counts.records) {
+            finding.outcome = .inconclusive
+            finding.reason += unsure
         }
         return finding
     }
+
+    /// So many sends, or targets, may be races at the sender: docs/conformance.md.
+    private static func races(_ whole: Int) -> Int { max(3, whole / 500) }
 
     /// The recorded kernel never keeps an active_mm that CR3 does not hold.
     public static func noStaleActiveMM(_ document: ReportDocument) -> CheckResult.Finding {
