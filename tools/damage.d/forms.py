@@ -46,7 +46,9 @@ def sizes(good, case, rng):
     for offset, size, what in numbers:
         top = (1 << 8 * size) - 1
         now = int.from_bytes(good[offset:offset + size], "little")
-        for value in {0, 1, top, top >> 1, (now + 1) & top, (now - 1) & top, len(good) & top} - {now}:
+        # Another type that perf has makes another record of it, and nobody can tell.
+        values = {0, top, top >> 1, len(good) & top} if "type" in what else {0, 1, top, top >> 1, (now + 1) & top, (now - 1) & top, len(good) & top}
+        for value in values - {now}:
             yield case(f"{what} at {offset}: {value} instead of {now}", patched(good, offset, value.to_bytes(size, "little")))
 
 

@@ -9,6 +9,8 @@ func quoted(_ text: String) -> String {
         case "\\": result += "\\\\"
         case "\n": result += "\\n"
         case "\t": result += "\\t"
+        // YAML takes these two as they are nowhere.
+        case "\u{FFFE}", "\u{FFFF}": result += "\\u" + String(scalar.value, radix: 16)
         // Beyond the first plane an escape is a pair of surrogates, which YAML, by which baselines are read back, does not take.
         case _ where scalar.value <= 0xFFFF: result += jsonEscaped(scalar) ?? String(scalar)
         default: result.unicodeScalars.append(scalar)
