@@ -7,10 +7,10 @@ public final class CPUStream {
     /// time of reading.
     private let state: UnsafeMutablePointer<StreamState>
 
-    init(cpu: Int, pages: SubbufferSource, conversion: TimeConversion, trace: TraceFile) {
+    init(cpu: Int, pages: SubbufferSource, conversion: TimeConversion, rawRange: ClosedRange<UInt64>, trace: TraceFile) {
         self.cpu = cpu
         state = .allocate(capacity: 1)
-        state.initialize(to: StreamState(cpu: cpu, pages: pages, conversion: conversion, trace: trace))
+        state.initialize(to: StreamState(cpu: cpu, pages: pages, conversion: conversion, rawRange: rawRange, trace: trace))
     }
 
     deinit {
@@ -39,6 +39,7 @@ struct StreamState {
     let hasUsualCommonFields: Bool
     let bigEndian: Bool
     private let conversion: TimeConversion
+    private let rawRange: ClosedRange<UInt64>
     let isPlain: Bool
     /// What is to be added to raw times, if nothing else is to be done with them.
     let plainOffset: UInt64
@@ -64,7 +65,7 @@ struct StreamState {
     /// With ``TraceFile/Options/keepGoing`` a stream ends after this many places that cannot be read.
     static let problemLimit = 20
 
-    init(cpu: Int, pages: SubbufferSource, conversion: TimeConversion, trace: TraceFile) {
+    init(cpu: Int, pages: SubbufferSource, conversion: TimeConversion, rawRange: ClosedRange<UInt64>, trace: TraceFile) {
         self.cpu = cpu
         self.pages = pages
         entries = UnsafePointer(trace.formats.layout.entries)
@@ -72,6 +73,7 @@ struct StreamState {
         hasUsualCommonFields = fields.areUsual
         bigEndian = trace.formats.bigEndian
         self.conversion = conversion
+        self.rawRange = rawRange
         isPlain = conversion.isPlain
         plainOffset = conversion.offset
         self.trace = trace
@@ -94,7 +96,8 @@ struct StreamState {
                     return finalGap(&record)
                 }
                 if _slowPath(isMissing) {
-                    fillGap(&record, before: convert(walker.time))
+                    // What has no time is said of the record behind the gap.
+                    fillGap(&record, before: max(lastTime, isPlain ? walker.time &+ plainOffset : conversion.convert(walker.time, cpu: cpu) ?? 0))
                     heldBack = true
                     return true
                 }
@@ -122,7 +125,13 @@ struct StreamState {
         }
         let entry = entries[Int(id)]
         guard size >= Int(entry.minimum) || isUndeclared(id) else { return try tooShort(id) }
-        let time = convert(walker.time)
+        let time: UInt64
+        if _fastPath(isPlain) {
+            time = walker.time &+ plainOffset
+        } else {
+            guard let converted = try convertedTime() else { return false }
+            time = converted
+        }
         lastTime = time
         untold &+= 1
         record.time = time
@@ -154,9 +163,22 @@ struct StreamState {
         return true
     }
 
-    @inline(__always)
-    private func convert(_ raw: UInt64) -> UInt64 {
-        _fastPath(isPlain) ? raw &+ plainOffset : conversion.convert(raw, cpu: cpu)
+    /// What the file's options make of the current record's time. nil if that is none and the file keeps going.
+    @inline(never)
+    private mutating func convertedTime() throws(TraceError) -> UInt64? {
+        let raw = walker.time
+        let cause: String
+        if let time = conversion.convert(raw, cpu: cpu) {
+            if time >= lastTime { return time }
+            // Within what a guest's samples are exact to, no time goes by.
+            if lastTime - time <= TimeShift.jitter { return lastTime }
+            cause = "time goes back by \(lastTime - time), from \(lastTime) to \(time), by the file's TIME_SHIFT option"
+        } else {
+            cause = "64 bits cannot hold what the file's options make of time \(raw)"
+        }
+        try report(pages.error(cause, at: walker.dataOffset))
+        lose(.some)
+        return nil
     }
 
     /// Steps to the next sub-buffer; false if there is none.
@@ -179,7 +201,7 @@ struct StreamState {
                 break
             }
             do {
-                walker = try SubbufferWalker(page, shape: pages.shape, after: rawTime)
+                walker = try SubbufferWalker(page, shape: pages.shape, after: rawTime, in: rawRange)
                 lose(walker.missed)
                 return true
             } catch {

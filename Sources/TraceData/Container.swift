@@ -36,6 +36,10 @@ struct Container {
     static let extentLimit = 1 << 20
     /// What all unpacked sections that are read may have together. All event formats of a distribution kernel have 5 MiB.
     static let unpackedLimit = 64 << 20
+    /// The most options that a file may have: one of CPUSTAT for each CPU of each buffer, and some.
+    static let optionLimit = 1 << 20
+    /// The most names of tasks that a file may save: PID_MAX_LIMIT (include/linux/threads.h).
+    static let commandLimit = 4 << 20
     /// Page sizes that a file may name: sub-buffers of the kernel go up to 64 pages of 64 KiB.
     static let pageSizes = 256...(64 << 20)
 

@@ -49,6 +49,7 @@ extension Container {
             let digits = line.prefix { 0x30...0x39 ~= $0 }
             guard let pid = Int32(String(decoding: digits, as: UTF8.self)), line.dropFirst(digits.count).first == 0x20 else { continue }
             let name = line.dropFirst(digits.count + 1).prefix { $0 != 0 }
+            guard commands.count < Self.commandLimit else { throw cursor.error("more than \(Self.commandLimit) saved command lines", at: cursor.position - text.count) }
             commands[pid] = String(decoding: name, as: UTF8.self)
         }
     }

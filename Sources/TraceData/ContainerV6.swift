@@ -69,7 +69,7 @@ extension Container {
             let size = try cursor.u32("an option's size")
             let start = cursor.position
             let data = try cursor.take(UInt64(size), "option \(id)")
-            options.append(TraceOption(id: Int(id), size: Int(size)))
+            try add(TraceOption(id: Int(id), size: Int(size)), at: cursor)
             var place = cursor.place
             place.base += UInt64(start)
             var inner = ByteCursor(data, bigEndian: bigEndian, place: place)

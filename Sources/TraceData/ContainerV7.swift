@@ -79,7 +79,7 @@ extension Container {
                     next = try inner.u64("the place of the next options")
                     break
                 }
-                options.append(TraceOption(id: Int(id), size: Int(size)))
+                try add(TraceOption(id: Int(id), size: Int(size)), at: cursor)
                 switch id {
                 case OptionID.buffer, OptionID.bufferText:
                     bufferOptions.append(BufferOption(data: inner, isText: id == OptionID.bufferText))

@@ -57,6 +57,8 @@ public final class EventFormats: @unchecked Sendable {
         var text: UnsafeRawBufferPointer
         /// Where the text is in the file: an error that lacks its cause.
         var place = TraceError(path: "", cause: "")
+
+        func isSame(as other: Source) -> Bool { system == other.system && text.elementsEqual(other.text) }
     }
 
     /// A format that cannot be used.
@@ -82,6 +84,7 @@ public final class EventFormats: @unchecked Sendable {
         var byID: [Int: Event] = [:]
         var refused: [Refusal] = []
         var sourceByID: [Int: Source] = [:]
+        var idByName: [String: Int] = [:]
         var common: [Field] = []
         for source in sources {
             // A handle of its own: one that has many events takes long to add another, and as much memory again as they take here.
@@ -90,9 +93,24 @@ public final class EventFormats: @unchecked Sendable {
             case .failure(let why):
                 refused.append(Refusal(source, why.text))
             case .success(let (event, itsCommon)):
+                let name = "\(event.system):\(event.name)"
+                if let before = byID[event.id] {
+                    // The same once more says nothing new.
+                    if sourceByID[event.id]!.isSame(as: source) { continue }
+                    var refusal = Refusal(source, "\(event.name) has the id \(event.id), which is that of \(before.system):\(before.name)")
+                    // Which of them a record is of cannot be told.
+                    refusal.isNeeded = refusal.isNeeded || before.kind != .other
+                    refused.append(refusal)
+                    continue
+                }
+                if let id = idByName[name] {
+                    refused.append(Refusal(source, "\(event.name) has two ids, \(id) and \(event.id)"))
+                    continue
+                }
                 if common.isEmpty { common = itsCommon }
                 byID[event.id] = event
-                if event.kind != .other { sourceByID[event.id] = source }
+                sourceByID[event.id] = source
+                idByName[name] = event.id
             }
         }
         let events = byID.values.sorted { $0.id < $1.id }

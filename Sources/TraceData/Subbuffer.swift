@@ -25,6 +25,7 @@ struct SubbufferDamage: Error, Equatable {
         case lengthTooSmall(UInt32)
         case timeCutOff
         case timeGoesBack(UInt64, to: UInt64)
+        case timeOutOfRange(UInt64, ClosedRange<UInt64>)
     }
     var offset: Int
     var cause: Cause
@@ -37,6 +38,8 @@ struct SubbufferDamage: Error, Equatable {
         case .lengthTooSmall(let length): "record states a length of \(length), expected 4 or more"
         case .timeGoesBack(let before, let time): "time goes back by \(before - time), from \(before) to \(time)"
         case .timeCutOff: "time extension runs past the end of its sub-buffer"
+        case .timeOutOfRange(let time, let range):
+            "time \(time) is not between \(range.lowerBound) and \(range.upperBound): 64 bits cannot hold what follows, or what the file's options make of it"
         }
     }
 }
@@ -65,6 +68,8 @@ struct SubbufferWalker {
     let end: Int
     var next: Int
     private let bigEndian: Bool
+    /// Times from which all that the sub-buffer can add without a time extension stays in 64 bits.
+    private let range: ClosedRange<UInt64>
     /// Raw time of the current record; before the first, of the sub-buffer.
     var time: UInt64
     /// Where the current record's data begins in the sub-buffer.
@@ -82,15 +87,22 @@ struct SubbufferWalker {
         end = 0
         next = 0
         bigEndian = false
+        range = Self.anyTime
         time = 0
         missed = .nothing
     }
+
+    /// A sub-buffer has up to 2^26 bytes and so 2^23 records, each of which adds less than 2^27 to the time.
+    static let anyTime: ClosedRange<UInt64> = 0...UInt64.max - (1 << 51)
 
     /// Reads the header of a sub-buffer; `page` may be shorter than the shape says if the file ends in it.
     ///
     /// - Parameter lastTime: raw time at which the CPU's sub-buffer before this one ended. The kernel takes the time anew when it begins a sub-buffer
     ///   (rb_move_tail(), kernel/trace/ring_buffer.c), so this one is not of before.
-    init(_ page: UnsafeRawBufferPointer, shape: SubbufferShape, after lastTime: UInt64 = 0) throws(SubbufferDamage) {
+    /// - Parameter range: what its time, and that behind a time extension, may be: sums of times are not checked record by record.
+    init(
+        _ page: UnsafeRawBufferPointer, shape: SubbufferShape, after lastTime: UInt64 = 0, in range: ClosedRange<UInt64> = Self.anyTime
+    ) throws(SubbufferDamage) {
         let header = shape.headerSize
         guard page.count >= header, let base = page.baseAddress else {
             throw SubbufferDamage(offset: 0, cause: .shorterThanHeader(page.count))
@@ -100,7 +112,10 @@ struct SubbufferWalker {
             shape.longSize == 8
             ? load(UInt64.self, base + 8, shape.bigEndian) : UInt64(load(UInt32.self, base + 8, shape.bigEndian))
         // A sub-buffer without records says nothing.
-        guard time >= lastTime || commit & 0x7ff_ffff == 0 else { throw SubbufferDamage(offset: 0, cause: .timeGoesBack(lastTime, to: time)) }
+        if commit & 0x7ff_ffff != 0 {
+            guard time >= lastTime else { throw SubbufferDamage(offset: 0, cause: .timeGoesBack(lastTime, to: time)) }
+            guard range.contains(time) else { throw SubbufferDamage(offset: 0, cause: .timeOutOfRange(time, range)) }
+        }
         // Bits 0 to 26 are the length, 31 and 30 the marks RB_MISSED_EVENTS and RB_MISSED_STORED; kbuffer masks as this does.
         let length = Int(commit & 0x7ff_ffff)
         guard length <= page.count - header else {
@@ -110,6 +125,7 @@ struct SubbufferWalker {
         self.end = header + length
         self.next = header
         self.bigEndian = shape.bigEndian
+        self.range = range
         self.time = time
         if commit & (1 << 31) == 0 {
             missed = .nothing
@@ -181,11 +197,14 @@ struct SubbufferWalker {
             time &+= delta
             next += 4 + Int(word)
         case 30:
-            time &+= UInt64(word) << 27 &+ delta
+            let (later, overflow) = time.addingReportingOverflow(UInt64(word) << 27 &+ delta)
+            guard !overflow, later <= range.upperBound else { throw SubbufferDamage(offset: next, cause: .timeOutOfRange(later, range)) }
+            time = later
             next += 8
         default:
             let stamp = Self.absolute(UInt64(word) << 27 &+ delta, after: time)
             guard stamp >= time else { throw SubbufferDamage(offset: next, cause: .timeGoesBack(time, to: stamp)) }
+            guard stamp <= range.upperBound else { throw SubbufferDamage(offset: next, cause: .timeOutOfRange(stamp, range)) }
             time = stamp
             next += 8
         }

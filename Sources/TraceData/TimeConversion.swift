@@ -11,18 +11,34 @@ struct TimeConversion: Sendable {
     /// Only the offset is to be added.
     var isPlain: Bool { scale == nil && shift == nil }
 
-    func convert(_ raw: UInt64, cpu: Int) -> UInt64 {
-        var time = raw
-        if let shift { time = shift.toHost(time, cpu: cpu) }
-        if let scale { time = Self.scaled(time, scale.mult, scale.shift) }
-        return time &+ offset
+    /// The time that is shown; nil if it is below zero or beyond 64 bits.
+    func convert(_ raw: UInt64, cpu: Int) -> UInt64? {
+        var time: UInt64? = raw
+        if let shift { time = shift.toHost(raw, cpu: cpu) }
+        if let scale, let one = time { time = Self.scaled(one, UInt64(scale.mult), scale.shift) }
+        return time.flatMap { Self.moved($0, by: Int64(bitPattern: offset)) }
     }
 
-    /// (time * mult) >> shift without losing the upper bits, as mul_u64_u32_shr() of include/linux/math64.h.
-    static func scaled(_ time: UInt64, _ mult: UInt32, _ shift: UInt32) -> UInt64 {
-        let product = time.multipliedFullWidth(by: UInt64(mult))
-        if shift == 0 { return product.low }
-        return shift < 64 ? product.high << (64 - UInt64(shift)) | product.low >> UInt64(shift) : product.high >> (UInt64(shift) - 64)
+    /// (time * mult) >> shift without losing the upper bits, as mul_u64_u32_shr() of include/linux/math64.h; nil if that has more than 64.
+    static func scaled(_ time: UInt64, _ mult: UInt64, _ shift: UInt32) -> UInt64? {
+        let product = time.multipliedFullWidth(by: mult)
+        if shift >= 64 { return product.high >> (UInt64(shift) - 64) }
+        guard product.high >> UInt64(shift) == 0 else { return nil }
+        return product.high << (64 - UInt64(shift)) | product.low >> UInt64(shift)
+    }
+
+    /// time + offset; nil if that is no time.
+    static func moved(_ time: UInt64, by offset: Int64) -> UInt64? {
+        let (sum, overflow) = offset < 0 ? time.subtractingReportingOverflow(offset.magnitude) : time.addingReportingOverflow(UInt64(offset))
+        return overflow ? nil : sum
+    }
+
+    /// What raw times may be where only the offset is added, so that none leaves 64 bits (``SubbufferWalker/anyTime``).
+    var rawRange: ClosedRange<UInt64> {
+        let any = SubbufferWalker.anyTime
+        let offset = Int64(bitPattern: offset)
+        guard isPlain else { return any }
+        return offset < 0 ? offset.magnitude...any.upperBound : any.lowerBound...any.upperBound - UInt64(offset)
     }
 }
 
@@ -72,11 +88,14 @@ struct TimeShift: Sendable {
         }
     }
 
-    /// A guest's time as the host's (timestamp_host_sync(), lib/trace-cmd/trace-input.c).
-    func toHost(_ time: UInt64, cpu: Int) -> UInt64 {
+    /// By how much times may go back where one sample follows another: what the samples are exact to, generously.
+    static let jitter: UInt64 = 1_000_000
+
+    /// A guest's time as the host's (timestamp_host_sync(), lib/trace-cmd/trace-input.c); nil if it is no time.
+    func toHost(_ time: UInt64, cpu: Int) -> UInt64? {
         guard samples.indices.contains(cpu), let first = samples[cpu].first else { return time }
         let list = samples[cpu]
-        guard list.count > 1 else { return time &+ UInt64(bitPattern: first.offset) }
+        guard list.count > 1 else { return TimeConversion.moved(time, by: first.offset) }
         // The last sample at or before the time that has another one after it.
         var low = 0
         var high = list.count - 1
@@ -91,7 +110,7 @@ struct TimeShift: Sendable {
             let offset = (Int64(bitPattern: time) &- from.time) &* (to.offset &- from.offset)
             correction &+= (offset &+ delta / 2).dividedReportingOverflow(by: delta).partialValue
         }
-        let scaled = time &* UInt64(bitPattern: from.scaling)
-        return (scaled >> UInt64(truncatingIfNeeded: from.fraction & 63)) &+ UInt64(bitPattern: correction)
+        let scaled = TimeConversion.scaled(time, UInt64(bitPattern: from.scaling), UInt32(from.fraction & 63))
+        return scaled.flatMap { TimeConversion.moved($0, by: correction) }
     }
 }

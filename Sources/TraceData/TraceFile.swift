@@ -191,9 +191,10 @@ public final class TraceFile: Sendable {
     ///
     /// Each call gives a new stream from the start. Streams are independent: different threads may use different ones.
     public func stream(cpu: Int) -> CPUStream {
+        let range = conversion.rawRange
         var conversion = conversion
         conversion.offset &-= UInt64(bitPattern: options.clockOffsets[cpu] ?? 0)
-        return CPUStream(cpu: cpu, pages: subbuffers(cpu: cpu), conversion: conversion, trace: self)
+        return CPUStream(cpu: cpu, pages: subbuffers(cpu: cpu), conversion: conversion, rawRange: range, trace: self)
     }
 
     /// The sub-buffers of one CPU, none for a CPU without data.

@@ -44,10 +44,10 @@ extension Container {
         case OptionID.date:
             // Microseconds, the rest of the file has nanoseconds.
             guard let value = number(text) else { throw data.error("DATE option \"\(text)\" is no number") }
-            time.offset &+= UInt64(bitPattern: value &* 1000)
+            try add(value.multipliedReportingOverflow(by: 1000), "DATE", data)
         case OptionID.offset:
             guard let value = number(text) else { throw data.error("OFFSET option \"\(text)\" is no number") }
-            time.offset &+= UInt64(bitPattern: value)
+            try add((value, false), "OFFSET", data)
         case OptionID.cpuStat:
             guard cpuStats.count < Self.extentLimit else { throw data.error("more than \(Self.extentLimit) CPUSTAT options") }
             if let stats = CPUStats(text) { cpuStats.append(stats) }
@@ -73,6 +73,19 @@ extension Container {
         default:
             break
         }
+    }
+
+    /// Takes note of an option of the file.
+    mutating func add(_ option: TraceOption, at cursor: ByteCursor) throws(TraceError) {
+        guard options.count < Self.optionLimit else { throw cursor.error("more than \(Self.optionLimit) options") }
+        options.append(option)
+    }
+
+    /// Adds to what all times are moved by.
+    private mutating func add(_ part: (partialValue: Int64, overflow: Bool), _ option: String, _ data: ByteCursor) throws(TraceError) {
+        let sum = Int64(bitPattern: time.offset).addingReportingOverflow(part.partialValue)
+        guard !part.overflow, !sum.overflow else { throw data.error("\(option) option moves times by more than 63 bits hold") }
+        time.offset = UInt64(bitPattern: sum.partialValue)
     }
 
     /// A number as strtoll() with base 0 reads it: 0x for hexadecimal, 0 for octal.

@@ -22,7 +22,7 @@ enum Failures {
         } catch WriteError.brokenPipe {
             throw ExitCode(0)
         } catch let error as WriteError {
-            throw fail("cannot write: \(error.text)")
+            throw fail("standard output: cannot write: \(error.text)")
         } catch let error as OutputError {
             throw fail(error.description)
         }

@@ -79,7 +79,10 @@ struct TimelineCommand: ParsableCommand {
             case V413Parent.id: try replay(file, V413Parent.self, replaying: true, writer)
             default: try replay(file, V413.self, replaying: true, writer)
             }
-            try writer.finish()
+            do throws(WriteError) { try writer.finish() } catch {
+                guard case .failed = error, let output, output != "-" else { throw error }
+                throw Failures.fail("\(output): cannot write: \(error.text)")
+            }
             try out.finish()
             for problem in file.problems { Failures.say(problem.description) }
             if !file.problems.isEmpty { throw ExitCode(2) }

@@ -7,7 +7,7 @@ import TraceSynth
 /// docs/faults.md: what a trace has wrong is said in the report on it.
 @Suite struct FaultTests {
     /// A synthetic recording of version 6 with four CPUs, changed by `change`, which gets the place of the table of CPUs, too.
-    private func report(_ mix: Mix = .half, _ change: (inout Data, Int) throws -> Void) throws -> (document: ReportDocument, text: String) {
+    private func changed<R>(_ mix: Mix, _ change: (inout Data, Int) throws -> Void, _ body: (String) throws -> R) throws -> R {
         try withTemporaryPath { path in
             var options = SynthOptions()
             (options.cpus, options.events, options.tasks, options.mix) = (4, 20_000, 16, mix)
@@ -16,6 +16,13 @@ import TraceSynth
             let word = try #require(data.range(of: Data("flyrecord\0".utf8)))
             try change(&data, word.upperBound)
             try data.write(to: URL(fileURLWithPath: path))
+            return try body(path)
+        }
+    }
+
+    /// The report on such a recording.
+    private func report(_ mix: Mix = .half, _ change: (inout Data, Int) throws -> Void) throws -> (document: ReportDocument, text: String) {
+        try changed(mix, change) { path in
             let json = try Program.lazytlb("report", "--format", "json", path)
             #expect(json.status == 0, "\(json.errors)")
             return (try #require(try readReports(json: json.output).first), try Program.lazytlb("report", path).text)
@@ -58,6 +65,85 @@ import TraceSynth
         let targets = try #require(document.schemes["v4.13"]).ipiTargets
         let expected = try #require(good.document.schemes["v4.13"]).ipiTargets
         #expect(abs(targets - expected) * 100 < expected)
+    }
+
+    /// By more and more: no constant brings it into order.
+    @Test func aClockThatDriftsIsSaidToDiffer() throws {
+        let (document, text) = try report { data, table in
+            let (start, size) = (number(data, table + 16), number(data, table + 24))
+            for (count, page) in stride(from: Int(start), to: Int(start + size), by: 4096).enumerated() { put(number(data, page) + 300_000 * UInt64(count), page, &data) }
+        }
+        let skew = try #require(document.trace.clockSkew)
+        #expect(skew.inversions > 0)
+        #expect(skew.inversionsLeft > 0)
+        #expect(document.evidence.notes.contains { $0.hasPrefix("The CPUs' clocks differ, by ") })
+        #expect(text.contains("The CPUs' clocks differ, by "))
+    }
+
+    @Test func aTimelineWarnsOfClocksThatDiffer() throws {
+        func shift(_ data: inout Data, _ table: Int, _ time: UInt64) {
+            let (start, size) = (number(data, table + 16), number(data, table + 24))
+            for page in stride(from: Int(start), to: Int(start + size), by: 4096) { put(number(data, page) + time, page, &data) }
+        }
+        for time in [0, 3_000_000] as [UInt64] {
+            try changed(.half, { data, table in shift(&data, table, time) }) { path in
+                let outcome = try Program.lazytlb("timeline", path)
+                #expect(outcome.status == 0)
+                #expect(outcome.errors.contains("the CPUs' clocks differ") == (time > 0), "\(outcome.errors)")
+            }
+        }
+    }
+
+    /// The counter clock: an order, and no time.
+    @Test func aCounterIsNotShownAsTime() throws {
+        try changed(.half, { data, table in
+            // Behind the table of CPUs: the size of trace_clock's content, the content, and what is free up to the first sub-buffer.
+            let place = table + 4 * 16
+            try #require(number(data, place) == 7 && number(data, table) >= UInt64(place + 8 + 10))
+            put(10, place, &data)
+            data.replaceSubrange(place + 8..<place + 18, with: Data("[counter]\0".utf8))
+        }) { path in
+            let text = try Program.lazytlb("report", path).text
+            #expect(text.contains("clock counter"))
+            #expect(text.contains("counts something else than time"))
+            #expect(text.contains(" ticks"))
+            #expect(!text.contains(" ms") && !text.contains("µs") && !text.contains(" ns"))
+            let document = try #require(try readReports(json: try Program.lazytlb("report", "--format", "json", path).output).first)
+            #expect(document.trace.timeUnit == .count)
+            #expect(try Program.lazytlb("timeline", "--from", "1.5", path).status == 2)
+        }
+    }
+
+    /// Version 7 names the CPUs that have data: their numbers may have holes, as where CPUs were offline from the start.
+    @Test func numbersOfCPUsMayHaveHoles() throws {
+        func synthetic(_ change: (inout Data) throws -> Void) throws -> (document: ReportDocument, text: String) {
+            try withTemporaryPath { path in
+                var options = SynthOptions()
+                (options.cpus, options.events, options.tasks, options.version) = (4, 20_000, 16, .v7)
+                _ = try synthesize(options, to: path)
+                var data = try Data(contentsOf: URL(fileURLWithPath: path))
+                try change(&data)
+                try data.write(to: URL(fileURLWithPath: path))
+                let json = try Program.lazytlb("report", "--format", "json", path)
+                #expect(json.status == 0, "\(json.errors)")
+                return (try #require(try readReports(json: json.output).first), try Program.lazytlb("report", path).text)
+            }
+        }
+        let good = try synthetic { _ in }
+        let (document, text) = try synthetic { data in
+            // The table's last entry: number, offset and size of CPU 3's data.
+            let entry = try #require((0..<data.count - 20).last { place in
+                data[place..<place + 4].elementsEqual([3, 0, 0, 0]) && number(data, place + 4) + number(data, place + 12) <= UInt64(data.count) && number(data, place + 4) > 64
+                    && number(data, place + 12) > 1000 && data[place - 20..<place - 16].elementsEqual([2, 0, 0, 0])
+            })
+            data[entry] = 200
+        }
+        // The same history on CPUs of other numbers.
+        #expect(document.schemes == good.document.schemes)
+        #expect(document.recorded == good.document.recorded)
+        #expect(document.trace.events == good.document.trace.events)
+        #expect(document.evidence.notes.contains { $0.hasPrefix("CPUs 3-199 have no data") }, "\(document.evidence.notes)")
+        #expect(text.contains("200"))
     }
 
     static let cycles = Recordings.shared("v4.12-threads-4cpu-plain-rec-x86tsc.dat")

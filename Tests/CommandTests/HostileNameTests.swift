@@ -58,6 +58,18 @@ struct HostileNameTests {
         }
     }
 
+    @Test(arguments: ["baseline", "diff FIXTURE", "diff --format json FIXTURE"] + ["text", "json", "junit", "github", "markdown", "ktap"].map { "check --conform --format \($0)" })
+    func `nor has what is made for CI`(command: String) throws {
+        try Self.withHostileTrace { path in
+            let words = command.split(separator: " ").map { $0 == "FIXTURE" ? Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat") : String($0) }
+            let outcome = try Program.run(Program.lazytlb, with: words + [path])
+            #expect(outcome.status != 2, "\(outcome.errors)")
+            let text = try #require(String(validating: outcome.output, as: UTF8.self), "not UTF-8")
+            #expect(!text.isEmpty)
+            #expect(Self.harmful(text).isEmpty)
+        }
+    }
+
     @Test func `a row of CSV has its columns, and gives the name`() throws {
         try Self.withHostileTrace { path in
             let rows = try Program.lazytlb("timeline", "--format", "csv", path).text.split(separator: "\n")

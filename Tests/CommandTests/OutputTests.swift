@@ -17,7 +17,13 @@ struct OutputTests {
     @Test(arguments: commands) func `a full disk is an error`(command: String) throws {
         let outcome = try shell("\"$0\" \(command) \"$1\" >/dev/full", Self.trace)
         #expect(outcome.status == 2)
-        #expect(outcome.errors.contains("No space left on device"))
+        #expect(outcome.errors.contains("standard output: cannot write: No space left on device"))
+    }
+
+    @Test(arguments: ["report", "timeline", "baseline", "check --conform"]) func `an error of writing names the file`(command: String) throws {
+        let outcome = try shell("\"$0\" \(command) \"$1\" -o /dev/full", Self.trace)
+        #expect(outcome.status == 2)
+        #expect(outcome.errors == "lazytlb: /dev/full: cannot write: No space left on device\n")
     }
 
     @Test(arguments: commands) func `a closed standard output is an error`(command: String) throws {

@@ -150,6 +150,19 @@ import Testing
         #expect(found.mm(of: 10) != found.mm(of: 20))
     }
 
+    /// The end of the trace may lie in the middle of a switch.
+    @Test func aSwitchWhoseCR3LoadMayBeCutOffJoinsNothing() {
+        for isLast in [true, false] {
+            var script = Script()
+            script.run(10, loads: true)
+            script.run(20)
+            if !isLast { script.flush(.localMM, 1) }
+            let found = script.infer()
+            #expect(found.mm(of: 10)?.isUser == true)
+            #expect((found.mm(of: 20) == found.mm(of: 10)) == !isLast)
+        }
+    }
+
     @Test func aTaskThatWasBornInAGapMayShareAnMMThatTheLifeCycleTells() {
         var script = Script()
         script.run(10, loads: true)

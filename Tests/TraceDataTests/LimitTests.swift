@@ -124,6 +124,35 @@ import TraceWriting
         }
     }
 
+    private static func flush(id: Int, pagesAt offset: Int) -> String {
+        FormatTests.format("tlb_flush", id: id, "\tfield:int reason;\toffset:8;\tsize:4;\tsigned:1;\n\tfield:unsigned long pages;\toffset:\(offset);\tsize:8;\tsigned:0;")
+    }
+
+    /// Hot loops have one place for a field: a record of the one event would be read by the other's format, behind its end.
+    @Test func anEventCannotHaveTwoIDs() {
+        let formats = FormatTests.formats([("tlb", Self.flush(id: 100, pagesAt: 16)), ("tlb", Self.flush(id: 101, pagesAt: 60000))])
+        #expect(formats.events.map(\.id) == [100])
+        #expect(formats.layout.hot.pages.offset == 16)
+        #expect(formats.refused.map(\.isNeeded) == [true])
+        #expect(formats.refused.first?.error.cause.hasSuffix("tlb: tlb_flush has two ids, 100 and 101") == true)
+    }
+
+    @Test func twoEventsCannotHaveOneID() {
+        for (first, second) in [(("tlb", Self.flush(id: 100, pagesAt: 16)), ("x", FormatTests.format("e", id: 100, ""))), (("x", FormatTests.format("e", id: 100, "")), ("tlb", Self.flush(id: 100, pagesAt: 16)))] {
+            let formats = FormatTests.formats([first, second])
+            #expect(formats.events.map(\.system) == [first.0])
+            // What a record is cannot be told, and it may be one that is needed.
+            #expect(formats.refused.map(\.isNeeded) == [true])
+        }
+        #expect(FormatTests.formats([("x", FormatTests.format("e", id: 100, "")), ("x", FormatTests.format("f", id: 100, ""))]).refused.map(\.isNeeded) == [false])
+    }
+
+    @Test func theSameFormatTwiceIsFine() {
+        let formats = FormatTests.formats([("tlb", Self.flush(id: 100, pagesAt: 16)), ("tlb", Self.flush(id: 100, pagesAt: 16))])
+        #expect(formats.events.count == 1)
+        #expect(formats.refused.isEmpty)
+    }
+
     @Test func aPrintFormatIsReadOnceForAllFields() {
         // 512 names in a text of 4 MiB: one look for each would take minutes.
         let names = (0..<512).map { "field\($0)" }

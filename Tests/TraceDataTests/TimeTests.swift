@@ -105,6 +105,9 @@ import Testing
         #expect(TimeConversion.scaled(1 << 60, 1 << 20, 20) == 1 << 60)
         #expect(TimeConversion.scaled(1000, 3, 1) == 1500)
         #expect(TimeConversion.scaled(7, 5, 0) == 35)
-        #expect(TimeConversion.scaled(.max, .max, 32) == UInt64.max.multipliedFullWidth(by: UInt64(UInt32.max)).high << 32 | UInt64.max.multipliedFullWidth(by: UInt64(UInt32.max)).low >> 32)
+        #expect(TimeConversion.scaled(.max, 2, 0) == nil)
+        #expect(TimeConversion.scaled(1 << 63, 4, 1) == nil)
+        #expect(TimeConversion.scaled(1 << 63, 4, 2) == 1 << 63)
+        #expect(TimeConversion.scaled(.max, UInt64(UInt32.max), 32) == UInt64.max.multipliedFullWidth(by: UInt64(UInt32.max)).high << 32 | UInt64.max.multipliedFullWidth(by: UInt64(UInt32.max)).low >> 32)
     }
 }

@@ -185,8 +185,21 @@ import Testing
     @Test func everyCutIsAnError() throws {
         let whole = Self.two().file
         for end in 0..<whole.count {
-            #expect(throws: TraceError.self, "cut at \(end)") { try open(Array(whole[..<end])) }
+            let found = try error(Array(whole[..<end]))
+            #expect(found.offset != nil, "cut at \(end): \(found)")
         }
+    }
+
+    @Test func recordsOfUnknownTypesAreCounted() throws {
+        var writer = Self.two()
+        for type: UInt32 in [0, 8, 84, 200, .max] { writer.add(type, [1, 2, 3, 4, 5, 6, 7, 8]) }
+        #expect(try open(writer.file).origin.leftOut == ["3 records are of types that are not known."])
+    }
+
+    @Test func aTimeNearTheEndOfWhatCanBeCountedIsAnError() throws {
+        var writer = Self.two()
+        writer.flush(time: 1 << 63, cpu: 0)
+        #expect(try error(writer.file).cause == "CPU 0: a record of time 9223372036854775808, the limit is 9223372036854775807")
     }
 
     /// Sizes and places that are not those of a file: an error, or all records.

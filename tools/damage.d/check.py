@@ -1,16 +1,18 @@
 """Damages good recordings in many ways, and checks what lazytlb makes of each of them.
 
 For every damaged file:
-- `report` ends with status 0, or with 2 and messages that name the file and the byte; never by a signal, in more than 20 s, or with more than 512 MiB;
+- `report` ends with status 0, or with 2 and messages that name the file and the byte, or the line of a text; never by a signal, in more than 20 s, or with more than 512 MiB;
 - a second run, with another number of threads, gives the same output, messages and status;
 - what is cut off, swapped, doubled or goes back in time is said: status 2;
 - with status 0 no record is missing: `events` gives as many records as of the good file, or says what was lost;
 - with --keep-going, of files whose records are partly whole, each CPU's records are some of the good file's, in their order;
+  of a file that is cut off behind a sub-buffer, the report is the one on a file in order with the same part of the records;
 - `info` and `timeline` of some of them.
 """
 import argparse
 import collections
 import concurrent.futures
+import json
 import os
 import pathlib
 import re
@@ -24,8 +26,9 @@ import damage
 
 MEMORY = 512 * 1024  # KiB
 SECONDS = 20
+PLACE = re.compile(r": at byte \d+: |: line \d+: ")
 # Causes that lie nowhere in the file: what it as a whole lacks.
-WITHOUT_PLACE = re.compile(r"(sched:sched_switch|tlb:tlb_flush) (has no record|is not declared by the file)|expected a trace\.dat file|it has none")
+WITHOUT_PLACE = re.compile(r"(sched:sched_switch|tlb:tlb_flush) (has no record|is not declared by the file)|expected a trace\.dat file|it has none|the samples of tracepoint \d+ have no ")
 
 
 def run(program, arguments, folder):
@@ -52,6 +55,12 @@ def records(output):
     return found
 
 
+def said(report):
+    """What a report tells of records that it does not have."""
+    document = json.loads(report)
+    return document["evidence"]["notes"], document["trace"].get("left_out")
+
+
 def is_part(part, whole):
     """Whether the first list comes out of the second by leaving elements out."""
     rest = iter(whole)
@@ -70,6 +79,7 @@ class Checker:
         self.count = sum(len(lines) for lines in self.records.values())
         status, self.report, errors, _ = run(program, ["report", "--format", "json", self.path], folder)
         assert status == 0, errors
+        self.said = said(self.report)
         self.failures = []
 
     def check(self, number, case):
@@ -90,7 +100,7 @@ class Checker:
             if one[0] == 0 and not case.must_equal:
                 status, output, errors, _ = self.answer(["events", path], wrong, path)
                 found = sum(len(lines) for lines in records(output).values())
-                if status == 0 and found < self.count and b"EVENTS DROPPED" not in output and b'"notes" : []' in one[1]:
+                if status == 0 and found < self.count and b"EVENTS DROPPED" not in output and said(one[1]) == self.said:
                     wrong.append(f"{self.count - found} of {self.count} records are missing in silence")
             kept = self.answer(["events", "--keep-going", path], wrong, path)
             if case.must_fail and kept[0] == 0:
@@ -100,12 +110,36 @@ class Checker:
                     if not is_part(lines, self.records[cpu]):
                         wrong.append(f"--keep-going: the records of CPU {cpu} are not some of the good file's")
             self.answer(["report", "--keep-going", path], wrong, path)
+            if case.part:
+                self.compare(path, case.part, wrong)
             if number % 16 == 0:
                 self.answer(["info", "--keep-going", path], wrong, path)
                 self.answer(["timeline", "--evidence", "switches-only", path], wrong, path)
         finally:
             os.unlink(path)
         return one[0], wrong
+
+    def compare(self, path, part, wrong):
+        """The report on what is left of a file, and that on a file in order which has just that."""
+        whole = path + ".part"
+        with open(whole, "wb") as file:
+            file.write(part)
+        try:
+            kept = self.answer(["report", "--keep-going", "--format", "json", path], wrong, path)
+            expected = self.answer(["report", "--format", "json", whole], wrong, whole)
+        finally:
+            os.unlink(whole)
+        if expected[0] != 0:
+            # It may lack records that a report needs; then so does what is left.
+            if kept[1]:
+                wrong.append("--keep-going reports where the same part of the good file gives no report")
+            return
+        documents = [json.loads(output) for output in (kept[1], expected[1])] if kept[1] else [None, {}]
+        for document in filter(None, documents):
+            document["trace"].pop("path")
+            document["problems"] = []
+        if documents[0] != documents[1]:
+            wrong.append("--keep-going: the report is not that on the same part of the good file")
 
     def answer(self, arguments, wrong, path):
         found = run(self.program, arguments, self.folder)
@@ -121,13 +155,13 @@ class Checker:
             lines = errors.splitlines()
             if not lines or not all(line.startswith(f"lazytlb: {path}: ") for line in lines):
                 wrong.append(f"{command}: a message does not name the file: {errors!r}")
-            elif not any(": at byte " in line or WITHOUT_PLACE.search(line) for line in lines):
+            elif not any(PLACE.search(line) or WITHOUT_PLACE.search(line) for line in lines):
                 wrong.append(f"{command}: no message names a byte: {errors!r}")
         return found
 
 
 def bases(options, folder):
-    """Good files by name: both versions, compressed and not, and one that a kernel wrote."""
+    """Good files by name: both versions, compressed and not, one that a kernel wrote, and the other forms."""
     def synthetic(name, version):
         path = os.path.join(folder, name)
         subprocess.run(
@@ -146,6 +180,7 @@ def bases(options, folder):
     return {
         "v6": content(v6), "v7 zstd": content(synthetic("v7.dat", "v7")), "v7 plain": content(plain),
         "v7 zstd, a kernel's": content(os.path.join(options.fixtures, "v4.12-threads-2cpu-truth-c3idle.dat")),
+        "text": content(os.path.join(options.fixtures, "forms/trace.txt")), "perf.data": content(os.path.join(options.fixtures, "forms/perf.data")),
     }
 
 
@@ -165,7 +200,7 @@ def main():
         for name, good in bases(options, folder).items():
             checker = Checker(options.lazytlb, good, folder)
             for kind in options.kind or damage.KINDS:
-                every = options.every if kind in ("cuts", "flips", "sizes", "formats", "subbuffers", "foreign") else 1
+                every = options.every if kind in ("cuts", "flips", "sizes", "formats", "subbuffers", "lines", "foreign") else 1
                 # A kernel's file is large and slow to read: the same damage at fewer places.
                 if name.endswith("a kernel's") and kind in ("cuts", "flips", "sizes"):
                     every *= 16

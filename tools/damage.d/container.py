@@ -3,6 +3,9 @@ import dataclasses
 import struct
 
 
+MAGIC = b"\x17\x08\x44tracing"
+
+
 @dataclasses.dataclass
 class Map:
     """The places in a file that damage aims at."""
@@ -158,7 +161,7 @@ def section(reader, option, offset):
 
 
 def map_of(data):
-    assert data.startswith(b"\x17\x08\x44tracing")
+    assert data.startswith(MAGIC)
     found = Map(version=int(chr(data[10])))
     reader = Reader(data, found)
     reader.skip(12)

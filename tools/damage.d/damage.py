@@ -4,6 +4,7 @@ import random
 import struct
 
 import container
+import forms
 
 
 @dataclasses.dataclass
@@ -16,6 +17,8 @@ class Case:
     must_equal: bool = False
     # What is left of each CPU's records is as in the good file: with --keep-going nothing else may come out.
     keeps_records: bool = False
+    # A file in order with what is left of the good one: with --keep-going the report must be the report on it.
+    part: bytes = None
 
 
 def patched(data, offset, new):
@@ -32,6 +35,17 @@ def cuts(good, places, rng):
     for place in sorted(rng.sample(range(1, len(good)), min(1000, len(good) - 1))):
         yield cut("", place)
     yield Case("cut to nothing", b"", must_fail=True)
+
+
+def parts(good, places, rng):
+    """Cut behind whole sub-buffers: of version 7 the options, at its end, would be gone."""
+    if places.compressed or places.version != 6:
+        return
+    for place in sorted(page for cpu in range(len(places.cpus)) for page in places.pages(cpu))[1:]:
+        part = good
+        for (offset, size), where in zip(places.cpus, places.cpu_places):
+            part = patched(part, where + 8, struct.pack("<Q", min(size, max(0, place - offset))))
+        yield Case(f"cut behind a sub-buffer, at {place}", good[:place], must_fail=True, keeps_records=True, part=part)
 
 
 def flips(good, places, rng):
@@ -144,9 +158,14 @@ def foreign(good, places, rng):
 
 
 KINDS = {
-    "cuts": cuts, "flips": flips, "sizes": sizes, "subbuffers": subbuffers, "overlaps": overlaps, "options": options, "formats": formats, "foreign": foreign,
+    "cuts": cuts, "parts": parts, "flips": flips, "sizes": sizes, "subbuffers": subbuffers, "overlaps": overlaps, "options": options, "formats": formats, "foreign": foreign,
+    # Of a text alone.
+    "lines": lambda *_: (),
 }
 
 
 def cases(kind, good, seed):
-    return KINDS[kind](good, container.map_of(good), random.Random(f"{seed} {kind}"))
+    rng = random.Random(f"{seed} {kind}")
+    if good.startswith(container.MAGIC):
+        return KINDS[kind](good, container.map_of(good), rng)
+    return forms.KINDS[kind](good, Case, rng) if kind in forms.KINDS else ()

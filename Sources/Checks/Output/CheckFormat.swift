@@ -32,7 +32,7 @@ public enum CheckFormat: String, Sendable, CaseIterable {
 func encodedJSON(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
+    return safeForTerminals(json: try encoder.encode(value)) + "\n"
 }
 
 extension CheckResult.Finding {

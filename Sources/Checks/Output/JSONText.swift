@@ -1,6 +1,6 @@
 import Report
 
-/// A JSON string, with its quotes.
+/// A JSON string, with its quotes. What a terminal acts on is escaped.
 func quoted(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {
@@ -9,10 +9,10 @@ func quoted(_ text: String) -> String {
         case "\\": result += "\\\\"
         case "\n": result += "\\n"
         case "\t": result += "\\t"
-        // DEL and the C1 controls too: YAML, by which baselines are read back, does not take them as they are.
-        case _ where scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value):
-            let digits = String(scalar.value, radix: 16)
-            result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        // YAML takes these two as they are nowhere.
+        case "\u{FFFE}", "\u{FFFF}": result += "\\u" + String(scalar.value, radix: 16)
+        // Beyond the first plane an escape is a pair of surrogates, which YAML, by which baselines are read back, does not take.
+        case _ where scalar.value <= 0xFFFF: result += jsonEscaped(scalar) ?? String(scalar)
         default: result.unicodeScalars.append(scalar)
         }
     }

@@ -9,14 +9,14 @@ public func renderJSON(_ documents: [ReportDocument], asArray: Bool? = nil) thro
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     let data = asArray ?? (documents.count != 1) ? try encoder.encode(documents) : try encoder.encode(documents[0])
-    let json = String(decoding: data, as: UTF8.self)
-    // ASCII is done: the encoder escapes its control characters, all but DEL.
-    let isSafe = data.withUnsafeBytes { bytes in bytes.allSatisfy { $0 < 0x7f } }
-    return (isSafe ? json : safeForTerminals(json)) + "\n"
+    return safeForTerminals(json: data) + "\n"
 }
 
-/// JSON with what ``jsonEscaped(_:)`` names escaped: outside of strings there is nothing of the kind.
-private func safeForTerminals(_ json: String) -> String {
+/// What an encoder wrote, with what ``jsonEscaped(_:)`` names escaped: outside of strings there is nothing of the kind.
+public func safeForTerminals(json data: Data) -> String {
+    let json = String(decoding: data, as: UTF8.self)
+    // ASCII is done: the encoder escapes its control characters, all but DEL.
+    guard data.withUnsafeBytes({ bytes in bytes.contains { $0 >= 0x7f } }) else { return json }
     var safe = String.UnicodeScalarView()
     for scalar in json.unicodeScalars {
         if scalar.value >= 0x7f, let escaped = jsonEscaped(scalar) {

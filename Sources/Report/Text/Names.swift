@@ -49,7 +49,7 @@ public func printable(_ text: String) -> String {
 /// How a character must be written in a JSON string that may end up on a terminal; nil if it may stay as it is.
 ///
 /// RFC 8259 asks for less: U+0080 to U+009F would move a cursor, and bidirectional overrides reorder what is read.
-func jsonEscaped(_ scalar: Unicode.Scalar) -> String? {
+public func jsonEscaped(_ scalar: Unicode.Scalar) -> String? {
     switch scalar.properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator:
         scalar.utf16.map { "\\u" + hex(UInt32($0), digits: 4) }.joined()

@@ -20,6 +20,8 @@ final class PerfConversion {
     private var moreProblems = 0
     /// Samples of what is no tracepoint.
     private var others = 0
+    /// Records of types that neither the kernel nor perf has had.
+    private var unknown = 0
     /// Lost events by the records of their places, and by what the kernel counted of each event, which perf adds at the end (PERF_RECORD_LOST_SAMPLES).
     private var lost: UInt64 = 0
     private var countedLost: UInt64 = 0
@@ -131,6 +133,7 @@ final class PerfConversion {
         case PerfHeader.PipeRecord.feature where header.isPipe:
             guard body.count >= 8 else { throw TraceError(path: file.path, offset: offset, cause: "a feature has no number") }
             try header.take(Int(clamping: body.perfU64(0, bigEndian)), UnsafeRawBufferPointer(rebasing: body[8...]), offset + 16, file.path)
+        case let type where !Record.known.contains(where: { $0.contains(type) }): unknown += 1
         default: break
         }
         return size
@@ -146,6 +149,8 @@ final class PerfConversion {
         static let auxtrace: UInt32 = 71
         static let compressed: UInt32 = 81
         static let compressed2: UInt32 = 83
+        /// All that the kernel and perf have had, up to PERF_RECORD_CALLCHAIN_DEFERRED and PERF_RECORD_BPF_METADATA.
+        static let known: [ClosedRange<UInt32>] = [1...22, 64...84]
     }
 
     /// Bytes that belong to a record and stand behind it.
@@ -173,6 +178,10 @@ final class PerfConversion {
     private func begin() throws(TraceError) {
         guard !isReady else { return }
         guard let tracing = header.tracing else {
+            if !header.isPipe, header.data.upperBound > file.bytes.count {
+                throw TraceError(
+                    path: file.path, offset: UInt64(file.bytes.count), cause: "truncated: the file ends in its records, and the event formats, without which they cannot be read, stand behind them")
+            }
             throw TraceError(path: file.path, cause: "the file has no event formats, so that no tracepoint can be read; \(PerfSamples.advice)")
         }
         samples = try PerfSamples(header.attributes, tracing, path: file.path)
@@ -277,6 +286,7 @@ final class PerfConversion {
         }
         if samples.clockName == "perf" { list.append("Times are of perf's own clock, which CPUs need not have in common. (perf record -k mono takes one that they have.)") }
         if countedLost > lost { list.append("The kernel counted \(countedLost) lost events, the file tells of \(lost) where they are missing.") }
+        if unknown > 0 { list.append("\(unknown) records are of types that are not known.") }
         if others > 0 { list.append("\(others) samples are of no tracepoint.") }
         if rounds!.tooLong > 0 { list.append("\(rounds!.tooLong) samples are longer than a sub-buffer, and are left out.") }
         return list

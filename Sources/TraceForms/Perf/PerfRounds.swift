@@ -55,7 +55,7 @@ struct PerfRounds {
     /// - Parameter offset: of the record in the file.
     @inline(__always) mutating func add(_ entry: Entry, _ offset: UInt64) throws(TraceError) {
         if Int(entry.cpu) >= lastTimes.count { lastTimes += [UInt64](repeating: 0, count: Int(entry.cpu) + 1 - lastTimes.count) }
-        if _slowPath(entry.time < lastTimes[Int(entry.cpu)]) { return try late(entry, offset) }
+        if _slowPath(entry.time < lastTimes[Int(entry.cpu)] || entry.time > Self.latestTime) { return try misplaced(entry, offset) }
         if entry.time < latest, let last = pending.last, entry.time < last.time { isSorted = false }
         latest = max(latest, entry.time)
         pending.append(entry)
@@ -67,10 +67,15 @@ struct PerfRounds {
         }
     }
 
-    private mutating func late(_ entry: Entry, _ offset: UInt64) throws(TraceError) {
+    /// Beyond it sums of times could leave 64 bits.
+    private static let latestTime = UInt64(Int64.max)
+
+    private mutating func misplaced(_ entry: Entry, _ offset: UInt64) throws(TraceError) {
         let error = TraceError(
             path: path, offset: offset,
-            cause: "CPU \(entry.cpu): a record of time \(entry.time) comes over a round behind one of time \(lastTimes[Int(entry.cpu)]), which is already taken")
+            cause: entry.time > Self.latestTime
+                ? "CPU \(entry.cpu): a record of time \(entry.time), the limit is \(Self.latestTime)"
+                : "CPU \(entry.cpu): a record of time \(entry.time) comes over a round behind one of time \(lastTimes[Int(entry.cpu)]), which is already taken")
         guard keepGoing else { throw error }
         if problems.count < Self.problemLimit { problems.append(TraceProblem(error)) }
         trace.writer(cpu: Int(entry.cpu)).lose(nil)

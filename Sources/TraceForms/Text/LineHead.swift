@@ -113,6 +113,8 @@ struct LineHead {
             time = whole * 1_000_000_000 + fraction
         } else {
             if cursor.take("us") { throw .relativeTime }
+            // Beyond it sums of times could leave 64 bits.
+            guard whole <= UInt64(Int64.max) else { throw .time }
             (time, decimals) = (whole, 0)
         }
         guard cursor.take(UInt8(ascii: ":")) else { throw .time }

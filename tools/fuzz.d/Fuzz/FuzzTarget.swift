@@ -6,7 +6,18 @@ enum FuzzTarget: String, CaseIterable {
     /// The one that this process runs; set once, before libFuzzer starts.
     nonisolated(unsafe) static var chosen = FuzzTarget.container
 
+    /// An input may take so many seconds of the processor's time. (libFuzzer's own limit is of the clock's, and hits any input where the machine is busy.)
+    private static let seconds = 10.0
+
+    private static var processorTime: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
     func run(_ input: UnsafeRawBufferPointer) {
+        let start = Self.processorTime
+        defer { demand(Self.processorTime - start < Self.seconds, "the input takes \(Self.processorTime - start) s of the processor's time") }
         switch self {
         case .container: fuzzContainer(input)
         case .subbuffers: SubbufferTarget.run(input)
