@@ -83,7 +83,8 @@ public struct Replay: StimulusSink, Sendable {
 
     @inline(never) @usableFromInline mutating func deliver(_ cpu: Int, from sender: Int, _ moment: Moment) {
         step(.deliver(cpu: cpu, from: sender), moment)
-        latency.answered(sender, by: cpu, at: moment.time)
+        // Where the sender's record tells, the receiver wrote none: it had nothing to do.
+        if moment.recordCPU == cpu { latency.answered(sender, by: cpu, at: moment.time) }
     }
 
     @inline(never) @usableFromInline mutating func applyOther(_ stimulus: Stimulus, _ moment: Moment) {
