@@ -24,9 +24,25 @@ extension ProbeReconstruction {
     /// The sender of IPIs waits: its next record outside of an interrupt comes after all receivers have answered.
     mutating func completeIfOver(_ cpu: Int, _ record: Held, _ moment: Moment) {
         guard state[cpu].sending else { return }
-        if record.kind == .tlbFlush && record.reason == 4 { return }
+        if record.kind == .tlbFlush && record.reason == 4 || isOwnHalf(cpu, record) { return }
         state[cpu].sending = false
+        state[cpu].inOwnHalf = false
         sink.complete(cpu: cpu, at: moment)
+    }
+
+    /// Since v5.13 the sender runs flush_tlb_func() itself before it waits (smp_call_function_many_cond(), SCF_RUN_LOCAL): the probe, and the record of what it
+    /// flushed, if anything; a lazy sender goes to init_mm.
+    private mutating func isOwnHalf(_ cpu: Int, _ record: Held) -> Bool {
+        switch record.kind {
+        case .flushRemote:
+            state[cpu].inOwnHalf = true
+            return true
+        case .swMM: return state[cpu].inOwnHalf
+        case .tlbFlush:
+            defer { state[cpu].inOwnHalf = false }
+            return state[cpu].inOwnHalf
+        default: return false
+        }
     }
 
     /// Finds the moment of a flush's remote half: its flush_tlb_others(), else the record of its local half, else now.

@@ -41,6 +41,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         var sentStart: UInt64 = 0
         var sentEnd: UInt64?
         var answered: UInt64 = 0
+        /// The sender is in its own flush_tlb_func(), or behind it, and has no record of it yet.
+        var inOwnHalf = false
         /// The remote half of a flush that is still to come (``.none`` if none is), in order of the trace.
         var remote = Remote.none
         var remoteMM = MM.none

@@ -111,7 +111,7 @@ public struct Reconstruction<Sink: StimulusSink> {
             var merge = RepeatedMerge(ahead.all, order: pass.order)
             let any = try merge.next()
             var replay = InferredReconstruction(
-                sink: sink, sources: ahead.all, cpus: cpus, rules: rules, classes: TaskClasses(pass), lifeCycle: pass.usesLifeCycle,
+                sink: sink, sources: ahead.all, cpus: cpus, rules: rules, classes: TaskClasses(pass, savedNames: file.commands), lifeCycle: pass.usesLifeCycle,
                 start: ahead.firstTime)
             if any { repeat { replay.consume(merge.head) } while try merge.next() }
             replay.finish(at: ahead.lastTime)

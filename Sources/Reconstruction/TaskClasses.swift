@@ -27,7 +27,8 @@ struct TaskClasses {
 
     private enum Kind: UInt8 { case user, kernel, open }
 
-    init(_ pass: EvidencePass) {
+    /// - Parameter savedNames: names of tasks by pid, for those that no record names.
+    init(_ pass: EvidencePass, savedNames: [Int32: String] = [:]) {
         var pass = pass
         pass.finish()
         pass.takeVforks()
@@ -48,7 +49,7 @@ struct TaskClasses {
         joinByRelations(pass)
         decideOpen(tasks, pass)
         if pass.usesLifeCycle { forgetLone(tasks) }
-        name(tasks)
+        name(tasks, leaders: pass.walk.snapshots.leaders, savedNames)
         settlements = pass.settlements.gaps.map { settled($0, tasks) }
         execsInGaps = pass.settlements.gaps.map {
             $0.current > 0 && tasks[$0.current].execsUnseen && tasks[$0.current].switches == $0.currentSwitches
@@ -235,7 +236,8 @@ struct TaskClasses {
         !tasks[node].hasKernelName && (tasks[node].isDead || execs.contains(node))
     }
 
-    private mutating func name(_ tasks: TaskNodes) {
+    /// After the process: its leader, where a snapshot tells who that is.
+    private mutating func name(_ tasks: TaskNodes, leaders: [Int32: Int32], _ savedNames: [Int32: String]) {
         var numbers: [Int32: MM] = [:]
         isVague = [false]
         for (node, task) in tasks.nodes.enumerated() {
@@ -248,7 +250,12 @@ struct TaskClasses {
                 if let known = numbers[root] {
                     mm[node] = known
                 } else {
-                    mm[node] = mms.add(pid: task.pid, name: task.comm.description)
+                    var owner = (pid: task.pid, name: task.comm.description)
+                    if let leader = leaders[Int32(node)] {
+                        let comm = tasks.existing(leader).map { tasks[$0].comm } ?? .empty
+                        owner = (leader, comm == .empty ? savedNames[leader] ?? owner.name : comm.description)
+                    }
+                    mm[node] = mms.add(pid: owner.pid, name: owner.name)
                     numbers[root] = mm[node]
                     isVague.append(usesLifeCycle)
                 }

@@ -12,12 +12,16 @@ struct TaskSnapshots {
         case mm
         /// The tasks of a group have one mm; other groups may have the same.
         case process
+        /// The first pid of a group is that of a process (the tgid), the others are its threads.
+        case threads
     }
 
     /// How many nodes there were when the snapshot began; nil outside of one.
     private var begun: Int32?
     /// Nodes that share an mm.
     private(set) var groups: [[Int32]] = []
+    /// By node of a thread: the pid of its process.
+    private(set) var leaders: [Int32: Int32] = [:]
     /// Tasks that were listed, those among them of which something else was recorded meanwhile, and lines that are no lines of a snapshot.
     private(set) var tasks = 0
     private(set) var overtaken = 0
@@ -44,7 +48,9 @@ struct TaskSnapshots {
         case ("end", .some, true): begun = nil
         case (_, .some(let first), false):
             guard let kind = Kind(rawValue: String(verb)), let listed = Self.pids(words) else { return badLines += 1 }
-            for group in listed { add(group, kind, since: first, &nodes) }
+            for group in listed {
+                if kind == .threads { lead(group, since: first, nodes) } else { add(group, kind, since: first, &nodes) }
+            }
         default: badLines += 1
         }
     }
@@ -64,13 +70,24 @@ struct TaskSnapshots {
         return groups
     }
 
+    /// Born, or another program, or dead since /proc was read: or at least one cannot tell which it was that was listed.
+    private static func isOvertaken(_ nodes: TaskNodes, _ node: Int32, since first: Int32) -> Bool {
+        node >= first && nodes[node].origin != .existing || nodes[node].isDead || nodes[node].hasExecd && node >= first
+    }
+
+    /// All of them stand in lines of other kinds before.
+    private mutating func lead(_ pids: [Int32], since first: Int32, _ nodes: TaskNodes) {
+        for pid in pids.dropFirst() {
+            if let node = nodes.existing(pid), !Self.isOvertaken(nodes, node, since: first) { leaders[node] = pids[0] }
+        }
+    }
+
     private mutating func add(_ pids: [Int32], _ kind: Kind, since first: Int32, _ nodes: inout TaskNodes) {
         var group: [Int32] = []
         for pid in pids {
             tasks += 1
             let node = nodes.node(pid)
-            // Born, or another program, or dead since /proc was read: or at least one cannot tell which it was that was listed.
-            if node >= first && nodes[node].origin != .existing || nodes[node].isDead || nodes[node].hasExecd && node >= first {
+            if Self.isOvertaken(nodes, node, since: first) {
                 overtaken += 1
                 continue
             }

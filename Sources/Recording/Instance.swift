@@ -57,5 +57,10 @@ final class Instance {
 
     func stop() { _ = tracefs_trace_off(handle) }
 
-    private func failure(_ what: String) -> RecordingError { RecordingError(what, code: errno) }
+    private func failure(_ what: String) -> RecordingError {
+        let code = errno
+        // Its files are for the owner of tracefs to write, whoever made it.
+        let hint = code == EACCES ? "; record as root (sudo lazytlb record …)" : ""
+        return RecordingError("\(what): \(String(cString: strerror(code)))\(hint)")
+    }
 }

@@ -11,6 +11,7 @@ final class PerCPUReader {
     let file: Int32
     private(set) var size: UInt64 = 0
     private var source: Int32
+    private let folder: String
     private let subbuffer: Int
     private let page: UnsafeMutableRawBufferPointer
     private var usesSplice = true
@@ -24,6 +25,7 @@ final class PerCPUReader {
     ///   - subbuffer: bytes.
     init(cpu: Int, instance: String, folder: String, subbuffer: Int) throws(RecordingError) {
         self.cpu = cpu
+        self.folder = folder
         self.subbuffer = subbuffer
         let path = "\(instance)/per_cpu/cpu\(cpu)/trace_pipe_raw"
         source = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
@@ -78,7 +80,7 @@ final class PerCPUReader {
         while left > 0 {
             let moved = lazytlb_splice(pipe.output, file, left, 0)
             if moved < 0, errno == EINTR { continue }
-            guard moved > 0 else { throw RecordingError("writing what was recorded", code: moved == 0 ? ENOSPC : errno) }
+            guard moved > 0 else { throw full(moved == 0 ? ENOSPC : errno) }
             left -= moved
             size += UInt64(moved)
         }
@@ -99,12 +101,14 @@ final class PerCPUReader {
         while start < count {
             let written = write(file, page.baseAddress! + start, count - start)
             if written < 0, errno == EINTR { continue }
-            guard written > 0 else { throw RecordingError("writing what was recorded", code: written == 0 ? ENOSPC : errno) }
+            guard written > 0 else { throw full(written == 0 ? ENOSPC : errno) }
             start += written
         }
         size += UInt64(count)
         return true
     }
+
+    private func full(_ code: Int32) -> RecordingError { RecordingError("\(folder): cannot write what was recorded", code: code) }
 }
 
 /// A pipe, for splice(2).

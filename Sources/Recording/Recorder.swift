@@ -146,8 +146,15 @@ public final class Recorder {
         let snapshot = options.takesTasks ? takeSnapshot(instance, &remarks) : nil
         try workload?.start()
         let base = container
-        try watch(workload, drain, instance, signals, from: start, say) {
-            status($0, RecordedSoFar(readers, container: base, cpus: cpus.last! + 1))
+        do throws(RecordingError) {
+            try watch(workload, drain, instance, signals, from: start, say) {
+                status($0, RecordedSoFar(readers, container: base, cpus: cpus.last! + 1))
+            }
+        } catch {
+            // A command that went on behind the shell's next prompt would surprise.
+            workload?.terminate()
+            if let remark = workload?.remark { say(remark) }
+            throw error
         }
         instance.stop()
         let end = monotonicSeconds()

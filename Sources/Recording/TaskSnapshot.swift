@@ -11,6 +11,8 @@ public struct TaskSnapshot: Sendable {
     public private(set) var mms: [[Int32]] = []
     /// Processes of which kcmp(2) told nothing: the tasks of each share an mm, and other processes may share it as well.
     public private(set) var processes: [[Int32]] = []
+    /// Of each process with several tasks, or whose leader has gone before the others: its pid (the tgid), and its other tasks.
+    public private(set) var threads: [[Int32]] = []
     /// Names by pid.
     public private(set) var names: [Int32: String] = [:]
 
@@ -43,6 +45,8 @@ public struct TaskSnapshot: Sendable {
                 if stat.isKernelThread { kernelThreads.append(task) } else if !stat.isExiting { tasks.append(task) }
             }
             if !tasks.isEmpty { found.append(tasks) }
+            let others = tasks.filter { $0 != process }
+            if !others.isEmpty { threads.append([process] + others) }
         }
         kernelThreads.sort()
         group(found, compare)
@@ -84,7 +88,7 @@ public struct TaskSnapshot: Sendable {
     public static let begin = "\(head) begin"
 
     /// The other lines.
-    public var lines: [String] { rows("kernel", kernelThreads.isEmpty ? [] : [kernelThreads]) + rows("mm", mms) + rows("process", processes) + ["\(Self.head) end"] }
+    public var lines: [String] { rows("kernel", kernelThreads.isEmpty ? [] : [kernelThreads]) + rows("mm", mms) + rows("process", processes) + rows("threads", threads) + ["\(Self.head) end"] }
 
     private func rows(_ kind: String, _ groups: [[Int32]]) -> [String] {
         var rows: [String] = []
@@ -93,8 +97,8 @@ public struct TaskSnapshot: Sendable {
             for (index, pid) in group.enumerated() {
                 if row.isEmpty || row.utf8.count + 13 > Self.lineLimit {
                     if !row.isEmpty { rows.append(index > 0 ? row + ";" : row) }
-                    // The rest of a group goes on with a member that was named before.
-                    row = "\(Self.head) \(kind)" + (index > 0 ? " \(group[index - 1])" : "")
+                    // The rest of a group goes on with its first member.
+                    row = "\(Self.head) \(kind)" + (index > 0 ? " \(group[0])" : "")
                 }
                 row += " \(pid)"
             }

@@ -79,9 +79,7 @@ public struct TraceFS: Sendable {
     func noAccess(_ code: Int32) -> RecordingError {
         switch code {
         case EACCES, EPERM:
-            RecordingError(
-                "no permission for \(path); record as root (sudo lazytlb record …), or let a group record: "
-                    + "sudo mount -o remount,gid=GROUP,mode=770 \(path)")
+            RecordingError("no permission for \(path); record as root (sudo lazytlb record …)")
         case EROFS: RecordingError("\(path) is mounted read-only; as root: mount -o remount,rw \(path)")
         case _ where exists(path + "/trace_clock"):
             RecordingError("\(path)/instances cannot be used (\(String(cString: strerror(code)))); recording needs instances, which Linux has since 3.10")

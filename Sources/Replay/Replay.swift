@@ -94,17 +94,13 @@ public struct Replay: StimulusSink, Sendable {
     }
 
     @inline(never) @usableFromInline mutating func deliver(_ cpu: Int, from sender: Int, _ moment: Moment) {
-        handle(cpu, from: sender, moment)
-        latency.answered(sender, by: cpu, at: moment.time)
-    }
-
-    /// The IPI is handled, whether or not a record tells.
-    @inline(__always) mutating func handle(_ cpu: Int, from sender: Int, _ moment: Moment) {
         let stimulus = Stimulus.deliver(cpu: cpu, from: sender)
         begin(stimulus, moment)
         v412.run(cpu) { $0.deliver(cpu, from: sender, on: machine, &$1) }
         v413.run(cpu) { $0.deliver(cpu, from: sender, on: machine, &$1) }
         end(stimulus, moment)
+        // Where the sender's record tells, the receiver wrote none: it had nothing to do.
+        if moment.recordCPU == cpu { latency.answered(sender, by: cpu, at: moment.time) }
     }
 
     @inline(never) @usableFromInline mutating func applyOther(_ stimulus: Stimulus, _ moment: Moment) {

@@ -22,6 +22,12 @@ public struct TraceInfo {
 
     // MARK: Text
 
+    /// Of a trace.dat file. What was made of another form tells nothing of that one's.
+    private var compressionText: String {
+        guard file.origin.form == .traceDat else { return "" }
+        return file.compression == .none ? ", not compressed" : ", \(file.compression.rawValue) \(printable(file.compressorVersion).drop { $0 == " " })"
+    }
+
     public func text() -> String {
         var lines: [String] = []
         func line(_ name: String, _ value: String?) {
@@ -31,10 +37,7 @@ public struct TraceInfo {
         lines.append(printable(file.path))
         line("kernel", [file.kernelRelease, file.machine].compactMap { $0 }.map(printable).joined(separator: " "))
         let form = file.origin.form == .traceDat ? "trace.dat version \(file.version)" : "\(file.origin.form.rawValue) \(printable(file.origin.detail))"
-        line(
-            "format",
-            "\(form), " + (file.isBigEndian ? "big" : "little") + "-endian, \(8 * file.longSize)-bit kernel, "
-                + (file.compression == .none ? "not compressed" : "\(file.compression.rawValue) \(printable(file.compressorVersion).drop { $0 == " " })"))
+        line("format", "\(form), " + (file.isBigEndian ? "big" : "little") + "-endian, \(8 * file.longSize)-bit kernel\(compressionText)")
         line("trace-cmd", file.traceCmdVersion.map(printable))
         line("clock", clockText)
         line("CPUs", "\(file.cpuCount)")

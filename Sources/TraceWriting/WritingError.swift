@@ -15,6 +15,7 @@ public func writeAll(_ file: Int32, _ bytes: UnsafeRawBufferPointer) throws(Writ
     var rest = bytes
     while !rest.isEmpty {
         let count = Glibc.write(file, rest.baseAddress, rest.count)
+        if count < 0, errno == EINTR { continue }
         guard count > 0 else { throw WritingError(errno: "writing") }
         rest = UnsafeRawBufferPointer(rebasing: rest[count...])
     }

@@ -61,6 +61,8 @@ struct RecordCommand: ParsableCommand {
         if fileVersion == 6, compression == .zstd { throw ValidationError("version 6 of trace.dat has no compression") }
         if btf != nil, !probes { throw ValidationError("--btf is for --probes") }
         if live, output != nil { throw ValidationError("--live writes no file: leave out -o, or --live") }
+        if output == "" { throw ValidationError("-o names a file") }
+        if let output, Self.isPipe(output) { throw ValidationError("\(printable(output)): \(Self.unseekable)") }
         if output == "-" { throw ValidationError("a trace.dat file cannot be written to standard output: -o names a file") }
     }
 
@@ -97,12 +99,15 @@ struct RecordCommand: ParsableCommand {
         if live { return try show(recorder, options) }
         // Before anything is recorded: if it cannot be written, that is known now.
         let file = try OutputFile(path: output)
+        guard lseek(file.fileDescriptor, 0, SEEK_CUR) >= 0 else { throw Failures.fail("\(printable(output)): \(Self.unseekable)") }
         let line = RecordingLine(quiet: quiet, hasCommand: !command.isEmpty)
         let recorded = try recorder.run(
             removeFiles: { TemporaryFiles.removeAll() }, say: { line.clear(); Failures.say($0) }, status: { status, _ in line.show(status) })
         line.clear()
         for remark in recorded.remarks { Failures.say(remark) }
-        try recorded.write(to: file.fileDescriptor, version: version, folder: options.folder)
+        do { try recorded.write(to: file.fileDescriptor, version: version, folder: options.folder) } catch {
+            throw Failures.fail("\(printable(output)): \(error.description)")
+        }
         try file.finish()
         if recorded.lost > 0 {
             Failures.say("\(recorded.lost) events are lost; the report counts what that leaves unknown. Larger buffers may help: --buffer-size, now \(recorder.bufferKiB) KiB")
@@ -124,6 +129,15 @@ struct RecordCommand: ParsableCommand {
         let reading = try TraceReport.parse(quiet ? ["--quiet"] : [])
         let document = try reading.document(try TraceFile(descriptor: file, path: "the live recording"))
         try OutputFile.write(renderText(document, style: TextStyle.forDescriptor(STDOUT_FILENO), divergenceLimit: 0), to: nil)
+    }
+
+    /// A trace.dat file is not written from its begin to its end.
+    private static let unseekable = "a trace.dat file cannot be written to a pipe, a socket or a terminal"
+
+    /// Opening a pipe would wait for its reader.
+    private static func isPipe(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && [S_IFIFO, S_IFSOCK].contains(status.st_mode & S_IFMT)
     }
 
     /// For files without a name: where large ones may be.

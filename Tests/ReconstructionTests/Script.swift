@@ -97,6 +97,18 @@ struct Script {
         add(cpu, current[cpu], .marker, 0, 0, details)
     }
 
+    /// A probe event in a function that flushes.
+    mutating func probe(_ kind: Record.Kind, mm: UInt64, pages: UInt64 = 1, mask: UInt64? = nil, on cpu: Int = 0, inIRQ: Bool = false) {
+        var details = Details()
+        (details.probe.mm, details.probe.start, details.probe.end) = (mm, 0x1000, 0x1000 + pages << 12)
+        details.probe.present = [.mm, .range, .end]
+        if let mask {
+            details.probe.mask = mask
+            details.probe.present.insert(.mask)
+        }
+        add(cpu, current[cpu], kind, 0, 0, details, flags: inIRQ ? 0x08 : 0)
+    }
+
     /// Events of a CPU were lost.
     mutating func lose(_ count: UInt64, on cpu: Int = 0) { add(cpu, -1, .lost, count, time) }
 
@@ -112,17 +124,26 @@ struct Script {
     }
 
     /// Runs both passes over it.
-    func infer(_ level: EvidenceLevel = .noProbes) -> Inference {
+    func infer(_ level: EvidenceLevel = .noProbes, savedNames: [Int32: String] = [:]) -> Inference {
         let lifeCycle = level != .switchesOnly
         var pass = EvidencePass(cpus: records.count, rules: rules, lifeCycle: lifeCycle)
         feed(Lookaheads(records)) { pass.consume($0) }
         let sources = Lookaheads(records)
         var replay = InferredReconstruction(
-            sink: Notes(cpus: records.count), sources: sources.all, cpus: records.count, rules: rules, classes: TaskClasses(pass), lifeCycle: lifeCycle,
+            sink: Notes(cpus: records.count), sources: sources.all, cpus: records.count, rules: rules, classes: TaskClasses(pass, savedNames: savedNames), lifeCycle: lifeCycle,
             start: 1000)
         feed(sources) { replay.consume($0) }
         replay.finish(at: time)
         return Inference(notes: replay.sink, mms: replay.mms, evidence: replay.evidence)
+    }
+
+    /// Runs the reconstruction by probe events over it.
+    func followProbes() -> Notes {
+        let sources = Lookaheads(records)
+        var replay = ProbeReconstruction(sink: Notes(cpus: records.count), cpus: records.count, longSize: 8, start: 1000)
+        feed(sources) { replay.consume($0) }
+        replay.finish(at: time)
+        return replay.sink
     }
 
     private func feed(_ sources: Lookaheads, _ body: (Lookahead) -> Void) {
@@ -153,6 +174,8 @@ struct Notes: StimulusSink {
     var switches: [(cpu: Int, pid: Int32, mm: MM, basis: Basis)] = []
     var stimuli: [Stimulus] = []
     var batches: [Batch] = []
+    /// After so many stimuli a CPU had answers to all its IPIs.
+    var completed: [(cpu: Int, after: Int)] = []
     var loaded: [MM]
     var coming: IncomingTask?
 
@@ -162,6 +185,7 @@ struct Notes: StimulusSink {
         if case .contextSwitch(let cpu, let mm) = stimulus, let coming { switches.append((cpu, coming.pid, mm, coming.basis)) }
         stimuli.append(stimulus)
     }
+    mutating func complete(cpu: Int, at moment: Moment) { completed.append((cpu, stimuli.count)) }
     mutating func willRun(_ task: IncomingTask, cpu: Int) { coming = task }
     mutating func setBatch(_ batch: Batch, cpu: Int) { batches.append(batch) }
     mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) { loaded[cpu] = mm }

@@ -26,6 +26,32 @@ import Testing
         #expect(found.evidence.listedTasks == 3)
     }
 
+    @Test func anMMIsNamedAfterItsProcessThoughOnlyThreadsRun() throws {
+        var script = script("mm 9 10 11;", "threads 10 9 11;")
+        script.name(9, "worker")
+        script.run(9, loads: true)
+        let mm = try #require(script.infer().mm(of: 9))
+        #expect(script.infer().mms.name(mm) == "worker:10")
+        #expect(script.infer(savedNames: [10: "server", 9: "worker"]).mms.name(mm) == "server:10")
+        // Where the leader runs as well, its own name is known.
+        script.name(10, "leader")
+        script.run(10)
+        #expect(script.infer(savedNames: [10: "server"]).mms.name(mm) == "leader:10")
+        #expect(script.infer().evidence.listedTasks == 3)
+    }
+
+    @Test func aThreadThatWasBornMeanwhileHasNotTheListedProcess() throws {
+        var script = Script()
+        script.run(5, loads: true)
+        script.mark("lazytlb-tasks 1 begin")
+        script.fork(11)
+        script.mark("lazytlb-tasks 1 threads 10 11;")
+        script.mark("lazytlb-tasks 1 end")
+        script.run(11, loads: true)
+        let found = script.infer()
+        #expect(found.mms.name(try #require(found.mm(of: 11))).hasSuffix(":11"))
+    }
+
     @Test func withoutItTheyAreTwoMMs() {
         var script = Script()
         script.run(10, on: 0, loads: true)

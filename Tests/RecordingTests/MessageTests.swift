@@ -66,8 +66,7 @@ import Testing
             for code in [EACCES, EPERM] {
                 #expect(
                     tracefs.noAccess(code).description
-                        == "no permission for \(fake); record as root (sudo lazytlb record …), or let a group record: "
-                        + "sudo mount -o remount,gid=GROUP,mode=770 \(fake)")
+                        == "no permission for \(fake); record as root (sudo lazytlb record …)")
             }
             #expect(tracefs.noAccess(EROFS).description == "\(fake) is mounted read-only; as root: mount -o remount,rw \(fake)")
             #expect(tracefs.noAccess(ENOENT).description.hasSuffix("recording needs instances, which Linux has since 3.10"))
@@ -150,13 +149,22 @@ import Testing
     @Test(arguments: [
         (["--seconds", "0"], "--seconds is a number above 0"), (["--file-version", "5"], "--file-version is 6 or 7"),
         (["--file-version", "6", "--compression", "zstd"], "version 6 of trace.dat has no compression"),
-        (["-o", "-"], "a trace.dat file cannot be written to standard output"), (["--buffer-size", "0"], "--buffer-size"),
+        (["-o", "-"], "a trace.dat file cannot be written to standard output"), (["-o", ""], "-o names a file"), (["--buffer-size", "0"], "--buffer-size"),
         (["--buffer-size", "99999999999G"], "--buffer-size"),
     ])
     func aBadOptionIsRefused(arguments: [String], text: String) throws {
         let result = try Program.run(Program.lazytlb, with: ["record"] + arguments)
         #expect(result.status == 2)
         #expect(result.errors.contains(text), "\(result.errors)")
+    }
+
+    @Test func aPipeIsNoPlaceForTheFile() throws {
+        try withFolder { folder in
+            #expect(mkfifo(folder + "/pipe", 0o600) == 0)
+            let result = try Program.lazytlb("record", "-o", folder + "/pipe", "--", "true")
+            #expect(result.status == 2)
+            #expect(result.errors.contains("\(folder)/pipe: a trace.dat file cannot be written to a pipe"), "\(result.errors)")
+        }
     }
 
     @Test func theBufferIsSizedByTheMemory() {

@@ -38,7 +38,7 @@ import TraceData
             #expect(snapshot.kernelThreads == [2])
             #expect(snapshot.mms == [[10, 12], [20]])
             #expect(snapshot.names == [2: "kthreadd", 10: "a b) R 1 (c", 12: "thread", 20: "other"])
-            #expect(snapshot.lines == ["lazytlb-tasks 1 kernel 2;", "lazytlb-tasks 1 mm 10 12; 20;", "lazytlb-tasks 1 end"])
+            #expect(snapshot.lines == ["lazytlb-tasks 1 kernel 2;", "lazytlb-tasks 1 mm 10 12; 20;", "lazytlb-tasks 1 threads 10 12;", "lazytlb-tasks 1 end"])
         }
     }
 
@@ -74,18 +74,22 @@ import TraceData
             // The leader has no mm any more: another task stands for the process.
             let snapshot = TaskSnapshot(proc: proc) { $0 == 10 || $1 == 10 ? -1 : $0 == $1 ? 0 : 1 }
             #expect(snapshot.mms == [[11]])
+            #expect(snapshot.threads == [[10, 11]])
         }
     }
 
     @Test func aLongGroupGoesOnInTheNextLine() throws {
         let tasks = [1000: (0..<400).map { (task: 1000 + $0, name: "x", state: "S", flags: 0) }]
         try withProc(tasks) { proc in
-            let lines = TaskSnapshot(proc: proc) { _, _ in 0 }.lines.dropLast()
-            #expect(lines.count == 3)
-            #expect(lines.allSatisfy { $0.utf8.count <= 900 && $0.hasPrefix("lazytlb-tasks 1 mm ") && $0.hasSuffix(";") && !$0.dropLast().contains(";") })
-            let listed = lines.map { $0.dropFirst("lazytlb-tasks 1 mm ".count).dropLast().split(separator: " ").compactMap { Int($0) } }
-            for (before, after) in zip(listed, listed.dropFirst()) { #expect(before.last == after.first) }
-            #expect(Set(listed.joined()) == Set(1000..<1400))
+            for kind in ["mm", "threads"] {
+                let head = "lazytlb-tasks 1 \(kind) "
+                let lines = TaskSnapshot(proc: proc) { _, _ in 0 }.lines.filter { $0.hasPrefix(head) }
+                #expect(lines.count == 3)
+                #expect(lines.allSatisfy { $0.utf8.count <= 900 && $0.hasSuffix(";") && !$0.dropLast().contains(";") })
+                let listed = lines.map { $0.dropFirst(head.count).dropLast().split(separator: " ").compactMap { Int($0) } }
+                #expect(listed.allSatisfy { $0.first == 1000 })
+                #expect(Set(listed.joined()) == Set(1000..<1400))
+            }
         }
     }
 

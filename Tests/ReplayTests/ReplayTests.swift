@@ -179,6 +179,16 @@ struct ShootdownLatencyTests {
         #expect(run.replay.latency.unanswered == 1)
     }
 
+    @Test func `what the sender's own record tells is no answer`() {
+        var run = sent()
+        var told = run.moment(110, 1)
+        told.recordCPU = 0
+        run.replay.apply(.deliver(cpu: 1, from: 0), at: told)
+        run.complete(200, 0)
+        #expect(run.replay.latency.histogram.count == 0)
+        #expect(run.replay.latency.unanswered == 1)
+    }
+
     @Test func `the sender's next flush ends the one before`() {
         var run = sent()
         run.at(110, .deliver(cpu: 1, from: 0))

@@ -1,0 +1,55 @@
+import LazyTLB
+@testable import Reconstruction
+import Testing
+import TraceData
+
+/// Flushes as probe events tell them: when the IPIs of a flush are handled.
+@Suite struct ProbeFlushTests {
+    private static let mm: UInt64 = 0xffff_8880_0000_1000
+
+    /// A task on CPU 0 flushes one page of its mm, which CPU 1 runs as well.
+    private func script(_ release: String, _ send: (inout Script) -> Void) -> Script {
+        var script = Script(release)
+        script.run(10)
+        script.run(11, on: 1)
+        script.probe(.flushRange, mm: Self.mm)
+        send(&script)
+        script.probe(.flushRange, mm: Self.mm, pages: 2)
+        return script
+    }
+
+    private func deliveries(_ notes: Notes) -> [[Int]] {
+        notes.stimuli.compactMap { if case .deliver(let cpu, let sender) = $0 { [cpu, sender] } else { nil } }
+    }
+
+    /// v5.13 and later: flush_tlb_func() on the sender comes between SEND_IPI and the wait.
+    @Test(arguments: [true, false])
+    func theSendersOwnHalfDoesNotEndItsWait(leavesARecord: Bool) {
+        let notes = script("6.1.0") {
+            $0.probe(.flushOthers, mm: Self.mm, mask: 0b11)
+            $0.flush(.send, 1)
+            $0.probe(.flushRemote, mm: Self.mm)
+            if leavesARecord { $0.flush(.localMM, 1) }
+            $0.probe(.flushRemote, mm: Self.mm, on: 1, inIRQ: true)
+            $0.flush(.remote, 1, on: 1, inIRQ: true)
+        }.followProbes()
+        #expect(deliveries(notes) == [[1, 0]])
+        #expect(notes.completed.count == 1)
+        // The next flush, which only comes when all have answered.
+        #expect(notes.completed.first?.cpu == 0)
+    }
+
+    /// Up to v5.12 the sender's half comes before, and what follows the SEND_IPI comes after the answers.
+    @Test func withoutAHalfOfItsOwnTheNextRecordEndsTheWait() {
+        let notes = script("4.13.0") {
+            $0.flush(.localMM, 1)
+            $0.probe(.flushOthers, mm: Self.mm, mask: 0b11)
+            $0.flush(.send, 1)
+            $0.probe(.flushRemote, mm: Self.mm, on: 1, inIRQ: true)
+            $0.flush(.remote, 1, on: 1, inIRQ: true)
+            $0.run(12)
+        }.followProbes()
+        #expect(deliveries(notes) == [[1, 0]])
+        #expect(notes.completed.count == 1)
+    }
+}
