@@ -93,7 +93,7 @@ public struct ConformanceWatch: StimulusSink, Sendable {
         // One by one, to see what each receiver does; the replay then finds none left.
         for receiver in replay.outstanding(cpu) {
             let (delivery, handled) = (Stimulus.deliver(cpu: receiver, from: cpu), moment.handled(by: receiver))
-            replay.handle(receiver, from: cpu, handled)
+            replay.deliver(receiver, from: cpu, handled)
             observe(delivery, handled)
         }
         replay.complete(cpu: cpu, at: moment)

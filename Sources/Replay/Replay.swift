@@ -183,7 +183,7 @@ public struct Replay: StimulusSink, Sendable {
 
     public mutating func complete(cpu: Int, at moment: Moment) {
         for index in 0..<stride {
-            forEachBit(pendingWord(cpu, index)) { applyOther(.deliver(cpu: index * 64 + $0, from: cpu), moment.handled(by: index * 64 + $0)) }
+            forEachBit(pendingWord(cpu, index)) { deliver(index * 64 + $0, from: cpu, moment.handled(by: index * 64 + $0)) }
         }
         if _slowPath(moment.cause == .lost) { latency.cutOff(cpu) } else { latency.complete(cpu) }
     }
