@@ -107,7 +107,7 @@ import Testing
     func aFullDiskIsAnError(command: String) throws {
         let result = try Program.run("/bin/sh", "-c", "\"$0\" \"$2\" \"$1\" >/dev/full", Program.lazytlb, Self.path, command)
         #expect(result.status == 2)
-        #expect(result.errors == "lazytlb: cannot write: No space left on device\n")
+        #expect(result.errors == "lazytlb: standard output: cannot write: No space left on device\n")
     }
 
     @Test func controlCharactersDoNotReachATerminalAndJSONStaysValid() throws {
