@@ -24,31 +24,20 @@ import Testing
         return result
     }
 
-    /// Scalars that a terminal acts on, and those that change the order or the sight of a text.
-    private static func harmful(_ text: String) -> [Unicode.Scalar] {
-        text.unicodeScalars.filter { scalar in
-            switch scalar.properties.generalCategory {
-            case .control: scalar != "\n"
-            case .format, .lineSeparator, .paragraphSeparator: true
-            default: false
-            }
-        }
-    }
-
     @Test(arguments: CheckFormat.allCases) func `no format has a character that a terminal acts on`(format: CheckFormat) throws {
         let text = try format.render(result)
-        #expect(Self.harmful(text).isEmpty)
+        #expect(harmful(text).isEmpty)
         #expect(text.contains("é"))
     }
 
     @Test func `nor has a baseline, or a difference`() throws {
         let recordings = [Recording(report(Self.hostile))]
         let baseline = Baseline(tool: "lazytlb 0", recordings: recordings).json()
-        #expect(Self.harmful(baseline).isEmpty)
+        #expect(harmful(baseline).isEmpty)
         #expect(try Baseline(text: baseline, path: "b.json").recordings.map(\.path) == [Self.hostile])
         let diff = Diff(Self.hostile, recordings, Self.hostile, recordings)
-        #expect(Self.harmful(try diff.json()).isEmpty)
-        #expect(Self.harmful(diff.text()).isEmpty)
+        #expect(harmful(try diff.json()).isEmpty)
+        #expect(harmful(diff.text()).isEmpty)
     }
 
     // MARK: JUnit

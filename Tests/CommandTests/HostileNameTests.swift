@@ -33,17 +33,6 @@ struct HostileNameTests {
         }
     }
 
-    /// Scalars that a terminal acts on, and those that change the order or the sight of a text.
-    private static func harmful(_ text: String) -> [Unicode.Scalar] {
-        text.unicodeScalars.filter { scalar in
-            switch scalar.properties.generalCategory {
-            case .control: scalar != "\n"
-            case .format, .lineSeparator, .paragraphSeparator: true
-            default: false
-            }
-        }
-    }
-
     static let commands = [
         ["report"], ["report", "--divergences", "all"], ["report", "--format", "json"], ["timeline"], ["timeline", "--format", "csv"],
         ["timeline", "--format", "json"], ["events"], ["events", "--format", "json"], ["info"], ["info", "--format", "json"],
@@ -54,7 +43,7 @@ struct HostileNameTests {
             let outcome = try Program.run(Program.lazytlb, with: command + [path])
             #expect(outcome.status == 0, "\(outcome.errors)")
             let text = try #require(String(validating: outcome.output, as: UTF8.self), "not UTF-8")
-            #expect(Self.harmful(text).isEmpty)
+            #expect(harmful(text).isEmpty)
         }
     }
 
@@ -66,7 +55,7 @@ struct HostileNameTests {
             #expect(outcome.status != 2, "\(outcome.errors)")
             let text = try #require(String(validating: outcome.output, as: UTF8.self), "not UTF-8")
             #expect(!text.isEmpty)
-            #expect(Self.harmful(text).isEmpty)
+            #expect(harmful(text).isEmpty)
         }
     }
 
@@ -93,6 +82,6 @@ struct HostileNameTests {
         let outcome = try Program.lazytlb("report", "/none/\u{1b}[2J\n\u{9b}x.dat")
         #expect(outcome.status == 2)
         #expect(outcome.errors.contains(#"/none/\x1B[2J\n\x9Bx.dat"#))
-        #expect(Self.harmful(outcome.errors).isEmpty)
+        #expect(harmful(outcome.errors).isEmpty)
     }
 }
