@@ -77,6 +77,9 @@ extension TextConversion {
             list.append("\(header.overwritten) events were overwritten before the text was made; on which CPUs it does not tell, so a gap is taken to begin each.")
         }
         let (lines, events) = names.skipped
+        if header.left > UInt64(facts.records + lines) {
+            list.append("The header counts \(header.left) events in the buffer, and the text has \(facts.records + lines): it is cut off, or lines were taken out.")
+        }
         if lines > 0 {
             let shown = events.prefix(5).map { "\($0.name) (\($0.lines))" }.joined(separator: ", ")
             list.append("\(lines) lines are of events that the replay does not use: \(shown)\(events.count > 5 ? ", …" : "").")
