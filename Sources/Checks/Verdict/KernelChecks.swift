@@ -7,8 +7,7 @@ public enum KernelChecks {
     static let leastShare = 0.998
     static let leastInferredShare = 0.995
     static let leastMaskShare = 0.99
-    /// The share of the sends that an inferred history may fail to explain though the kernel is right: 9 % in one recording without probe events, 1.5 % at
-    /// most in 31 others.
+    /// The share of the sends that an inferred history may fail to explain though the kernel is right: docs/ci.md has the figures.
     static let mostInferredExtraSends = 0.1
 
     /// The recorded kernel behaves as the scheme of its version says.
