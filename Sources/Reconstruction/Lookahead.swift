@@ -20,11 +20,10 @@ public struct Lookahead: TimedSource {
         /// nil if the records were given.
         var reader: BatchReader?
         var batch: RecordBatch
-        /// The place of the current record, of the end of the batch, and where to ask for the next batch.
+        /// The place of the current record (before the first: one in front of it), of the end of the batch, and where to ask for the next batch.
         var head: UnsafeMutablePointer<CompactRecord>
         var end: UnsafeMutablePointer<CompactRecord>
         var refillAt: UnsafeMutablePointer<CompactRecord>
-        var started = false
         var records = 0
         var undeclared = 0
         var switches = 0
@@ -61,9 +60,10 @@ public struct Lookahead: TimedSource {
 
     @inline(__always)
     public func advance() throws(TraceError) -> Bool {
-        if _fastPath(state.pointee.started) { state.pointee.head += 1 }
-        prefetch_read(state.pointee.head + 12)
-        if _slowPath(state.pointee.head >= state.pointee.refillAt) { try state.pointee.refill() }
+        let head = state.pointee.head + 1
+        state.pointee.head = head
+        prefetch_read(head + 12)
+        if _slowPath(head >= state.pointee.refillAt) { try state.pointee.refill() }
         return state.pointee.head < state.pointee.end
     }
 }
@@ -71,7 +71,6 @@ public struct Lookahead: TimedSource {
 extension Lookahead.State {
     /// Brings the next batch in front of what is left of this one, until the view is full again or the records end.
     mutating func refill() throws(TraceError) {
-        started = true
         while head >= refillAt {
             // There is more to come, but no error is told before the records in front of it have been taken.
             if let error = batch.error {
@@ -136,7 +135,7 @@ public final class Lookaheads {
         let state = UnsafeMutablePointer<Lookahead.State>.allocate(apart: 1)
         state.initialize(
             to: Lookahead.State(
-                cpu: cpu, reader: reader, batch: batch, head: batch.start, end: batch.end, refillAt: batch.start, records: batch.records,
+                cpu: cpu, reader: reader, batch: batch, head: batch.start - 1, end: batch.end, refillAt: batch.start, records: batch.records,
                 switches: batch.switches, firstTime: batch.firstTime, lastTime: batch.lastTime ?? 0, file: file))
         return state
     }

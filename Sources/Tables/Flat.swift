@@ -52,6 +52,15 @@ public struct FlatList<Element>: FlatTable {
         return copy
     }
 
+    /// Appends what `body` writes to the place that it is given, which has room for `most`, and of which it returns the number.
+    public mutating func append(upTo most: Int, _ body: (UnsafeMutablePointer<Element>) -> Int) {
+        if count + most > owner.capacity { base = owner.grow(to: Swift.max(count + most, owner.capacity * 2)) }
+        let added = body(base + count)
+        precondition(0...most ~= added)
+        count += added
+        owner.count = count
+    }
+
     /// Appends copies of an element until there are `count`.
     public mutating func extend(with element: Element, to count: Int) {
         guard count > self.count else { return }

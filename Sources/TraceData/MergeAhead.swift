@@ -11,7 +11,7 @@ import Tables
 public final class MergeAhead: Sendable {
     /// Indices of sources, in the order in which their records come.
     struct Run {
-        var indices: [UInt16] = []
+        var indices = FlatList<UInt16>()
         /// Nothing comes behind it.
         var isLast = false
     }
@@ -45,8 +45,9 @@ public final class MergeAhead: Sendable {
             state.queues[source].append(batch)
             let before = state.found.indices.count
             if !state.found.isLast { state.found.isLast = state.pick.run(state.queues, into: &state.found.indices) }
-            if let kept = state.kept { for index in state.found.indices[before...] { kept.append(Int(index)) } }
-            return state.found.isLast || state.found.indices.count > before
+            let found = state.found.indices
+            if let kept = state.kept { kept.append(UnsafeBufferPointer(start: found.base + before, count: found.count - before)) }
+            return state.found.isLast || found.count > before
         }
         if found { news?.signal() }
     }
@@ -56,10 +57,11 @@ public final class MergeAhead: Sendable {
         while true {
             news?.wait()
             let run = state.withLock { state in
-                defer { state.found.indices = [] }
+                // Lists are references: from now on another one is written to.
+                defer { state.found.indices = FlatList() }
                 return state.found
             }
-            if run.isLast || !run.indices.isEmpty { return run }
+            if run.isLast || run.indices.count > 0 { return run }
             // Each reader has a batch that reaches beyond the record it shows, so the order reaches beyond what was taken.
             precondition(news != nil, "the order of records ends before their batches do")
         }
@@ -119,17 +121,18 @@ private struct Pick {
     private var tree: LoserTree?
 
     /// Appends the indices of the queues that it took from. True when all are at their end.
-    mutating func run(_ queues: [TimeQueue], into indices: inout [UInt16]) -> Bool {
+    mutating func run(_ queues: [TimeQueue], into indices: inout FlatList<UInt16>) -> Bool {
         var isOver = false
-        let found = [UInt16](unsafeUninitializedCapacity: queues.reduce(0) { $0 + $1.count }) { place, count in
-            isOver = queues.count <= 4 ? Self.few(queues, place.baseAddress, &count) : many(queues, place.baseAddress, &count)
+        indices.append(upTo: queues.reduce(0) { $0 + $1.count }) { place in
+            var count = 0
+            isOver = queues.count <= 4 ? Self.few(queues, place, &count) : many(queues, place, &count)
+            return count
         }
-        if indices.isEmpty { indices = found } else { indices += found }
         return isOver
     }
 
     /// Up to four queues: all heads are compared each time, in registers. Which one is least is as good as random, so there is no branch for it.
-    private static func few(_ queues: [TimeQueue], _ indices: UnsafeMutablePointer<UInt16>?, _ count: inout Int) -> Bool {
+    private static func few(_ queues: [TimeQueue], _ indices: UnsafeMutablePointer<UInt16>, _ count: inout Int) -> Bool {
         var nothing = TimeQueue.ended
         return withUnsafeMutablePointer(to: &nothing) { nothing in
             func head(_ index: Int) -> UnsafeMutablePointer<UInt64> { index < queues.count ? queues[index].next : nothing }
@@ -145,7 +148,7 @@ private struct Pick {
                 // Neither unknown nor the end.
                 if _slowPath(least &- 1 >= TimeQueue.ended - 1) { break }
                 let low = second ^ (second ^ fourth) & (0 &- later)
-                indices![count] = UInt16(truncatingIfNeeded: later << 1 | low)
+                indices[count] = UInt16(truncatingIfNeeded: later << 1 | low)
                 count &+= 1
                 a += Int(bitPattern: UInt((second ^ 1) & (later ^ 1)))
                 b += Int(bitPattern: UInt(second & (later ^ 1)))
@@ -157,7 +160,7 @@ private struct Pick {
         }
     }
 
-    private mutating func many(_ queues: [TimeQueue], _ indices: UnsafeMutablePointer<UInt16>?, _ count: inout Int) -> Bool {
+    private mutating func many(_ queues: [TimeQueue], _ indices: UnsafeMutablePointer<UInt16>, _ count: inout Int) -> Bool {
         if tree == nil {
             let firsts = queues.map(\.next.pointee)
             guard !firsts.contains(TimeQueue.unknown) else { return false }
@@ -168,7 +171,7 @@ private struct Pick {
         }
         while tree!.winner.time != TimeQueue.ended, tree!.winner.time != TimeQueue.unknown {
             let index = tree!.winner.index
-            indices![count] = UInt16(truncatingIfNeeded: index)
+            indices[count] = UInt16(truncatingIfNeeded: index)
             count += 1
             queues[index].next += 1
             tree!.replace(by: queues[index].next.pointee)
@@ -181,8 +184,10 @@ private struct Pick {
 public struct OrderedMerge<Source: TimedSource> {
     private let sources: Flat<Source>
     private let ahead: MergeAhead
-    private var run = MergeAhead.Run()
-    private var position = 0
+    /// What was found last, and how far it was followed.
+    private let run: Flat<MergeAhead.Run>
+    private var place: UnsafeMutablePointer<UInt16>
+    private var end: UnsafeMutablePointer<UInt16>
     /// Index of the source whose head came last, -1 before the first.
     public private(set) var current = -1
 
@@ -190,25 +195,27 @@ public struct OrderedMerge<Source: TimedSource> {
     public init(_ sources: [Source], order ahead: MergeAhead) {
         self.sources = Flat(sources)
         self.ahead = ahead
+        run = Flat(repeating: MergeAhead.Run(), count: 1)
+        (place, end) = (run[0].indices.base, run[0].indices.base)
     }
 
     /// The source whose head came last. Only valid after ``next()`` returned true.
-    public var head: Source { @inline(__always) get { sources[current] } }
+    public var head: Source { @inline(__always) get { sources.base[current] } }
 
     /// Steps to the next head; false when all sources are at their end.
     @inline(__always)
     public mutating func next() throws(TraceError) -> Bool {
-        if _fastPath(current >= 0) { _ = try sources[current].advance() } else { for index in sources.indices { _ = try sources[index].advance() } }
-        if _slowPath(position == run.indices.count), !more() { return false }
-        current = Int(run.indices[position])
-        position &+= 1
+        if _fastPath(current >= 0) { _ = try sources.base[current].advance() } else { for index in sources.indices { _ = try sources[index].advance() } }
+        if _slowPath(place == end), !more() { return false }
+        current = Int(place.pointee)
+        place += 1
         return true
     }
 
     @inline(never) private mutating func more() -> Bool {
-        if run.isLast || sources.count == 0 { return false }
-        run = ahead.next()
-        position = 0
-        return !run.indices.isEmpty
+        if run[0].isLast || sources.count == 0 { return false }
+        run[0] = ahead.next()
+        (place, end) = (run[0].indices.base, run[0].indices.base + run[0].indices.count)
+        return place < end
     }
 }

@@ -43,6 +43,25 @@ public final class MergeOrder: @unchecked Sendable {
         if _slowPath(shift == 64) { store() }
     }
 
+    /// The same for many records at once.
+    ///
+    /// - Complexity: O(*n*).
+    func append(_ indices: UnsafeBufferPointer<UInt16>) {
+        var position = 0
+        if bits == 2 {
+            while shift != 0, position < indices.count {
+                append(Int(indices[position]))
+                position += 1
+            }
+            while isWhole, indices.count - position >= 32, let place = indices.baseAddress {
+                for index in 0..<32 { word |= UInt64(truncatingIfNeeded: place[position &+ index]) &<< UInt64(truncatingIfNeeded: 2 &* index) }
+                position += 32
+                store()
+            }
+        }
+        for index in indices[position...] { append(Int(index)) }
+    }
+
     private func store() {
         guard words < wordLimit else {
             // The word that has no room is not kept.
@@ -67,10 +86,14 @@ public struct RepeatedMerge<Source: TimedSource> {
     private let sources: Flat<Source>
     private let hasHead: Flat<Bool>
     private let order: MergeOrder
-    private let count: Int
-    private var position = 0
+    private let bits: UInt64
+    private let mask: UInt64
+    /// Records whose place in the order was kept and has not been taken.
+    private var left: Int
+    /// Indices in ``word``, its lowest bits first, and where the next one of the order is.
+    private var inWord = 0
     private var word: UInt64 = 0
-    private var left = 0
+    private var nextWord = 0
     private var current = -1
     /// Merges what comes behind the order that was kept.
     private var rest: TimeMerge<Source>?
@@ -78,49 +101,56 @@ public struct RepeatedMerge<Source: TimedSource> {
     /// Takes sources that have not been advanced yet, the same ones as those of the order.
     public init(_ sources: [Source], order: MergeOrder) {
         self.sources = Flat(sources)
-        self.order = order
-        count = order.count
         hasHead = Flat(repeating: false, count: sources.count)
+        self.order = order
+        bits = order.bits
+        mask = 1 &<< order.bits &- 1
+        left = order.count
     }
 
     /// The source whose head came last. Only valid after ``next()`` returned true.
-    public var head: Source { @inline(__always) get { sources[current] } }
+    public var head: Source { @inline(__always) get { sources.base[current] } }
 
     /// Steps to the next head; false when all sources are at their end.
     @inline(__always)
     public mutating func next() throws(TraceError) -> Bool {
-        if _fastPath(position < count && position > 0) {
-            hasHead[current] = try sources[current].advance()
-            follow()
-            return true
-        }
-        return try beginOrEnd()
+        if _slowPath(left == 0 || current < 0) { return try beginOrEnd() }
+        hasHead.base[current] = try sources.base[current].advance()
+        follow()
+        return _fastPath(hasHead.base[current]) ? true : try mergeRest()
     }
 
     /// Takes the next source of the order.
     @inline(__always) private mutating func follow() {
-        if _slowPath(left == 0) {
-            word = order.word(position * Int(order.bits) / 64)
-            left = Int(64 / order.bits)
+        if _slowPath(inWord == 0) {
+            word = order.word(nextWord)
+            nextWord += 1
+            inWord = Int(64 / bits)
         }
-        current = Int(truncatingIfNeeded: word & (1 &<< order.bits &- 1))
-        word >>= order.bits
+        // It was one of them when it was noted.
+        current = Int(truncatingIfNeeded: word & mask)
+        word &>>= bits
+        inWord &-= 1
         left &-= 1
-        position &+= 1
     }
 
     @inline(never) private mutating func beginOrEnd() throws(TraceError) -> Bool {
         if rest != nil { return try goOn() }
         if current < 0 {
             for index in sources.indices { hasHead[index] = try sources[index].advance() }
-            if count > 0 {
+            if left > 0 {
                 follow()
-                return true
+                return hasHead[current] ? true : try mergeRest()
             }
         } else {
             hasHead[current] = try sources[current].advance()
         }
-        if order.isWhole { return false }
+        return order.isWhole ? false : try mergeRest()
+    }
+
+    /// The order that was kept is at its end, or is not that of these records: somebody writes to the file.
+    @inline(never) private mutating func mergeRest() throws(TraceError) -> Bool {
+        left = 0
         rest = TimeMerge(sources, hasHead: hasHead)
         return try goOn()
     }
