@@ -131,9 +131,24 @@ struct ActiveMMState: Sendable {
         if cpus[cpu].state == .ok { cpus[cpu].state = .lazy }
     }
 
-    @inline(__always) mutating func contextSwitch(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
+    @inline(__always) mutating func contextSwitchToLazy(_ cpu: Int) {
         counters.contextSwitches += 1
-        if next == .none { return enterLazyTLB(cpu) }
+        enterLazyTLB(cpu)
+    }
+
+    @inline(__always) func holds(_ cpu: Int, _ mm: MM) -> Bool {
+        let place = cpus.base + cpu
+        return place.pointee.cr3 == mm && place.pointee.active == mm && place.pointee.lingering == .none
+    }
+
+    @inline(__always) mutating func contextSwitchToHeld(_ cpu: Int) {
+        counters.contextSwitches += 1
+        cpus[cpu].state = .ok
+    }
+
+    @inline(__always) mutating func contextSwitch(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
+        if next == .none { return contextSwitchToLazy(cpu) }
+        counters.contextSwitches += 1
         switchMM(cpu, from: machine.activeMM[cpu], to: next, &effects)
     }
 

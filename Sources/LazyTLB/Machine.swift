@@ -36,8 +36,8 @@ public final class Machine: @unchecked Sendable {
     /// Takes the stimulus over. Schemes see the machine as it was before.
     @inline(__always) public func apply(_ stimulus: Stimulus) {
         switch stimulus {
-        case .contextSwitch(let cpu, let mm), .exec(let cpu, let mm), .useMM(let cpu, let mm): set(cpu, mm)
-        case .exitMM(let cpu), .unuseMM(let cpu): set(cpu, .none)
+        case .contextSwitch(let cpu, let mm), .exec(let cpu, let mm), .useMM(let cpu, let mm): run(cpu, mm)
+        case .exitMM(let cpu), .unuseMM(let cpu): run(cpu, .none)
         case .offline(let cpu): setOffline(cpu)
         case .cpuDown(let cpu): setDown(cpu)
         case .cpuUp(let cpu): setUp(cpu)
@@ -47,7 +47,8 @@ public final class Machine: @unchecked Sendable {
         }
     }
 
-    private func set(_ cpu: Int, _ next: MM) {
+    /// The current task has `next`: it has come in, or has got or lost it.
+    @inline(__always) public func run(_ cpu: Int, _ next: MM) {
         mm[cpu] = next
         if next != .none { activeMM[cpu] = next }
     }

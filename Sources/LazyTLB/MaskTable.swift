@@ -21,32 +21,35 @@ public struct MaskTable: Sendable {
         return copy
     }
 
+    /// In the words of what the table itself checks, so that it is checked once.
+    @inlinable @inline(__always) func isThere(_ at: Int) -> Bool { UInt(bitPattern: at) < UInt(bitPattern: words.count) }
+
     /// - Complexity: O(1), amortised growth aside.
     @inlinable @inline(__always) public mutating func insert(_ cpu: Int, _ row: Int) {
         let at = row &* stride &+ (cpu >> 6)
-        if at >= words.count { grow(at) }
+        if _slowPath(!isThere(at)) { grow(at) }
         words[at] |= 1 &<< UInt64(cpu & 63)
     }
 
     @inlinable @inline(__always) public mutating func remove(_ cpu: Int, _ row: Int) {
         let at = row &* stride &+ (cpu >> 6)
-        if at < words.count { words[at] &= ~(1 &<< UInt64(cpu & 63)) }
+        if isThere(at) { words[at] &= ~(1 &<< UInt64(cpu & 63)) }
     }
 
     @inlinable @inline(__always) public func contains(_ cpu: Int, _ row: Int) -> Bool {
         let at = row &* stride &+ (cpu >> 6)
-        return at < words.count && words[at] & (1 &<< UInt64(cpu & 63)) != 0
+        return isThere(at) && words[at] & (1 &<< UInt64(cpu & 63)) != 0
     }
 
     /// Word `index` of a row; zero beyond what was ever written.
     @inlinable @inline(__always) public func word(_ row: Int, _ index: Int) -> UInt64 {
         let at = row &* stride &+ index
-        return at < words.count ? words[at] : 0
+        return isThere(at) ? words[at] : 0
     }
 
     @inlinable @inline(__always) public mutating func setWord(_ row: Int, _ index: Int, _ value: UInt64) {
         let at = row &* stride &+ index
-        if at >= words.count {
+        if !isThere(at) {
             if value == 0 { return }
             grow(at)
         }

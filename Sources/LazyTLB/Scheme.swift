@@ -13,6 +13,12 @@ public protocol Scheme: Sendable {
     // What nearly all stimuli are, each by itself: so that a caller that knows which one it has need not look again.
 
     mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects)
+    /// The same for a task without an mm: enter_lazy_tlb() is all that a scheme does then. CR3 and the bookkeeping's mm stay, no record is written.
+    mutating func contextSwitchToLazy(_ cpu: Int, on machine: Machine)
+    /// CR3 points to the user's `mm`, the bookkeeping names it, so that the CPU is in its mask, and no switch of before is left open.
+    func holds(_ cpu: Int, _ mm: MM, on machine: Machine) -> Bool
+    /// The same as ``contextSwitch(_:_:on:_:)`` for a task whose mm the CPU holds: it is not lazy any more, and nothing else happens.
+    mutating func contextSwitchToHeld(_ cpu: Int)
     mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects)
     mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects)
     mutating func deliver(_ cpu: Int, from sender: Int, on machine: Machine, _ effects: inout Effects)

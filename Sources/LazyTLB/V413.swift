@@ -43,6 +43,19 @@ public struct V413: Scheme {
         end(cpu, &effects)
     }
 
+    @inline(__always) public mutating func contextSwitchToLazy(_ cpu: Int, on machine: Machine) {
+        begin(cpu, machine)
+        counters.contextSwitches += 1
+        enterLazyTLB(cpu)
+    }
+
+    @inline(__always) public func holds(_ cpu: Int, _ mm: MM, on machine: Machine) -> Bool { cpus[cpu].loaded == mm && cpus[cpu].lingering == .none }
+
+    @inline(__always) public mutating func contextSwitchToHeld(_ cpu: Int) {
+        counters.contextSwitches += 1
+        cpus[cpu].state = .ok
+    }
+
     @inline(__always) public mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects) {
         begin(cpu, machine)
         if cpus[cpu].loaded == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, pages, machine, &effects) }

@@ -11,6 +11,14 @@ public struct V413Parent: Scheme {
         old.end(cpu, &effects)
     }
 
+    public mutating func contextSwitchToLazy(_ cpu: Int, on machine: Machine) {
+        old.begin(cpu, machine)
+        old.contextSwitchToLazy(cpu)
+    }
+
+    public func holds(_ cpu: Int, _ mm: MM, on machine: Machine) -> Bool { machine.activeMM[cpu] == mm && old.holds(cpu, mm) }
+    public mutating func contextSwitchToHeld(_ cpu: Int) { old.contextSwitchToHeld(cpu) }
+
     /// flush_tlb_mm_range(), the part before flush_tlb_others().
     public mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects) {
         old.begin(cpu, machine)

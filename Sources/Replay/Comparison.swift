@@ -126,8 +126,13 @@ public struct Comparison: Sendable {
     @inline(__always) mutating func track(_ moment: Moment, booked: MM, loaded: MM, new: MM) {
         let stale = booked.isUser && loaded == .initMM ? booked : .none
         let parted = loaded != new
-        if _slowPath(stale != cpus[moment.cpu].staleMM) { setStale(stale, moment) }
-        if _slowPath(parted != cpus[moment.cpu].isParted) { setParted(parted, moment) }
+        let place = cpus.base + moment.cpu
+        if _slowPath(stale != place.pointee.staleMM || parted != place.pointee.isParted) { change(stale, parted, moment) }
+    }
+
+    @inline(never) private mutating func change(_ stale: MM, _ parted: Bool, _ moment: Moment) {
+        if stale != cpus[moment.cpu].staleMM { setStale(stale, moment) }
+        if parted != cpus[moment.cpu].isParted { setParted(parted, moment) }
     }
 
     private mutating func setStale(_ mm: MM, _ moment: Moment) {

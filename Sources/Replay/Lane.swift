@@ -39,6 +39,18 @@ public struct Lane<Model: Scheme>: Sendable {
         if latest.base.pointee.recordCount > 0, !isSilent { tally(cpu) }
     }
 
+    /// A switch to a task without an mm, of which nothing is written.
+    @inline(__always) mutating func switchToLazy(_ cpu: Int, on machine: Machine) {
+        latest.base.pointee.reset()
+        scheme.contextSwitchToLazy(cpu, on: machine)
+    }
+
+    /// A switch to a task whose mm the CPU holds.
+    @inline(__always) mutating func switchToHeld(_ cpu: Int) {
+        latest.base.pointee.reset()
+        scheme.contextSwitchToHeld(cpu)
+    }
+
     @inline(__always) private mutating func tally(_ cpu: Int) {
         add(latest.base.pointee.record0, cpu)
         if _slowPath(latest.base.pointee.recordCount > 1) { add(latest.base.pointee.record1, cpu) }

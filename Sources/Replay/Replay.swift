@@ -70,11 +70,33 @@ public struct Replay: StimulusSink, Sendable {
     }
 
     @inline(never) @usableFromInline mutating func contextSwitch(_ cpu: Int, _ mm: MM, _ moment: Moment) {
-        let stimulus = Stimulus.contextSwitch(cpu: cpu, mm: mm)
-        begin(stimulus, moment)
+        lastTime = max(lastTime, moment.time)
+        if mm == .none { return contextSwitchToLazy(cpu) }
+        if mm.isUser, v412.scheme.holds(cpu, mm, on: machine), v413.scheme.holds(cpu, mm, on: machine), !haveParted || parent.scheme.holds(cpu, mm, on: machine) {
+            return contextSwitchToHeld(cpu, mm)
+        }
         v412.run(cpu) { $0.contextSwitch(cpu, mm, on: machine, &$1) }
         v413.run(cpu) { $0.contextSwitch(cpu, mm, on: machine, &$1) }
-        end(stimulus, moment)
+        compare(cpu, moment, .contextSwitch(cpu: cpu, mm: mm))
+        machine.run(cpu, mm)
+    }
+
+    /// Changes nothing that is compared.
+    @inline(__always) private mutating func contextSwitchToLazy(_ cpu: Int) {
+        v412.switchToLazy(cpu, on: machine)
+        v413.switchToLazy(cpu, on: machine)
+        if haveParted { parent.switchToLazy(cpu, on: machine) }
+        machine.run(cpu, .none)
+        assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
+    }
+
+    /// The same: in all schemes the CPU is what it was, but not lazy.
+    @inline(__always) private mutating func contextSwitchToHeld(_ cpu: Int, _ mm: MM) {
+        v412.switchToHeld(cpu)
+        v413.switchToHeld(cpu)
+        if haveParted { parent.switchToHeld(cpu) }
+        machine.run(cpu, mm)
+        assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
     }
 
     @inline(never) @usableFromInline mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, _ moment: Moment) {
@@ -82,23 +104,21 @@ public struct Replay: StimulusSink, Sendable {
         begin(stimulus, moment)
         v412.run(cpu) { $0.flushRange(cpu, mm, pages, on: machine, &$1) }
         v413.run(cpu) { $0.flushRange(cpu, mm, pages, on: machine, &$1) }
-        end(stimulus, moment)
+        compare(cpu, moment, stimulus)
     }
 
     @inline(never) @usableFromInline mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, _ moment: Moment) {
-        let stimulus = Stimulus.flushOthers(cpu: cpu, mm: mm, pages: pages)
-        begin(stimulus, moment)
+        lastTime = max(lastTime, moment.time)
         v412.run(cpu) { $0.flushOthers(cpu, mm, pages, on: machine, &$1) }
         v413.run(cpu) { $0.flushOthers(cpu, mm, pages, on: machine, &$1) }
-        end(stimulus, moment)
+        compare(cpu, moment, .flushOthers(cpu: cpu, mm: mm, pages: pages), maySend: true)
     }
 
     @inline(never) @usableFromInline mutating func deliver(_ cpu: Int, from sender: Int, _ moment: Moment) {
-        let stimulus = Stimulus.deliver(cpu: cpu, from: sender)
-        begin(stimulus, moment)
+        lastTime = max(lastTime, moment.time)
         v412.run(cpu) { $0.deliver(cpu, from: sender, on: machine, &$1) }
         v413.run(cpu) { $0.deliver(cpu, from: sender, on: machine, &$1) }
-        end(stimulus, moment)
+        compare(cpu, moment, .deliver(cpu: cpu, from: sender))
         // Where the sender's record tells, the receiver wrote none: it had nothing to do.
         if moment.recordCPU == cpu { latency.answered(sender, by: cpu, at: moment.time) }
     }
@@ -107,7 +127,8 @@ public struct Replay: StimulusSink, Sendable {
         begin(stimulus, moment)
         v412.apply(stimulus, cpu: stimulus.cpu, on: machine)
         v413.apply(stimulus, cpu: stimulus.cpu, on: machine)
-        end(stimulus, moment)
+        compare(stimulus.cpu, moment, stimulus, maySend: true)
+        machine.apply(stimulus)
         if case .forget = stimulus, moment.cause == .lost { latency.lose() }
     }
 
@@ -117,17 +138,17 @@ public struct Replay: StimulusSink, Sendable {
     }
 
     /// Compares what the schemes did. It happened on the CPU of the stimulus, which need not be that of the record that tells.
-    @inline(__always) private mutating func end(_ stimulus: Stimulus, _ told: Moment) {
-        let cpu = stimulus.cpu
+    ///
+    /// - Parameter maySend: the stimulus is one for which a scheme may have sent IPIs.
+    @inline(__always) private mutating func compare(_ cpu: Int, _ told: Moment, _ stimulus: @autoclosure () -> Stimulus, maySend: Bool = false) {
         var moment = told
         moment.cpu = cpu
-        if haveParted { applyParent(stimulus, cpu) }
+        if _slowPath(haveParted) { applyParent(stimulus(), cpu) }
         let (old, new) = (v412.effects, v413.effects)
-        if old.pointee.sent || new.pointee.sent || haveParted && parent.effects.pointee.sent { compareTargets(stimulus, moment) }
-        if _slowPath(Effects.areNotable(old, beside: new)) { besideV412.note(stimulus, moment, old: old.pointee, new: new.pointee) }
+        if maySend, old.pointee.sent || new.pointee.sent || haveParted && parent.effects.pointee.sent { compareTargets(stimulus(), moment) }
+        if _slowPath(Effects.areNotable(old, beside: new)) { besideV412.note(stimulus(), moment, old: old.pointee, new: new.pointee) }
         besideV412.track(moment, booked: old.pointee.booked, loaded: old.pointee.loaded, new: new.pointee.loaded)
-        if haveParted { compareParent(stimulus, moment) }
-        machine.apply(stimulus)
+        if _slowPath(haveParted) { compareParent(stimulus(), moment) }
         assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
     }
 
