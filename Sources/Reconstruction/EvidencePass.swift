@@ -100,6 +100,25 @@ struct EvidencePass {
 
     @inline(never) private mutating func consumeSwitch(_ source: Lookahead) {
         let record = source.head
+        let cpu = Int(record.cpu)
+        if isPlain, gaps[cpu] == .none, !record.inHardIRQ, let change = walk.stepUsualSwitch(source) {
+            // None of the rest of what follows has anything to do then.
+            if sends[cpu].underWay || sends[cpu].paired { sends[cpu] = Send() }
+            clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
+            watch.change(cpu, at: record.time)
+            if change.loads { settlements.close(cpu) }
+            return cameIn(change.next, change.task, cpu, loads: change.loads)
+        }
+        consumeUnusualSwitch(source)
+    }
+
+    /// Nothing is watched for that only few traces have, nor a flush whose answers are counted.
+    private var isPlain: Bool {
+        @inline(__always) get { elimination.isIdle && watch.openFlushes == 0 && !walk.rules.mayLeaveAtOnce && !watchesVfork }
+    }
+
+    @inline(never) private mutating func consumeUnusualSwitch(_ source: Lookahead) {
+        let record = source.head
         let step = walk.stepSwitch(source)
         begin(step, source)
         if !record.inHardIRQ { endSend(step.cpu) }
@@ -163,7 +182,7 @@ struct EvidencePass {
         return first && second || (first && !walk.tasks.isByFounderListed(a) || second && !walk.tasks.isByFounderListed(b)) && walk.gaps == 0
     }
 
-    @inline(__always) private mutating func switched(_ step: Step) {
+    private mutating func switched(_ step: Step) {
         let (cpu, next, loads) = (step.cpu, step.next, step.loads)
         if step.isCut, !loads {
             loaded[cpu] = .unknown
@@ -175,7 +194,11 @@ struct EvidencePass {
         if walk.rules.mayLeaveAtOnce, loads, next == 0 { leavesAtOnce = true }
         if leavesAtOnce { return switchedAtOnce(step) }
         if walk.tasks[step.node].isDead { died(step.node) }
-        let task = walk.tasks.place(next)
+        cameIn(next, walk.tasks.place(next), cpu, loads: loads)
+    }
+
+    /// What the CPU has loaded from here on, and what that tells of the task that has come in.
+    @inline(__always) private mutating func cameIn(_ next: Int32, _ task: UnsafeMutablePointer<TaskNode>, _ cpu: Int, loads: Bool) {
         let wasLazy = lazy[cpu]
         let hasNone = task.pointee.origin == .kernel || task.pointee.isDead
         lazy[cpu] = hasNone || task.pointee.userEvidence == 0
@@ -372,20 +395,4 @@ struct EvidencePass {
         relations[Self.key(sender.node, other), default: Relation()].strong += sender.weight
         return unique
     }
-}
-
-extension TaskNodes {
-    /// The life cycle tells whose mm the node has: it was born in the trace or has exec'd in it. Or a snapshot does.
-    @inline(__always) func isSettled(_ node: Int32) -> Bool {
-        let founder = place(place(node).pointee.founder)
-        switch founder.pointee.origin {
-        case .kernel, .forked, .shared: return true
-        case .afterLoad: return founder.pointee.isExec == true
-        case .existing: return founder.pointee.isApart
-        case .usesMM: return false
-        }
-    }
-
-    /// A snapshot tells whose mm the node has, not the life cycle.
-    @inline(__always) func isByFounderListed(_ node: Int32) -> Bool { self[self[node].founder].isApart && self[self[node].founder].origin == .existing }
 }

@@ -103,6 +103,16 @@ struct InferredReconstruction<Sink: StimulusSink> {
     }
 
     @inline(never) private mutating func consumeSwitch(_ source: Lookahead) {
+        let record = source.head
+        let cpu = Int(record.cpu)
+        if state[cpu].gap < 0, !state[cpu].isDown, let change = walk.stepUsualSwitch(source) {
+            if _slowPath(state[cpu].sending), !record.inHardIRQ { complete(cpu, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: .schedSwitch)) }
+            return cameIn(change.next, change.task, loads: change.loads, isCut: false, source)
+        }
+        consumeUnusualSwitch(source)
+    }
+
+    @inline(never) private mutating func consumeUnusualSwitch(_ source: Lookahead) {
         let step = walk.stepSwitch(source)
         begin(step, source)
         switched(step, source)
@@ -195,7 +205,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         load(cpu, .unknown, moment.time)
     }
 
-    @inline(__always) mutating func switched(_ step: Step, _ source: Lookahead) {
+    private mutating func switched(_ step: Step, _ source: Lookahead) {
         let cpu = step.cpu
         let record = source.head
         let time = record.time
@@ -204,12 +214,18 @@ struct InferredReconstruction<Sink: StimulusSink> {
         if step.node > 0, state[cpu].mm.isUser, _slowPath(walk.tasks[step.node].isDead) {
             exited(cpu, Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch))
         }
-        let node = step.next
-        let loads = step.loads
-        let task = walk.tasks.place(node)
-        var next = mm(of: node)
+        cameIn(step.next, walk.tasks.place(step.next), loads: step.loads, isCut: step.isCut, source)
+    }
+
+    /// A task comes in. If it loads CR3 the switch ends with the record of that.
+    @inline(__always) private mutating func cameIn(_ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, loads: Bool, isCut: Bool, _ source: Lookahead) {
+        let record = source.head
+        let (cpu, time) = (Int(record.cpu), record.time)
+        let known = classes.nodes[Int(node)]
+        let hasLost = task.pointee.isDead || task.pointee.isDying
+        var next = hasLost ? .none : known.mm
         let loaded = observed.loaded[cpu]
-        if _slowPath(next.isUser && !loads && !step.isCut && loaded.isKnown && loaded != next), isDying(node) {
+        if _slowPath(next.isUser && !loads && !isCut && loaded.isKnown && loaded != next), isDying(node) {
             if !isVague(next), !isVague(loaded) {
                 task.pointee.isDying = true
                 next = .none
@@ -219,26 +235,28 @@ struct InferredReconstruction<Sink: StimulusSink> {
         }
         if _slowPath(next.isUser && !loads && loaded == .unknown), mayBeDying(node) { next = .unknown }
         if _slowPath(task.pointee.origin == .usesMM), next.isUser, !loads { next = mmStillUsed(cpu, next) }
-        let basis = basis(of: node, next)
+        let basis = next == .unknown ? .unknown : hasLost || task.pointee.isDying ? .lifeCycle : known.basis
         switches[Int(basis.rawValue)] &+= 1
         let place = state.base + cpu
         place.pointee.mm = next
         place.pointee.leftMM = .none
         place.pointee.sentMM = .none
         place.pointee.remote = .none
-        place.pointee.isPending = true
-        place.pointee.basis = basis
-        place.pointee.nextNode = node
-        place.pointee.prevPID = record.pid
-        place.pointee.begun = time
+        place.pointee.isPending = loads
         place.pointee.loads = loads
-        place.pointee.leaves = loads && loaded != next ? loaded : .none
-        if !loads || rules.reloadsStale && loaded == next {
-            finishSwitch(cpu, time)
+        if !loads {
+            runs(node, task, next, basis, begun: time, Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch))
             if next.isUser, loaded != next {
                 if loaded != .unknown { contradictions += 1 }
                 load(cpu, next, time)
             }
+        } else {
+            place.pointee.basis = basis
+            place.pointee.nextNode = node
+            place.pointee.prevPID = record.pid
+            place.pointee.begun = time
+            place.pointee.leaves = loaded != next ? loaded : .none
+            if rules.reloadsStale, loaded == next { finishSwitch(cpu, time) }
         }
         if node > 0, task.pointee.comm.isStopper {
             goOffline(cpu, source, Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch))
@@ -259,6 +277,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     @inline(__always) private func isVague(_ mm: MM) -> Bool { mm.isUser && classes.isVague[Int(mm.index)] }
 
+    @inline(__always) private mutating func runs(_ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, _ mm: MM, _ basis: Basis, begun: UInt64, _ moment: Moment) {
+        sink.willRun(IncomingTask(pid: task.pointee.pid, comm: node == 0 ? .empty : task.pointee.comm, basis: basis, begun: begun), cpu: moment.cpu)
+        apply(.contextSwitch(cpu: moment.cpu, mm: mm), moment)
+    }
+
     /// switch_mm() is done: with its TASK_SWITCH record, if there is one.
     mutating func finishSwitch(_ cpu: Int, _ time: UInt64) {
         let place = state.base + cpu
@@ -267,9 +290,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let task = walk.tasks.place(place.pointee.nextNode)
         let moment = Moment(time: time, cpu: cpu, pid: place.pointee.prevPID, cause: .schedSwitch)
         let left = place.pointee.leaves
-        let comm = place.pointee.nextNode == 0 ? .empty : task.pointee.comm
-        sink.willRun(IncomingTask(pid: task.pointee.pid, comm: comm, basis: place.pointee.basis, begun: place.pointee.begun), cpu: cpu)
-        apply(.contextSwitch(cpu: cpu, mm: place.pointee.mm), moment)
+        runs(place.pointee.nextNode, task, place.pointee.mm, place.pointee.basis, begun: place.pointee.begun, moment)
         if left.isUser { linger(cpu, left, moment) }
         guard place.pointee.loads else { return }
         place.pointee.loads = false

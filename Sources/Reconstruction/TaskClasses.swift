@@ -1,4 +1,5 @@
 import LazyTLB
+import Tables
 import TraceData
 
 /// Which nodes have an mm, and which share one: the conclusion from all evidence.
@@ -6,6 +7,8 @@ struct TaskClasses {
     /// A class's mm, `none` for a task without one, `unknown`.
     private(set) var mm: [MM]
     private(set) var basis: [Basis]
+    /// Both of them side by side, for the path of every switch.
+    private(set) var nodes = Flat<NodeClass>([])
     private(set) var mms = MMTable()
     /// By node: after how many switches to it the last record shows it with an mm.
     let switchesWithMM: [UInt32]
@@ -26,6 +29,11 @@ struct TaskClasses {
     private var ends: Set<Int32> = []
 
     private enum Kind: UInt8 { case user, kernel, open }
+
+    struct NodeClass {
+        var mm: MM
+        var basis: Basis
+    }
 
     /// - Parameter savedNames: names of tasks by pid, for those that no record names.
     init(_ pass: EvidencePass, savedNames: [Int32: String] = [:]) {
@@ -50,6 +58,7 @@ struct TaskClasses {
         decideOpen(tasks, pass)
         if pass.usesLifeCycle { forgetLone(tasks) }
         name(tasks, leaders: pass.walk.snapshots.leaders, savedNames)
+        nodes = Flat(zip(mm, basis).map { NodeClass(mm: $0, basis: $1) })
         settlements = pass.settlements.gaps.map { settled($0, tasks) }
         execsInGaps = pass.settlements.gaps.map {
             $0.current > 0 && tasks[$0.current].execsUnseen && tasks[$0.current].switches == $0.currentSwitches

@@ -30,7 +30,7 @@ struct TaskNode {
     var kernelEvidence: UInt32 = 0
     var origin: Origin
     /// sched_process_exit, or a last switch-out in a dead state, was seen.
-    var isDead = false
+    var isDead = false { didSet { isUsual = false } }
     /// The second pass knows that it has run exit_mm(), before a record says so.
     var isDying = false
     /// ``Origin/afterLoad``: it was an exec (true), or the end of the mm (false); nil while open.
@@ -39,7 +39,11 @@ struct TaskNode {
     var parent: Int32
     /// The node that a line of CLONE_VM births goes back to; itself if it was not born so.
     var founder: Int32 = 0
-    var comm: Comm
+    var comm: Comm { didSet { isUsual = false } }
+    /// sched_switch records have just this for ``comm``, with whatever follows its NUL, if ``isUsual``.
+    var uncutComm = Comm.empty
+    /// It is alive, has come in before, and has had its name since: see ``TraceWalk/stepUsualSwitch(_:)``.
+    var isUsual = false
     /// The name is one of the kernel's own (``Comm/isKernelThread``).
     var hasKernelName = false
     /// CLONE_THREAD: it renames itself, but does not exec (but for what ends its process's other threads).
@@ -107,6 +111,9 @@ struct TaskNodes {
         return known >= 0 ? known : add(pid, pid == 2 ? .kernel : .existing, parent: -1)
     }
 
+    /// The node that the pid is now; negative if it has none.
+    @inline(__always) func known(_ pid: Int32) -> Int32 { current.quick(pid) }
+
     func existing(_ pid: Int32) -> Int32? {
         let known = current[pid]
         return known >= 0 ? known : nil
@@ -141,11 +148,30 @@ struct TaskNodes {
     func formerly(_ pid: Int32) -> Int32 { former[pid] }
 }
 
+extension TaskNodes {
+    /// The life cycle tells whose mm the node has: it was born in the trace or has exec'd in it. Or a snapshot does.
+    @inline(__always) func isSettled(_ node: Int32) -> Bool {
+        let founder = place(place(node).pointee.founder)
+        switch founder.pointee.origin {
+        case .kernel, .forked, .shared: return true
+        case .afterLoad: return founder.pointee.isExec == true
+        case .existing: return founder.pointee.isApart
+        case .usesMM: return false
+        }
+    }
+
+    /// A snapshot tells whose mm the node has, not the life cycle.
+    @inline(__always) func isByFounderListed(_ node: Int32) -> Bool { self[self[node].founder].isApart && self[self[node].founder].origin == .existing }
+}
+
 /// Node by pid: a flat table up to the kernel's largest pid_max, a dictionary for what a damaged trace may hold.
 private struct PIDMap {
     private static let limit: Int32 = 1 << 22
-    private var table: [Int32] = []
+    private var table = FlatList<Int32>()
     private var rest: [Int32: Int32] = [:]
+
+    /// What the table has; -1 for what it does not reach.
+    @inline(__always) func quick(_ pid: Int32) -> Int32 { UInt(UInt32(bitPattern: pid)) < UInt(bitPattern: table.count) ? table.base[Int(pid)] : -1 }
 
     subscript(_ pid: Int32) -> Int32 {
         get {
@@ -158,7 +184,7 @@ private struct PIDMap {
                 return
             }
             if Int(pid) >= table.count {
-                table.append(contentsOf: repeatElement(-1, count: max(1024, Int(pid) + 1 - table.count)))
+                table.extend(with: -1, to: max(table.count + 1024, Int(pid) + 1))
             }
             table[Int(pid)] = newValue
         }

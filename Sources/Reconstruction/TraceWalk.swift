@@ -40,8 +40,11 @@ struct TraceWalk {
     /// Takes the record at the head if it is the TASK_SWITCH record of the CPU's last sched_switch, which has been seen from there: so it is for
     /// over a quarter of all records.
     @inline(__always) func takesLoad(_ record: Held) -> Bool {
-        guard record.kind == .tlbFlush, record.reason == 0, !record.inHardIRQ, cpus[Int(record.cpu)].awaitsLoad else { return false }
-        cpus[Int(record.cpu)].awaitsLoad = false
+        let place = cpus.base + Int(record.cpu)
+        // Whether it is one cannot be guessed: both are read first, for one branch.
+        let (isLoad, isAwaited) = (record.isLoad, place.pointee.awaitsLoad)
+        guard isLoad && isAwaited else { return false }
+        place.pointee.awaitsLoad = false
         return true
     }
 
@@ -77,6 +80,41 @@ struct TraceWalk {
         let step = newStep(record)
         switched(record, source, step)
         return step
+    }
+
+    /// A sched_switch as nearly all are: from the task that is known to run, which is alive, to one that has come in before under the same name and is alive, with another
+    /// record of the CPU behind it.
+    struct UsualSwitch {
+        /// The task that comes.
+        var next: Int32
+        var task: UnsafeMutablePointer<TaskNode>
+        var loads: Bool
+    }
+
+    /// Takes the sched_switch record at the head of `source` if it is a usual one, and does just what ``stepSwitch(_:)`` would do, which is to be asked if this is nil: then
+    /// nothing has changed.
+    @inline(__always) mutating func stepUsualSwitch(_ source: Lookahead) -> UsualSwitch? {
+        let record = source.head
+        let place = cpus.base + Int(record.cpu)
+        let (prevPID, nextPID) = (record.prevPID, record.nextPID)
+        let next = tasks.known(nextPID)
+        guard place.pointee.pid == prevPID, prevPID >= 0, next >= 0, let following = source.peek(1), following.kind != .lost else { return nil }
+        let task = tasks.nodes.base + Int(next)
+        guard task.pointee.isUsual, task.pointee.uncutComm == record.uncutComm || nextPID == 0, !tasks.nodes.base[Int(place.pointee.node)].isDead,
+            record.word1 & rules.deadStates == 0
+        else { return nil }
+        // Neither can be guessed: one branch for both.
+        let (isLoad, isOwn) = (following.isLoad, following.pid == prevPID)
+        let loads = isLoad && isOwn
+        // A kernel thread may begin to use an mm.
+        if loads, task.pointee.origin == .kernel { return nil }
+        task.pointee.switches &+= 1
+        if loads {
+            task.pointee.switchesWithMM = task.pointee.switches
+            if task.pointee.isExec == nil, task.pointee.origin == .afterLoad { task.pointee.isExec = true }
+        }
+        place.pointee = PerCPU(pid: nextPID, node: next, awaitsLoad: loads)
+        return UsualSwitch(next: next, task: task, loads: loads)
     }
 
     @inline(__always) private mutating func newStep(_ record: Held) -> Step {
@@ -118,7 +156,7 @@ struct TraceWalk {
         if task.pointee.switches == 1 { task.pointee.firstComm = comm }
         let following = source.peek(1)
         var loads = false
-        if let following, following.kind == .tlbFlush, following.reason == 0, !following.inHardIRQ, following.pid == record.prevPID {
+        if let following, following.isLoad, following.pid == record.prevPID {
             loads = record.word1 & rules.deadStates == 0 || !isExecOfLeader(source)
         }
         step.isCut = following == nil || following?.kind == .lost
@@ -134,6 +172,10 @@ struct TraceWalk {
         step.next = next
         if record.word1 & rules.deadStates != 0, record.prevPID != 0 { die(step.node, pid: record.prevPID) }
         cpus[cpu] = PerCPU(pid: record.nextPID, node: next, awaitsLoad: loads)
+        if task.pointee.switches > 0, !task.pointee.isDead, record.nextPID == 0 || task.pointee.comm == comm {
+            task.pointee.uncutComm = record.uncutComm
+            task.pointee.isUsual = true
+        }
     }
 
     /// The dead leader of a process leaves the CPU to a thread that execs and takes the leader's pid: the TASK_SWITCH record behind the
@@ -179,12 +221,12 @@ struct TraceWalk {
     @inline(__always) private mutating func flush(_ record: Held, _ source: Lookahead, _ step: Step) {
         let cpu = step.cpu
         step.pages = record.pages
-        if cpus[cpu].awaitsLoad, record.reason == 0, !record.inHardIRQ {
+        if cpus[cpu].awaitsLoad, record.isLoad {
             cpus[cpu].awaitsLoad = false
             step.kind = .switchLoaded
             return
         }
-        if cpus[cpu].pid < 0, record.reason == 0, !record.inHardIRQ, lacksSwitch(source) {
+        if cpus[cpu].pid < 0, record.isLoad, lacksSwitch(source) {
             step.kind = .nothing
             return
         }

@@ -44,10 +44,11 @@ extension StreamState {
         (compact.word0, compact.word1, compact.cpu, compact.pid) = (record.word0, record.word1, record.cpu, record.pid)
         (compact.kind, compact.flags) = (record.kind, record.flags)
         switch record.kind {
-        case .lost, .tlbFlush: break
+        case .lost: break
+        case .tlbFlush: compact.isLoad = CompactRecord.isLoad(reason: record.word0, flags: record.flags)
         case .schedSwitch:
             batch.switches += 1
-            compact.comm = trace.formats.schedSwitchComms(record).next
+            compact.uncutComm = trace.formats.schedSwitchComms(record).next
         default: compact.detail = batch.add(Details(record, trace.formats))
         }
         batch.end.pointee = compact
@@ -64,13 +65,15 @@ extension StreamState {
         let (nextComm, reason, pages) = (fields.nextComm, Int(fields.reason.offset), Int(fields.pages.offset))
         let limit = batch.limit
         var out = batch.end
-        var (next, time, taken, switches) = (walker.next, walker.time, 0, 0)
-        while out < limit, next + 12 <= end {
+        // Times as they are told, with the file's offset.
+        var (next, time, skipped, switches) = (walker.next, walker.time &+ offset, 0, 0)
+        // (What is added lies within the sub-buffer, or is checked to.)
+        while out < limit, next &+ 12 <= end {
             let word = base.loadUnaligned(fromByteOffset: next, as: UInt32.self)
             let size = Int(word & 31) * 4
             // A record of 8 to 112 bytes of data, all of them there.
-            guard UInt(bitPattern: size &- 8) <= 104, size <= end - next - 4 else { break }
-            let data = base + (next + 4)
+            guard UInt(bitPattern: size &- 8) <= 104, size <= end &- next &- 4 else { break }
+            let data = base + (next &+ 4)
             prefetch_read(data + 1024)
             prefetch_write(out + 12)
             // Type, flags, preempt_count and pid: struct trace_entry.
@@ -78,37 +81,40 @@ extension StreamState {
             let id = UInt32(truncatingIfNeeded: common & 0xffff)
             if id == flushID {
                 guard size >= flushSize else { break }
-                out.pointee.word0 = UInt64(data.loadUnaligned(fromByteOffset: reason, as: UInt32.self))
+                let reason = UInt64(data.loadUnaligned(fromByteOffset: reason, as: UInt32.self))
+                out.pointee.word0 = reason
                 out.pointee.word1 = data.loadUnaligned(fromByteOffset: pages, as: UInt64.self)
                 out.pointee.kind = .tlbFlush
+                out.pointee.isLoad = CompactRecord.isLoad(reason: reason, flags: UInt8(truncatingIfNeeded: common >> 16))
             } else if id == switchID {
                 guard size >= switchSize else { break }
                 let prev = data.loadUnaligned(fromByteOffset: prevPID, as: UInt32.self)
                 out.pointee.word0 = UInt64(prev) | UInt64(data.loadUnaligned(fromByteOffset: nextPID, as: UInt32.self)) << 32
                 out.pointee.word1 = data.loadUnaligned(fromByteOffset: prevState, as: UInt64.self)
-                out.pointee.comm = Comm(sixteen: data + nextComm)
+                out.pointee.uncutComm = Comm(uncut: data + nextComm)
                 out.pointee.kind = .schedSwitch
+                out.pointee.isLoad = false
                 switches &+= 1
             } else {
                 guard entries[Int(id)].kind == .other, size >= Int(entries[Int(id)].minimum) else { break }
                 time &+= UInt64(word >> 5)
-                next += 4 + size
-                taken &+= 1
+                next &+= 4 &+ size
+                skipped &+= 1
                 continue
             }
             time &+= UInt64(word >> 5)
-            next += 4 + size
-            taken &+= 1
-            out.pointee.time = time &+ offset
+            next &+= 4 &+ size
+            out.pointee.time = time
             out.pointee.cpu = cpu
             out.pointee.pid = Int32(truncatingIfNeeded: common >> 32)
             out.pointee.flags = UInt8(truncatingIfNeeded: common >> 16)
             out.pointee.detail = 0
             out += 1
         }
+        let taken = out - batch.end + skipped
         guard taken > 0 else { return }
-        (walker.next, walker.time) = (next, time)
-        lastTime = time &+ offset
+        (walker.next, walker.time) = (next, time &- offset)
+        lastTime = time
         untold &+= taken
         batch.end = out
         batch.records += taken

@@ -15,15 +15,21 @@ extension Comm {
 
     public init(_ string: String) { self.init(string.utf8) }
 
-    /// Takes 16 bytes of a record at once; the caller has checked that they are there.
+    /// Takes 16 bytes of a record at once, with the rubbish behind their NUL; the caller has checked that they are there.
     @inline(__always)
-    init(sixteen pointer: UnsafeRawPointer) {
+    init(uncut pointer: UnsafeRawPointer) {
         low = UInt64(littleEndian: pointer.loadUnaligned(as: UInt64.self))
         high = UInt64(littleEndian: pointer.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        // How long names are cannot be guessed: no branch.
+    }
+
+    /// The same, without the rubbish.
+    @inline(__always)
+    init(sixteen pointer: UnsafeRawPointer) { self = Comm(uncut: pointer).cut }
+
+    /// The bytes up to the first NUL.
+    public var cut: Comm {
         let (inLow, inHigh) = (Self.belowZero(low), Self.belowZero(high))
-        low &= inLow
-        high &= inHigh & (0 &- (inLow == .max ? UInt64(1) : 0))
+        return Comm(low: low & inLow, high: inLow == .max ? high & inHigh : 0)
     }
 
     /// All ones in the bytes below the lowest zero byte; in all of them if there is none.

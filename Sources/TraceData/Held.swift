@@ -4,16 +4,22 @@ public struct CompactRecord: Sendable {
     /// As in ``Record/word0`` and ``Record/word1``.
     public var word0: UInt64 = 0
     public var word1: UInt64 = 0
-    /// sched_switch: next_comm.
-    public var comm = Comm.empty
+    /// sched_switch: next_comm as it stands in the record, with whatever follows its NUL. Nearly always it is that of the last switch to the same task, which needs no
+    /// more than to be compared.
+    public var uncutComm = Comm.empty
     public var cpu: Int32 = 0
     public var pid: Int32 = 0
     /// Where the record's ``Details`` are in its batch; 0 if it has none.
     var detail: UInt32 = 0
     public var kind = Record.Kind.other
     public var flags: UInt8 = 0
+    /// tlb_flush: a CR3 load in task context (reason 0, TASK_SWITCH), as over a quarter of the records of most traces are.
+    public var isLoad = false
 
     public init() {}
+
+    /// ``isLoad`` of a tlb_flush record with these fields.
+    @inlinable @inline(__always) static func isLoad(reason: UInt64, flags: UInt8) -> Bool { UInt32(truncatingIfNeeded: reason) | UInt32(flags & 0x08) == 0 }
 }
 
 /// A record that waits for its turn in its batch: valid as long as that is.
@@ -28,11 +34,14 @@ public struct Held {
     @inlinable public var time: UInt64 { @inline(__always) get { place.pointee.time } }
     @inlinable public var word0: UInt64 { @inline(__always) get { place.pointee.word0 } }
     @inlinable public var word1: UInt64 { @inline(__always) get { place.pointee.word1 } }
-    @inlinable public var comm: Comm { @inline(__always) get { place.pointee.comm } }
+    @inlinable public var uncutComm: Comm { @inline(__always) get { place.pointee.uncutComm } }
+    public var comm: Comm { uncutComm.cut }
     @inlinable public var cpu: Int32 { @inline(__always) get { place.pointee.cpu } }
     @inlinable public var pid: Int32 { @inline(__always) get { place.pointee.pid } }
     @inlinable public var kind: Record.Kind { @inline(__always) get { place.pointee.kind } }
     @inlinable public var flags: UInt8 { @inline(__always) get { place.pointee.flags } }
+
+    @inlinable public var isLoad: Bool { @inline(__always) get { place.pointee.isLoad } }
 
     @inlinable public var inHardIRQ: Bool { @inline(__always) get { flags & 0x08 != 0 } }
     @inlinable public var prevPID: Int32 { @inline(__always) get { Int32(truncatingIfNeeded: word0) } }

@@ -46,7 +46,8 @@ public final class RecordBatch: @unchecked Sendable {
         self.init(capacity: records.count)
         for (index, record) in records.enumerated() {
             var held = record.held
-            if held.kind == .schedSwitch { held.comm = record.details.comm } else { held.detail = add(record.details) }
+            if held.kind == .schedSwitch { held.uncutComm = record.details.comm } else { held.detail = add(record.details) }
+            held.isLoad = held.kind == .tlbFlush && CompactRecord.isLoad(reason: held.word0, flags: held.flags)
             start[index] = held
             firstTime = firstTime ?? held.time
             lastTime = held.time

@@ -13,6 +13,10 @@ enum Recordings {
     static let fixtures: [String] = ((try? FileManager.default.contentsOfDirectory(atPath: folder(of: "fixtures"))) ?? [])
         .filter { $0.hasSuffix(".dat") && $0.contains("-truth") }.sorted().map(fixture)
 
+    /// All of the repository that can be read as they are.
+    static let all: [String] = ((try? FileManager.default.contentsOfDirectory(atPath: folder(of: "fixtures"))) ?? [])
+        .filter { $0.hasSuffix(".dat") }.sorted().map(fixture)
+
     static func fixture(_ name: String) -> String { "\(folder(of: "fixtures"))/\(name)" }
 
     /// $LAZYTLB_TRACES, else shared/traces beside the package.

@@ -14,7 +14,7 @@ struct Script {
     static let vfork: UInt64 = 0x4000
     static let thread: UInt64 = 0x1_0000
 
-    private let rules: KernelRules
+    let rules: KernelRules
     private var records: [[(held: CompactRecord, details: Details)]]
     private var names: [Int32: Comm] = [2: "kthreadd"]
     /// The current task of each CPU, as the records tell it.
@@ -145,6 +145,9 @@ struct Script {
         replay.finish(at: time)
         return replay.sink
     }
+
+    /// As a reader has it.
+    var sources: Lookaheads { Lookaheads(records) }
 
     private func feed(_ sources: Lookaheads, _ body: (Lookahead) -> Void) {
         var merge = TimeMerge(sources.all)
