@@ -80,14 +80,14 @@ extension StreamState {
             let common = data.loadUnaligned(as: UInt64.self)
             let id = UInt32(truncatingIfNeeded: common & 0xffff)
             if id == flushID {
-                guard size >= flushSize else { break }
+                guard UInt(bitPattern: size &- flushSize) <= UInt(RecordLayout.padding) else { break }
                 let reason = UInt64(data.loadUnaligned(fromByteOffset: reason, as: UInt32.self))
                 out.pointee.word0 = reason
                 out.pointee.word1 = data.loadUnaligned(fromByteOffset: pages, as: UInt64.self)
                 out.pointee.kind = .tlbFlush
                 out.pointee.isLoad = CompactRecord.isLoad(reason: reason, flags: UInt8(truncatingIfNeeded: common >> 16))
             } else if id == switchID {
-                guard size >= switchSize else { break }
+                guard UInt(bitPattern: size &- switchSize) <= UInt(RecordLayout.padding) else { break }
                 let prev = data.loadUnaligned(fromByteOffset: prevPID, as: UInt32.self)
                 out.pointee.word0 = UInt64(prev) | UInt64(data.loadUnaligned(fromByteOffset: nextPID, as: UInt32.self)) << 32
                 out.pointee.word1 = data.loadUnaligned(fromByteOffset: prevState, as: UInt64.self)

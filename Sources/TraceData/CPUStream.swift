@@ -53,6 +53,8 @@ struct StreamState {
     var isMissing = false
     /// The walk stands on a record that has not been given yet: the one after a gap.
     var heldBack = false
+    /// The sub-buffer that is walked holds more than it says.
+    private var loseBehind = false
     private var atEnd = false
     private var problemCount = 0
     /// Records that were given one by one and that the progress does not know of.
@@ -125,6 +127,7 @@ struct StreamState {
         }
         let entry = entries[Int(id)]
         guard size >= Int(entry.minimum) || isUndeclared(id) else { return try tooShort(id) }
+        guard size <= Int(entry.maximum) else { return try tooLong(id) }
         let time: UInt64
         if _fastPath(isPlain) {
             time = walker.time &+ plainOffset
@@ -184,6 +187,8 @@ struct StreamState {
     /// Steps to the next sub-buffer; false if there is none.
     private mutating func nextPage() throws(TraceError) -> Bool {
         if walker.next > 0 { rawTime = max(rawTime, walker.time) }
+        if loseBehind { lose(.some) }
+        loseBehind = false
         if untold > 0 { trace.options.progress?.read(records: untold) }
         untold = 0
         while !atEnd {
@@ -202,12 +207,17 @@ struct StreamState {
             }
             do {
                 walker = try SubbufferWalker(page, shape: pages.shape, after: rawTime, in: rawRange)
-                lose(walker.missed)
-                return true
             } catch {
                 try report(pages.error(error.text, at: error.offset))
                 lose(.some)
+                continue
             }
+            lose(walker.missed)
+            if let damage = walker.holdsMore(page, shape: pages.shape, isLast: pages.isAtEnd) {
+                loseBehind = true
+                try report(pages.error(damage.text, at: damage.offset))
+            }
+            return true
         }
         walker = SubbufferWalker()
         return false
@@ -237,6 +247,15 @@ struct StreamState {
         guard isMissing else { return false }
         fillGap(&record, before: lastTime)
         return true
+    }
+
+    /// Such a record holds the one behind it as well.
+    @inline(never)
+    private mutating func tooLong(_ id: UInt16) throws(TraceError) -> Bool {
+        let name = trace.formats.event(id).map { "\($0.system):\($0.name)" } ?? "event \(id)"
+        try report(pages.error("record of \(name) has \(walker.dataSize) bytes, its fields end at \(entries[Int(id)].minimum)", at: walker.dataOffset))
+        lose(.some)
+        return false
     }
 
     private mutating func tooShort(_ id: UInt16?) throws(TraceError) -> Bool {

@@ -1,7 +1,10 @@
 /// The parts of the metadata whose layout is the same in both versions of the file.
 extension Container {
-    /// "header_page" and "header_event": how a sub-buffer is laid out. Gives the kernel's size of long.
-    mutating func readHeaderInfo(_ cursor: inout ByteCursor) throws(TraceError) {
+    /// "header_page" and "header_event": how a sub-buffer is laid out, the kernel's size of long among it.
+    ///
+    /// - Returns: the size of a sub-buffer, if it is told, and where.
+    @discardableResult
+    mutating func readHeaderInfo(_ cursor: inout ByteCursor) throws(TraceError) -> (size: Int?, at: Int) {
         try cursor.expect("header_page")
         let size = try cursor.u64("the size of header_page")
         let start = cursor.position
@@ -12,6 +15,7 @@ extension Container {
         longSize = commit
         try cursor.expect("header_event")
         try cursor.skip(try cursor.u64("the size of header_event"), "header_event")
+        return (HeaderPage.subbufferSize(text), start)
     }
 
     /// The formats of the events that ftrace itself writes.

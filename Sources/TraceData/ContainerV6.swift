@@ -12,7 +12,14 @@ extension Container {
     }
 
     private mutating func readParts(_ cursor: inout ByteCursor, keepGoing: Bool) throws(TraceError) {
-        try readHeaderInfo(&cursor)
+        let (kernels, place) = try readHeaderInfo(&cursor)
+        // Some versions of trace-cmd read less than a sub-buffer at once, none reads more.
+        if let kernels, pageSize > kernels {
+            let error = cursor.error("header_page tells of sub-buffers of \(kernels) bytes, the file's head of \(pageSize)", at: place)
+            guard keepGoing else { throw error }
+            problems.append(TraceProblem(error))
+            pageSize = kernels
+        }
         try readFtraceFormats(&cursor)
         try readEventFormats(&cursor)
         try cursor.skip(UInt64(try cursor.u32("the size of kallsyms")), "kallsyms")
@@ -45,6 +52,17 @@ extension Container {
                 let buffer = try container.readBuffer(&there, instance.name, word, clock, keepGoing: keepGoing)
                 container.buffers.append(buffer)
             }
+        }
+        try checkEnd(cursor, keepGoing: keepGoing)
+    }
+
+    /// Behind the data of the last CPU there is nothing: what goes on is the data of one that the tables do not name.
+    private mutating func checkEnd(_ cursor: ByteCursor, keepGoing: Bool) throws(TraceError) {
+        guard problems.isEmpty, !buffers.contains(where: \.isText) else { return }
+        let extents = buffers.flatMap(\.cpus).filter { $0.size > 0 }
+        guard let end = extents.map({ Int($0.offset + $0.size) }).max(), cursor.bytes[end...].contains(where: { $0 != 0 }) else { return }
+        try attempt(keepGoing) { (_) throws(TraceError) in
+            throw cursor.error("the file goes on for \(cursor.bytes.count - end) bytes behind the data of its last CPU", at: end)
         }
     }
 

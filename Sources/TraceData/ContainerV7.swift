@@ -192,6 +192,12 @@ extension Container {
                 try checkExtent(extent, fileSize: file.bytes.count, at: cursor, position: position, keepGoing: keepGoing))
             cpuCount = max(cpuCount, cpu + 1)
         }
+        // Each of them has 20 bytes.
+        if cursor.remaining >= 20 {
+            let error = cursor.error("buffer \"\(name)\" states \(count) CPUs, and has the places of more")
+            guard keepGoing else { throw error }
+            problems.append(TraceProblem(error))
+        }
         buffer.cpus.sort { $0.cpu < $1.cpu }
         try checkOverlaps(&buffer, at: option.data, keepGoing: keepGoing)
         return buffer

@@ -5,6 +5,8 @@ final class RecordLayout: @unchecked Sendable {
         var kind: Record.Kind
         /// Bytes that a record must have for its fields to be there; the common fields' end for events of no interest.
         var minimum: UInt16
+        /// Bytes that one may have: where all fields have fixed sizes the kernel writes the structure, which ends with them but for ``padding``.
+        var maximum = UInt16.max
         /// Index into ``probes`` or ``typed``.
         var detail: UInt16
 
@@ -43,6 +45,12 @@ final class RecordLayout: @unchecked Sendable {
         /// Bytes that every record must have.
         var commonEnd: Int { max(eventID.end, flags.end, pid.end) }
     }
+
+    /// A record's end is at most this far from the end of its last field, in bytes: structures are aligned to 8 bytes, and perf's raw data once more
+    /// (perf_trace_buf_alloc(), kernel/trace/trace_event_perf.c).
+    static let padding = 14
+    /// Events of the kernel's own that have nothing but numbers and names of 16 bytes.
+    private static let haveFixedSize: Set<Record.Kind> = [.schedSwitch, .tlbFlush, .newTask, .fork, .exit, .rename]
 
     /// One entry for each 16-bit id, so that no id needs a check.
     let entries: UnsafeMutablePointer<Entry>
@@ -92,6 +100,9 @@ final class RecordLayout: @unchecked Sendable {
                 if event.kind == .schedSwitch { (sched, nextComm) = (event, layout.second) }
             }
             entry.minimum = UInt16(clamping: ends.max() ?? 0)
+            if Self.haveFixedSize.contains(event.kind), !event.fields.contains(where: { $0.isDynamic || $0.size == 0 }) {
+                entry.maximum = UInt16(clamping: Int(entry.minimum) + Self.padding)
+            }
             entries[event.id] = entry
         }
         self.typed = typed

@@ -21,6 +21,7 @@ struct SubbufferDamage: Error, Equatable {
     enum Cause: Equatable {
         case shorterThanHeader(Int)
         case commitTooLong(Int, limit: Int)
+        case holdsMore(Int)
         case recordPastEnd(size: Int, left: Int)
         case lengthTooSmall(UInt32)
         case timeCutOff
@@ -34,6 +35,7 @@ struct SubbufferDamage: Error, Equatable {
         switch cause {
         case .shorterThanHeader(let size): "a sub-buffer of \(size) bytes is shorter than its header"
         case .commitTooLong(let length, let limit): "sub-buffer claims \(length) bytes of records, \(limit) fit"
+        case .holdsMore(let length): "sub-buffer claims \(length) bytes of records, and has bytes behind them that are not zero"
         case .recordPastEnd(let size, let left): "record of \(size) bytes runs past the end of its sub-buffer, \(left) bytes are left"
         case .lengthTooSmall(let length): "record states a length of \(length), expected 4 or more"
         case .timeGoesBack(let before, let time): "time goes back by \(before - time), from \(before) to \(time)"
@@ -137,6 +139,20 @@ struct SubbufferWalker {
         } else {
             missed = .some
         }
+    }
+
+    /// What the header says of the length cannot be: the kernel writes on into a sub-buffer as long as there is room, hands out none without records, and zeros behind
+    /// what it hands out (ring_buffer_read_page(), kernel/trace/ring_buffer.c).
+    ///
+    /// Readers that map the kernel's buffer (v6.10 and later) may have old bytes behind the records of a sub-buffer that was not full when they stopped, and some at the end of
+    /// each. So only an empty one counts, or one that leaves much room and is not the CPU's last.
+    func holdsMore(_ page: UnsafeRawBufferPointer, shape: SubbufferShape, isLast: Bool) -> SubbufferDamage? {
+        let isEmpty = end == shape.headerSize
+        let room = page.count - end
+        guard isEmpty || !isLast && room > page.count / 4 else { return nil }
+        // The kernel's count of missed events stands behind the records.
+        let behind = page.dropFirst(missed == .nothing ? end : end + shape.longSize)
+        return behind.contains { $0 != 0 } ? SubbufferDamage(offset: 8, cause: .holdsMore(end - shape.headerSize)) : nil
     }
 
     /// Steps to the next record; false at the end.

@@ -16,6 +16,8 @@ struct SubbufferSource {
     /// Next unread byte of `bytes`.
     private var position = 0
     private var chunksLeft: UInt32?
+    /// An error was thrown for what follows the last chunk.
+    private var isTold = false
     private let unpacked = UnpackBuffer()
     private var chunk = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Next unread byte of `chunk`.
@@ -42,6 +44,9 @@ struct SubbufferSource {
         self.shape = shape
         self.compression = compression
     }
+
+    /// The sub-buffer that was given last is the last one.
+    var isAtEnd: Bool { compression == nil ? position >= bytes.count : chunkPosition >= chunk.count && chunksLeft == 0 }
 
     /// The next sub-buffer; nil at the end. Earlier ones are invalid after it.
     ///
@@ -77,6 +82,15 @@ struct SubbufferSource {
         return TraceError(path: path, offset: offset + UInt64(pagePosition + inPage), cause: cause)
     }
 
+    /// All chunks that are stated were given. False, as there is none.
+    private mutating func endOfChunks(_ cursor: ByteCursor) throws(TraceError) -> Bool {
+        // Whether the stated size of a CPU's data counts the number of its chunks is not the same in all versions of trace-cmd.
+        let rest = bytes.count - position
+        guard rest > 4, !isTold else { return false }
+        isTold = true
+        throw cursor.error("the data of the CPU goes on for \(rest) bytes behind its last chunk", at: position)
+    }
+
     private mutating func nextChunk() throws(TraceError) -> Bool {
         var cursor = ByteCursor(
             bytes, bigEndian: shape.bigEndian, place: ByteCursor.Place(path: file.path, base: offset), position: position)
@@ -85,7 +99,7 @@ struct SubbufferSource {
             chunksLeft = try cursor.u32("the number of compressed chunks")
             position = cursor.position
         }
-        guard let left = chunksLeft, left > 0, let compression else { return false }
+        guard let left = chunksLeft, left > 0, let compression else { return try endOfChunks(cursor) }
         // Whatever fails below, the next try must not begin in the middle of a chunk.
         chunksLeft = 0
         chunkOffset = offset + UInt64(cursor.position)

@@ -213,6 +213,7 @@ def main():
                         for sentence in wrong:
                             print(f"tools/damage: {name}: {case.name}: {sentence}", file=sys.stderr)
                         if wrong and options.keep:
+                            pathlib.Path(options.keep).mkdir(parents=True, exist_ok=True)
                             pathlib.Path(options.keep, re.sub(r"\W+", "-", f"{name} {case.name}") + ".dat").write_bytes(case.data)
                 if cases:
                     rows.append((name, kind, len(cases), statuses[0], statuses[2]))

@@ -45,7 +45,7 @@ def parts(good, places, rng):
         part = good
         for (offset, size), where in zip(places.cpus, places.cpu_places):
             part = patched(part, where + 8, struct.pack("<Q", min(size, max(0, place - offset))))
-        yield Case(f"cut behind a sub-buffer, at {place}", good[:place], must_fail=True, keeps_records=True, part=part)
+        yield Case(f"cut behind a sub-buffer, at {place}", good[:place], must_fail=True, keeps_records=True, part=part[:place])
 
 
 def flips(good, places, rng):
