@@ -1,7 +1,9 @@
+import Foundation
 import LazyTLB
 import Replay
 import Testing
 import TraceData
+import TraceSynth
 
 @testable import Reconstruction
 
@@ -68,6 +70,20 @@ import TraceData
         // Which CPUs are right is not known, by how much they differ is.
         #expect(abs((found[1] ?? 0) - (found[3] ?? 0) - 650_000) < 40_000, "\(found)")
         #expect(abs((found[1] ?? 0) - (found[0] ?? 0) - 400_000) < 40_000, "\(found)")
+    }
+
+    /// Each two CPUs are compared: docs/faults.md names the limit.
+    @Test(arguments: [(256, true), (257, false)]) func moreCPUsThanCanBeComparedAreNotMeasured(_ cpus: Int, _ isMeasured: Bool) throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("lazytlb-\(UUID().uuidString).dat").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var options = SynthOptions()
+        (options.cpus, options.events, options.tasks) = (cpus, 8000, 600)
+        _ = try synthesize(options, to: path)
+        let file = try TraceFile(path: path)
+        #expect(file.cpusWithData.count == cpus)
+        let skew = try ClockSkew(file)
+        #expect((skew != nil) == isMeasured)
+        #expect(skew?.inversions ?? 0 == 0)
     }
 
     @Test func whatIsMissingIsNoContradiction() throws {
