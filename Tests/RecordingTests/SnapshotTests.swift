@@ -208,6 +208,8 @@ struct Version6 {
             let (offset, size) = (Int(word(table + 16 * cpu)), Int(word(table + 16 * cpu + 8)))
             set(table + 16 * cpu + 8, UInt64(stride(from: 0, to: size, by: page).first { word(offset + $0) >= end } ?? size))
         }
+        // Behind the last CPU's data there is nothing.
+        bytes = bytes.prefix((0..<cpus).map { Int(word(table + 16 * $0) + word(table + 16 * $0 + 8)) }.max()!)
     }
 
     /// Puts a sub-buffer with lines of trace_marker in front of CPU 0's.
