@@ -252,18 +252,18 @@ struct StreamState {
     /// Such a record holds the one behind it as well.
     @inline(never)
     private mutating func tooLong(_ id: UInt16) throws(TraceError) -> Bool {
-        let name = trace.formats.event(id).map { "\($0.system):\($0.name)" } ?? "event \(id)"
-        try report(pages.error("record of \(name) has \(walker.dataSize) bytes, its fields end at \(entries[Int(id)].minimum)", at: walker.dataOffset))
-        lose(.some)
-        return false
+        try unreadable("record of \(name(of: id)) has \(walker.dataSize) bytes, its fields end at \(entries[Int(id)].minimum)")
     }
 
     private mutating func tooShort(_ id: UInt16?) throws(TraceError) -> Bool {
-        var cause = "record of \(walker.dataSize) bytes is shorter than the common fields"
-        if let id {
-            let name = trace.formats.event(id).map { "\($0.system):\($0.name)" } ?? "event \(id)"
-            cause = "record of \(name) has \(walker.dataSize) bytes, its fields need \(entries[Int(id)].minimum)"
-        }
+        guard let id else { return try unreadable("record of \(walker.dataSize) bytes is shorter than the common fields") }
+        return try unreadable("record of \(name(of: id)) has \(walker.dataSize) bytes, its fields need \(entries[Int(id)].minimum)")
+    }
+
+    private func name(of id: UInt16) -> String { trace.formats.event(id).map { "\($0.system):\($0.name)" } ?? "event \(id)" }
+
+    /// The current record cannot be read. False, as it is none.
+    private mutating func unreadable(_ cause: String) throws(TraceError) -> Bool {
         try report(pages.error(cause, at: walker.dataOffset))
         lose(.some)
         return false

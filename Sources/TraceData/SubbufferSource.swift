@@ -16,8 +16,6 @@ struct SubbufferSource {
     /// Next unread byte of `bytes`.
     private var position = 0
     private var chunksLeft: UInt32?
-    /// An error was thrown for what follows the last chunk.
-    private var isTold = false
     private let unpacked = UnpackBuffer()
     private var chunk = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Next unread byte of `chunk`.
@@ -83,11 +81,10 @@ struct SubbufferSource {
     }
 
     /// All chunks that are stated were given. False, as there is none.
-    private mutating func endOfChunks(_ cursor: ByteCursor) throws(TraceError) -> Bool {
+    private func endOfChunks(_ cursor: ByteCursor) throws(TraceError) -> Bool {
         // Whether the stated size of a CPU's data counts the number of its chunks is not the same in all versions of trace-cmd.
         let rest = bytes.count - position
-        guard rest > 4, !isTold else { return false }
-        isTold = true
+        guard rest > 4 else { return false }
         throw cursor.error("the data of the CPU goes on for \(rest) bytes behind its last chunk", at: position)
     }
 

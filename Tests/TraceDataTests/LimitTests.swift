@@ -160,6 +160,26 @@ import TraceWriting
         #expect(text.withUnsafeBytes { PrintFormat.styles(of: names, in: $0) } == ["field511": .unsigned])
     }
 
+    // MARK: names of tasks
+
+    @Test func namesOfTasksHaveALimit() throws {
+        let file = Small(cpus: 1).bytes.withUnsafeBytes { MappedFile(path: "t", copying: $0) }
+        let names = Array("7 a\n8 b\n9 c\n".utf8)
+        let section = withUnsafeBytes(of: UInt64(names.count).littleEndian, Array.init) + names
+        func read(limit: Int) throws -> [Int32: String] {
+            var container = try Container(file, keepGoing: false)
+            try section.withUnsafeBytes { bytes throws in
+                var cursor = ByteCursor(bytes, bigEndian: false, place: ByteCursor.Place(path: "t", base: 1000))
+                try container.readCommandLines(&cursor, limit: limit)
+            }
+            return container.commands
+        }
+        #expect(try read(limit: 3) == [7: "a", 8: "b", 9: "c"])
+        let error = #expect(throws: TraceError.self) { _ = try read(limit: 2) }
+        #expect(error == TraceError(path: "t", offset: 1008, cause: "more than 2 saved command lines"))
+        #expect(Container.commandLimit == 4 << 20)
+    }
+
     // MARK: sums
 
     @Test func numbersOfLostEventsDoNotBeginAgainAtZero() {

@@ -196,6 +196,22 @@ import Testing
         #expect(try open(writer.file).origin.leftOut == ["3 records are of types that are not known."])
     }
 
+    /// A sample's type that became another one: the record then does not end as the kernel's do, or is not as long as perf's are.
+    @Test(arguments: [2, 3, 10, 13, 22, 64, 68, 75, 82] as [UInt32])
+    func aSampleOfAnotherTypeIsCounted(type: UInt32) throws {
+        var writer = Self.two()
+        writer.attributes[0].ids = [5, 6]
+        let last = writer.records.count
+        writer.flush(time: 3000, cpu: 1)
+        let end = writer.number(UInt32(7)) + writer.number(UInt32(7)) + writer.number(UInt64(2500)) + writer.number(UInt64(1)) + writer.number(UInt64(6))
+        writer.add(14, [UInt8](repeating: 1, count: 16) + end)
+        // As perf makes them up.
+        writer.add(3, writer.number(UInt32(7)) + writer.number(UInt32(7)) + [97, 0, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 0, count: end.count))
+        #expect(try open(writer.file).origin.leftOut == [])
+        writer.records.replaceSubrange(last..<last + 4, with: writer.number(type))
+        #expect(try open(writer.file).origin.leftOut.contains("1 record is not what its type says: a sample may be lost there."))
+    }
+
     @Test func aTimeNearTheEndOfWhatCanBeCountedIsAnError() throws {
         var writer = Self.two()
         writer.flush(time: 1 << 63, cpu: 0)

@@ -22,6 +22,8 @@ final class PerfConversion {
     private var others = 0
     /// Records of types that neither the kernel nor perf has had.
     private var unknown = 0
+    /// Records that cannot be what their types say: a sample whose type is damaged would be one.
+    private var implausible = 0
     /// Lost events by the records of their places, and by what the kernel counted of each event, which perf adds at the end (PERF_RECORD_LOST_SAMPLES).
     private var lost: UInt64 = 0
     private var countedLost: UInt64 = 0
@@ -76,6 +78,7 @@ final class PerfConversion {
     // MARK: records
 
     private func walk() throws(TraceError) {
+        if !header.isPipe { try begin() }
         var position = header.data.lowerBound
         let end = header.data.upperBound
         while position < end {
@@ -106,7 +109,9 @@ final class PerfConversion {
             throw TraceError(path: file.path, offset: offset, cause: what)
         }
         let body = UnsafeRawBufferPointer(rebasing: bytes[8..<size])
-        switch bytes.perfU32(0, bigEndian) {
+        let type = bytes.perfU32(0, bigEndian)
+        if type != Record.sample, isReady, !isPlausible(type, body) { implausible += 1 }
+        switch type {
         case Record.sample:
             if _slowPath(!isReady) { try begin() }
             try sample(body, offset)
@@ -133,7 +138,7 @@ final class PerfConversion {
         case PerfHeader.PipeRecord.feature where header.isPipe:
             guard body.count >= 8 else { throw TraceError(path: file.path, offset: offset, cause: "a feature has no number") }
             try header.take(Int(clamping: body.perfU64(0, bigEndian)), UnsafeRawBufferPointer(rebasing: body[8...]), offset + 16, file.path)
-        case let type where !Record.known.contains(where: { $0.contains(type) }): unknown += 1
+        case _ where !Record.known.contains(where: { $0.contains(type) }): unknown += 1
         default: break
         }
         return size
@@ -151,6 +156,21 @@ final class PerfConversion {
         static let compressed2: UInt32 = 83
         /// All that the kernel and perf have had, up to PERF_RECORD_CALLCHAIN_DEFERRED and PERF_RECORD_BPF_METADATA.
         static let known: [ClosedRange<UInt32>] = [1...22, 64...84]
+        static let perfs: UInt32 = 64
+        static let finishedInit: UInt32 = 82
+        /// Those of `perf stat`, which has no samples.
+        static let counts: ClosedRange<UInt32> = 75...77
+    }
+
+    /// Whether a record that is no sample may be of the type that it states, as far as its size and its end tell.
+    private func isPlausible(_ type: UInt32, _ body: UnsafeRawBufferPointer) -> Bool {
+        switch type {
+        case ..<Record.perfs: samples.hasEnd(body, bigEndian: header.bigEndian)
+        case Record.finishedRound, Record.finishedInit: body.isEmpty
+        case Record.counts: false
+        case PerfHeader.PipeRecord.attribute, PerfHeader.PipeRecord.tracingData, PerfHeader.PipeRecord.feature: header.isPipe
+        default: true
+        }
     }
 
     /// Bytes that belong to a record and stand behind it.
@@ -287,6 +307,7 @@ final class PerfConversion {
         if samples.clockName == "perf" { list.append("Times are of perf's own clock, which CPUs need not have in common. (perf record -k mono takes one that they have.)") }
         if countedLost > lost { list.append("The kernel counted \(countedLost) lost events, the file tells of \(lost) where they are missing.") }
         if unknown > 0 { list.append("\(unknown) records are of types that are not known.") }
+        if implausible > 0 { list.append(implausible == 1 ? "1 record is not what its type says: a sample may be lost there." : "\(implausible) records are not what their types say: samples may be lost there.") }
         if others > 0 { list.append("\(others) samples are of no tracepoint.") }
         if rounds!.tooLong > 0 { list.append("\(rounds!.tooLong) samples are longer than a sub-buffer, and are left out.") }
         return list

@@ -20,6 +20,10 @@ struct PerfSamples {
     /// From the end of other records: their time, and their CPU.
     private var timeFromEnd: Int?
     private var cpuFromEnd: Int?
+    /// Where the end of other records tells the event that they are of, how long it is, and the ids that it may tell.
+    private var idFromEnd: Int?
+    private var endSize = 0
+    private var ids: Set<UInt64> = []
 
     init() {}
 
@@ -56,7 +60,12 @@ struct PerfSamples {
     private mutating func setEnds(_ attributes: [PerfAttribute]) {
         let tails: PerfAttribute.SampleType = [.tid, .time, .id, .streamID, .cpu, .identifier]
         let type = attributes[0].sampleType.intersection(tails)
-        guard attributes.allSatisfy({ $0.sampleIDAll && $0.sampleType.intersection(tails) == type }), type.isSuperset(of: [.time, .cpu]) else { return }
+        guard attributes.allSatisfy({ $0.sampleIDAll && $0.sampleType.intersection(tails) == type }) else { return }
+        ids = Set(attributes.flatMap(\.ids))
+        // An event without ids cannot be told from others.
+        if attributes.allSatisfy({ !$0.ids.isEmpty }) { idFromEnd = attributes[0].identifierFromEnd }
+        endSize = 8 * type.rawValue.nonzeroBitCount
+        guard type.isSuperset(of: [.time, .cpu]) else { return }
         let identifier = type.contains(.identifier) ? 8 : 0
         cpuFromEnd = identifier + 8
         timeFromEnd = identifier + 16 + 8 * [PerfAttribute.SampleType.id, .streamID].count { type.contains($0) }
@@ -86,5 +95,14 @@ struct PerfSamples {
     func origin(_ body: UnsafeRawBufferPointer, bigEndian: Bool) -> (time: UInt64, cpu: UInt32)? {
         guard let timeFromEnd, let cpuFromEnd, body.count >= timeFromEnd else { return nil }
         return (body.perfU64(body.count - timeFromEnd, bigEndian), body.perfU32(body.count - cpuFromEnd, bigEndian))
+    }
+
+    /// Whether a record of the kernel's types can be what its type says: one that is no sample ends with the id of one of the file's events
+    /// (perf_event__output_id_sample(), kernel/events/core.c), and those that perf makes up with zeros or an id (tools/perf/util/synthetic-events.c).
+    /// True as well where the file does not tell.
+    func hasEnd(_ body: UnsafeRawBufferPointer, bigEndian: Bool) -> Bool {
+        guard let idFromEnd else { return true }
+        guard body.count >= endSize else { return false }
+        return ids.contains(body.perfU64(body.count - idFromEnd, bigEndian)) || body[(body.count - endSize)...].allSatisfy { $0 == 0 }
     }
 }
