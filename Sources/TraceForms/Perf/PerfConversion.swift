@@ -155,8 +155,8 @@ final class PerfConversion {
         static let compressed: UInt32 = 81
         static let compressed2: UInt32 = 83
         /// All that the kernel and perf have had, up to PERF_RECORD_CALLCHAIN_DEFERRED and PERF_RECORD_BPF_METADATA.
-        static let known: [ClosedRange<UInt32>] = [1...22, 64...84]
-        static let perfs: UInt32 = 64
+        static let kernels: ClosedRange<UInt32> = 1...22
+        static let known = [kernels, 64...84]
         static let finishedInit: UInt32 = 82
         /// Those of `perf stat`, which has no samples.
         static let counts: ClosedRange<UInt32> = 75...77
@@ -165,7 +165,7 @@ final class PerfConversion {
     /// Whether a record that is no sample may be of the type that it states, as far as its size and its end tell.
     private func isPlausible(_ type: UInt32, _ body: UnsafeRawBufferPointer) -> Bool {
         switch type {
-        case ..<Record.perfs: samples.hasEnd(body, bigEndian: header.bigEndian)
+        case Record.kernels: samples.hasEnd(body, bigEndian: header.bigEndian)
         case Record.finishedRound, Record.finishedInit: body.isEmpty
         case Record.counts: false
         case PerfHeader.PipeRecord.attribute, PerfHeader.PipeRecord.tracingData, PerfHeader.PipeRecord.feature: header.isPipe
