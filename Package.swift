@@ -67,14 +67,14 @@ let package = Package(
         .executableTarget(
             name: "synth", dependencies: ["TraceSynth", "TraceWriting", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
-        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["LazyTLB", "TraceSynth"], path: "Tests/TestSupport"),
         // What the tests of recording record.
         .executableTarget(name: "storm", path: "Tests/Storm"),
         .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TraceSynth", "TraceWriting", "TestSupport"]),
         .testTarget(name: "TraceFormsTests", dependencies: ["TraceForms", "TraceData", "TraceWriting", "CZstd", "Report", "TestSupport", "lazytlb"]),
-        .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth"]),
+        .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth", "TestSupport"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "TraceData", "LazyTLB", "Replay", "AccuracyKit", "TraceSynth", "TraceWriting"]),
-        .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData", "TraceSynth"]),
+        .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData", "TraceSynth", "TestSupport"]),
         .testTarget(name: "ReportTests", dependencies: ["Report", "Replay", "Reconstruction", "LazyTLB", "TraceData"], exclude: ["Golden"]),
         .testTarget(
             name: "TraceSynthTests",

@@ -42,9 +42,10 @@ struct ActiveMMState: Sendable {
 
     /// Leaves the mask of the mm that was switched away from.
     @inline(__always) mutating func settle(_ cpu: Int) {
-        let mm = cpus[cpu].lingering
+        let place = cpus.place(cpu)
+        let mm = place.pointee.lingering
         guard mm != .none else { return }
-        cpus[cpu].lingering = .none
+        place.pointee.lingering = .none
         masks.remove(cpu, Int(mm.index))
     }
 
@@ -60,9 +61,10 @@ struct ActiveMMState: Sendable {
     }
 
     @inline(__always) mutating func loadCR3(_ cpu: Int, _ mm: MM, _ effects: inout Effects) {
+        let place = cpus.place(cpu)
         effects.cr3Load = true
-        if cpus[cpu].cr3 == mm { effects.redundantLoad = true }
-        cpus[cpu].cr3 = mm
+        if place.pointee.cr3 == mm { effects.redundantLoad = true }
+        place.pointee.cr3 = mm
         counters.cr3Loads += 1
         effects.emit(.taskSwitch, Stimulus.flushAll)
     }
@@ -85,14 +87,15 @@ struct ActiveMMState: Sendable {
     /// switch_mm_irqs_off(prev, next), arch/x86/mm/tlb.c. `prev` is the outgoing task's active_mm.
     @inline(__always) mutating func switchMM(_ cpu: Int, from prev: MM, to next: MM, _ effects: inout Effects) {
         guard prev != .unknown, next.isKnown else { return switchUnknown(cpu, to: next) }
-        cpus[cpu].state = .ok
+        let place = cpus.place(cpu)
+        place.pointee.state = .ok
         if prev != next {
-            cpus[cpu].active = next
+            place.pointee.active = next
             masks.insert(cpu, Int(next.index))
             loadCR3(cpu, next, &effects)
             if prev.isKnown { leaveMask(cpu, prev) }
         } else {
-            if cpus[cpu].active != next { warn(.activeMMMismatch, &effects) }
+            if place.pointee.active != next { warn(.activeMMMismatch, &effects) }
             if !inMask(cpu, next) {
                 masks.insert(cpu, Int(next.index))
                 loadCR3(cpu, next, &effects)
@@ -174,11 +177,9 @@ struct ActiveMMState: Sendable {
         _ cpu: Int, _ mm: MM, _ pages: Int64, row: Int, in rows: MaskTable, _ machine: Machine, _ effects: inout Effects
     ) {
         guard rows.hasOther(than: cpu, row) else { return }
-        counters.vmstat.remoteFlush += 1
-        counters.ipiSends += 1
         effects.emit(.remoteSendIPI, pages)
         effects.sent = true
-        counters.ipiTargets += shootdowns.open(cpu, mm, pages, row: row, in: rows, online: machine.online)
+        counters.countSend(shootdowns.open(cpu, mm, pages, row: row, in: rows, online: machine.online))
     }
 
     @inline(__always) mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
@@ -199,13 +200,13 @@ struct ActiveMMState: Sendable {
             counters.ipiIgnored += 1
             return
         }
-        counters.vmstat.remoteFlushReceived += 1
         if cpus[cpu].state == .ok {
             effects.flushed = true
             effects.delivery = .flushed
-            counters.ipiFlushed += 1
+            counters.countAnswer()
             effects.emit(.remoteShootdown, shootdowns.pages[sender])
         } else {
+            counters.vmstat.remoteFlushReceived += 1
             leaveMM(cpu, &effects)
             // A batch flushes no mm in particular, so none that the CPU would have left.
             if mm == .none { effects.staleLeave = false }
@@ -232,8 +233,7 @@ struct ActiveMMState: Sendable {
 
     @inline(__always) mutating func countLocal(_ pages: Int64, _ effects: inout Effects) {
         effects.flushed = true
-        counters.localFlushes += 1
-        if pages == Stimulus.flushAll { counters.vmstat.localFlushAll += 1 } else { counters.vmstat.localFlushOne &+= Int(pages) }
+        counters.countLocal(pages)
     }
 
     /// xen_exit_mmap(), arch/x86/xen/mmu.c: this CPU's part, then IPIs to the CPUs in the mask or with a stale CR3.

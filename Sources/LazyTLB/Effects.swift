@@ -42,6 +42,15 @@ public struct Effects: Sendable {
         warnings = []
     }
 
+    /// What a stimulus comes to that writes one record and does no more than some flags tell. ``loaded`` and ``booked`` stay: they are for a caller that compares them.
+    @inline(__always) public mutating func become(_ record: FlushRecord, sent: Bool = false, delivery: Delivery = .notTarget) {
+        record0 = record
+        recordCount = 1
+        flags = sent ? .sent : .flushed
+        self.delivery = delivery
+        warnings = []
+    }
+
     /// The records in their order. For those who want all of them; the replay takes them one by one.
     public func forEachRecord(_ body: (FlushRecord) -> Void) {
         if recordCount > 0 { body(record0) }
@@ -182,6 +191,27 @@ public struct Counters: Equatable, Sendable {
     public var warnings: [Int] = [Int](repeating: 0, count: Warnings.all.count)
 
     public init() {}
+}
+
+extension Counters {
+    /// A CPU flushed on its own behalf.
+    @inline(__always) mutating func countLocal(_ pages: Int64) {
+        localFlushes += 1
+        if pages == Stimulus.flushAll { vmstat.localFlushAll += 1 } else { vmstat.localFlushOne &+= Int(pages) }
+    }
+
+    /// flush_tlb_others() ran.
+    @inline(__always) mutating func countSend(_ targets: Int) {
+        vmstat.remoteFlush += 1
+        ipiSends += 1
+        ipiTargets += targets
+    }
+
+    /// An IPI made a CPU flush.
+    @inline(__always) mutating func countAnswer() {
+        vmstat.remoteFlushReceived += 1
+        ipiFlushed += 1
+    }
 }
 
 /// The counters of /proc/vmstat under CONFIG_DEBUG_TLBFLUSH.

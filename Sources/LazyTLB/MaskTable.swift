@@ -24,16 +24,24 @@ public struct MaskTable: Sendable {
     /// In the words of what the table itself checks, so that it is checked once.
     @inlinable @inline(__always) func isThere(_ at: Int) -> Bool { UInt(bitPattern: at) < UInt(bitPattern: words.count) }
 
+    /// Returns whether the CPU was in the row before.
+    ///
     /// - Complexity: O(1), amortised growth aside.
-    @inlinable @inline(__always) public mutating func insert(_ cpu: Int, _ row: Int) {
+    @discardableResult @inlinable @inline(__always) public mutating func insert(_ cpu: Int, _ row: Int) -> Bool {
         let at = row &* stride &+ (cpu >> 6)
         if _slowPath(!isThere(at)) { grow(at) }
-        words[at] |= 1 &<< UInt64(cpu & 63)
+        let (word, bit) = (words[at], 1 &<< UInt64(cpu & 63))
+        words[at] = word | bit
+        return word & bit != 0
     }
 
-    @inlinable @inline(__always) public mutating func remove(_ cpu: Int, _ row: Int) {
+    /// Returns whether the CPU was in the row before.
+    @discardableResult @inlinable @inline(__always) public mutating func remove(_ cpu: Int, _ row: Int) -> Bool {
         let at = row &* stride &+ (cpu >> 6)
-        if isThere(at) { words[at] &= ~(1 &<< UInt64(cpu & 63)) }
+        guard isThere(at) else { return false }
+        let (word, bit) = (words[at], 1 &<< UInt64(cpu & 63))
+        words[at] = word & ~bit
+        return word & bit != 0
     }
 
     @inlinable @inline(__always) public func contains(_ cpu: Int, _ row: Int) -> Bool {
@@ -54,6 +62,36 @@ public struct MaskTable: Sendable {
             grow(at)
         }
         words[at] = value
+    }
+
+    /// The CPUs of a row but one, ascending: as they are now, without those that come while they are gone through.
+    @inlinable @inline(__always) public func others(than cpu: Int, _ row: Int) -> Others { Others(self, row, cpu) }
+
+    public struct Others: Sequence, IteratorProtocol {
+        @usableFromInline let words: UnsafeMutablePointer<UInt64>
+        @usableFromInline let stride: Int
+        @usableFromInline let cpu: Int
+        @usableFromInline var index = -1
+        @usableFromInline var bits: UInt64 = 0
+
+        @inlinable @inline(__always) init(_ table: MaskTable, _ row: Int, _ cpu: Int) {
+            let at = row &* table.stride
+            words = table.words.base + at
+            stride = table.isThere(at &+ table.stride &- 1) ? table.stride : 0
+            self.cpu = cpu
+        }
+
+        @inlinable @inline(__always) public mutating func next() -> Int? {
+            while bits == 0 {
+                index &+= 1
+                guard index < stride else { return nil }
+                bits = words[index]
+                if index == cpu >> 6 { bits &= ~(1 &<< UInt64(cpu & 63)) }
+            }
+            let bit = bits.trailingZeroBitCount
+            bits &= bits &- 1
+            return index &* 64 &+ bit
+        }
     }
 
     /// The CPUs of a row, ascending.

@@ -23,6 +23,25 @@ public protocol Scheme: Sendable {
     mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects)
     mutating func deliver(_ cpu: Int, from sender: Int, on machine: Machine, _ effects: inout Effects)
 
+    // Most flushes are of the mm of the task that runs, and so are those that CPUs answer. Then nothing changes but counters and who is to answer, and a caller who
+    // has seen that several schemes are so far can do for all of them what it does for one.
+
+    /// The current task has the user's `mm`, CR3 points to it and the bookkeeping names it, in state OK.
+    func runs(_ cpu: Int, _ mm: MM, on machine: Machine) -> Bool
+    /// The same as ``flushRange(_:_:_:on:_:)`` of the mm that the CPU runs: it flushes, with a LOCAL_MM_SHOOTDOWN record.
+    mutating func flushRangeOfRunning(_ cpu: Int, _ pages: Int64)
+    /// With ``Machine/clearsLate``: leaves the mask of the mm that the CPU last switched away from, as all stimuli begin.
+    mutating func settle(_ cpu: Int)
+    /// Word `index` of mm_cpumask(mm) of a user's mm, without `cpu` itself.
+    func othersWord(_ cpu: Int, _ mm: MM, _ index: Int) -> UInt64
+    /// The same as ``flushOthers(_:_:_:on:_:)`` of the mm that the CPU runs, if others are in its mask, on a machine of up to 64 CPUs: it interrupts `targets`, which are those
+    /// of them that are online, with a SEND_IPI record.
+    mutating func interrupt(_ targets: UInt64, _ cpu: Int, _ mm: MM, _ pages: Int64)
+    /// `sender` waits for this CPU to flush the mm that it runs.
+    func flushesRunning(_ cpu: Int, from sender: Int) -> Bool
+    /// The same as ``deliver(_:from:on:_:)`` for such a CPU: it flushes, with a REMOTE_SHOOTDOWN record of so many pages.
+    mutating func deliverToRunning(_ cpu: Int, from sender: Int) -> Int64
+
     /// All other stimuli.
     mutating func applyOther(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects)
 
@@ -102,8 +121,7 @@ struct Shootdowns: Sendable {
         xen[sender] = isXen
         var count = 0
         for index in 0..<pending.stride {
-            var word = masks.word(row, index) & online.word(0, index)
-            if index == sender >> 6 { word &= ~(1 &<< UInt64(sender & 63)) }
+            let word = masks.word(row, index, without: sender) & online.word(0, index)
             pending.setWord(sender, index, word)
             sent.setWord(sender, index, word)
             count += word.nonzeroBitCount
@@ -111,21 +129,28 @@ struct Shootdowns: Sendable {
         return count
     }
 
-    mutating func take(_ cpu: Int, from sender: Int) -> Bool {
-        guard pending.contains(cpu, sender) else { return false }
-        pending.remove(cpu, sender)
-        return true
+    /// The same where it is known who those are, on a machine of up to 64 CPUs.
+    @inline(__always) mutating func open(_ sender: Int, _ mm: MM, _ pages: Int64, targets: UInt64) {
+        self.mm[sender] = mm
+        self.pages[sender] = pages
+        xen[sender] = false
+        pending.setWord(sender, 0, targets)
+        sent.setWord(sender, 0, targets)
     }
+
+    @inline(__always) mutating func take(_ cpu: Int, from sender: Int) -> Bool { pending.remove(cpu, sender) }
 }
 
 extension MaskTable {
     /// cpumask_any_but(mask, cpu) < nr_cpu_ids: a CPU other than `cpu` is in the row.
     func hasOther(than cpu: Int, _ row: Int) -> Bool {
-        for index in 0..<stride {
-            var bits = word(row, index)
-            if index == cpu >> 6 { bits &= ~(1 &<< UInt64(cpu & 63)) }
-            if bits != 0 { return true }
-        }
+        for index in 0..<stride where word(row, index, without: cpu) != 0 { return true }
         return false
+    }
+
+    /// Word `index` of a row, without a CPU.
+    @inline(__always) func word(_ row: Int, _ index: Int, without cpu: Int) -> UInt64 {
+        let bits = word(row, index)
+        return index == cpu >> 6 ? bits & ~(1 &<< UInt64(cpu & 63)) : bits
     }
 }

@@ -128,9 +128,10 @@ public struct V413: Scheme {
 
     /// switch_mm_irqs_off(), arch/x86/mm/tlb.c: compares with loaded_mm and ignores `prev`. init_mm's mask is kept as well.
     @inline(__always) mutating func switchMM(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
-        guard cpus[cpu].loaded != .unknown, next.isKnown else { return switchUnknown(cpu, next) }
-        cpus[cpu].state = .ok
-        let previous = cpus[cpu].loaded
+        let place = cpus.place(cpu)
+        let previous = place.pointee.loaded
+        guard previous != .unknown, next.isKnown else { return switchUnknown(cpu, next) }
+        place.pointee.state = .ok
         if previous == next {
             if !inMask(cpu, next) {
                 warn(.loadedNotInMask, &effects)
@@ -138,20 +139,28 @@ public struct V413: Scheme {
             }
             return
         }
-        cpus[cpu].loaded = next
-        if inMask(cpu, next) { warn(.nextAlreadyInMask, &effects) }
-        masks.insert(cpu, Int(next.index))
+        place.pointee.loaded = next
+        if masks.insert(cpu, Int(next.index)) { warn(.nextAlreadyInMask, &effects) }
         effects.cr3Load = true
         counters.cr3Loads += 1
         effects.emit(.taskSwitch, Stimulus.flushAll)
-        if !inMask(cpu, previous) && previous != .initMM { warn(.previousNotInMask, &effects) }
-        if machine.clearsLate { cpus[cpu].lingering = previous } else { masks.remove(cpu, Int(previous.index)) }
+        let wasIn: Bool
+        if machine.clearsLate {
+            wasIn = inMask(cpu, previous)
+            place.pointee.lingering = previous
+        } else {
+            wasIn = masks.remove(cpu, Int(previous.index))
+        }
+        if !wasIn && previous != .initMM { warn(.previousNotInMask, &effects) }
     }
 
     /// Leaves the mask of the mm that was switched away from.
-    @inline(__always) mutating func settle(_ cpu: Int) {
-        if cpus[cpu].lingering != .none { masks.remove(cpu, Int(cpus[cpu].lingering.index)) }
-        cpus[cpu].lingering = .none
+    @inline(__always) public mutating func settle(_ cpu: Int) {
+        let place = cpus.place(cpu)
+        let mm = place.pointee.lingering
+        guard mm != .none else { return }
+        place.pointee.lingering = .none
+        masks.remove(cpu, Int(mm.index))
     }
 
     @inline(never) mutating func switchUnknown(_ cpu: Int, _ next: MM) {
@@ -190,8 +199,7 @@ public struct V413: Scheme {
         if cpus[cpu].state != .ok { return leaveMM(cpu, machine, &effects) }
         effects.flushed = true
         effects.emit(reason, pages)
-        counters.localFlushes += 1
-        if pages == Stimulus.flushAll { counters.vmstat.localFlushAll += 1 } else { counters.vmstat.localFlushOne &+= Int(pages) }
+        counters.countLocal(pages)
     }
 
     /// flush_tlb_others(): one SEND_IPI record, then an IPI to each online CPU of the row but the sender.
@@ -199,11 +207,9 @@ public struct V413: Scheme {
         _ cpu: Int, _ mm: MM, _ pages: Int64, _ row: Int, _ rows: MaskTable, _ machine: Machine, _ effects: inout Effects
     ) {
         guard rows.hasOther(than: cpu, row) else { return }
-        counters.vmstat.remoteFlush += 1
-        counters.ipiSends += 1
         effects.emit(.remoteSendIPI, pages)
         effects.sent = true
-        counters.ipiTargets += shootdowns.open(cpu, mm, pages, row: row, in: rows, online: machine.online)
+        counters.countSend(shootdowns.open(cpu, mm, pages, row: row, in: rows, online: machine.online))
     }
 
     /// flush_tlb_func_remote() on a CPU that was interrupted.
@@ -220,13 +226,13 @@ public struct V413: Scheme {
             counters.ipiIgnored += 1
             return
         }
-        counters.vmstat.remoteFlushReceived += 1
         if cpus[cpu].state == .ok {
             effects.flushed = true
             effects.delivery = .flushed
-            counters.ipiFlushed += 1
+            counters.countAnswer()
             effects.emit(.remoteShootdown, shootdowns.pages[sender])
         } else {
+            counters.vmstat.remoteFlushReceived += 1
             leaveMM(cpu, machine, &effects)
             effects.delivery = effects.left ? .left : .ignored
             if effects.left { counters.ipiLeft += 1 } else { counters.ipiIgnored += 1 }

@@ -51,6 +51,32 @@ public struct Lane<Model: Scheme>: Sendable {
         scheme.contextSwitchToHeld(cpu)
     }
 
+    /// Flushes on a CPU that runs a task with the mm that is flushed: ``Scheme/runs(_:_:on:)``.
+    @inline(__always) mutating func flushRangeOfRunning(_ cpu: Int, _ pages: Int64) {
+        scheme.flushRangeOfRunning(cpu, pages)
+        write(FlushRecord(reason: .localMMShootdown, pages: pages), cpu)
+    }
+
+    @inline(__always) mutating func interrupt(_ targets: UInt64, _ cpu: Int, _ mm: MM, _ pages: Int64) {
+        scheme.interrupt(targets, cpu, mm, pages)
+        write(FlushRecord(reason: .remoteSendIPI, pages: pages), cpu, sent: true)
+    }
+
+    @inline(__always) mutating func deliverToRunning(_ cpu: Int, from sender: Int) {
+        write(FlushRecord(reason: .remoteShootdown, pages: scheme.deliverToRunning(cpu, from: sender)), cpu, delivery: .flushed)
+    }
+
+    /// Nothing happened.
+    @inline(__always) mutating func doNothing(_ cpu: Int) {
+        scheme.settle(cpu)
+        latest.base.pointee.reset()
+    }
+
+    @inline(__always) private mutating func write(_ record: FlushRecord, _ cpu: Int, sent: Bool = false, delivery: Delivery = .notTarget) {
+        latest.base.pointee.become(record, sent: sent, delivery: delivery)
+        add(record, cpu)
+    }
+
     @inline(__always) private mutating func tally(_ cpu: Int) {
         add(latest.base.pointee.record0, cpu)
         if _slowPath(latest.base.pointee.recordCount > 1) { add(latest.base.pointee.record1, cpu) }

@@ -14,7 +14,7 @@ public struct Replay: StimulusSink, Sendable {
     private var besideParent: Comparison
     /// The two old schemes have done different things. Until then one is run for both: `parent` and `besideParent` are not used.
     private(set) var haveParted = false
-    private(set) var parent: Lane<V413Parent>
+    var parent: Lane<V413Parent>
     /// A copy, which knows nothing of the latest stimulus: for the end.
     public var v413Parent: Lane<V413Parent> { haveParted ? parent : Lane(v412, scheme: V413Parent(v412.scheme)) }
     public var comparisons: [Comparison] { [besideV412, haveParted ? besideParent : Comparison(besideV412, old: V413Parent.id)] }
@@ -27,7 +27,7 @@ public struct Replay: StimulusSink, Sendable {
     public internal(set) var traffic: IPITraffic
     public internal(set) var latency: ShootdownLatency
     /// Time of the last record, ns.
-    public private(set) var lastTime: UInt64 = 0
+    public internal(set) var lastTime: UInt64 = 0
 
     /// Counters at a trace_marker line.
     public struct Mark: Sendable {
@@ -100,6 +100,7 @@ public struct Replay: StimulusSink, Sendable {
     }
 
     @inline(never) @usableFromInline mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, _ moment: Moment) {
+        if runs(cpu, mm) { return flushRangeOfRunning(cpu, pages, moment) }
         let stimulus = Stimulus.flushRange(cpu: cpu, mm: mm, pages: pages)
         begin(stimulus, moment)
         v412.run(cpu) { $0.flushRange(cpu, mm, pages, on: machine, &$1) }
@@ -109,6 +110,7 @@ public struct Replay: StimulusSink, Sendable {
 
     @inline(never) @usableFromInline mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, _ moment: Moment) {
         lastTime = max(lastTime, moment.time)
+        if runs(cpu, mm), let others = sameOthers(cpu, mm) { return flushSameOthers(others, cpu, mm, pages) }
         v412.run(cpu) { $0.flushOthers(cpu, mm, pages, on: machine, &$1) }
         v413.run(cpu) { $0.flushOthers(cpu, mm, pages, on: machine, &$1) }
         compare(cpu, moment, .flushOthers(cpu: cpu, mm: mm, pages: pages), maySend: true)
@@ -116,9 +118,13 @@ public struct Replay: StimulusSink, Sendable {
 
     @inline(never) @usableFromInline mutating func deliver(_ cpu: Int, from sender: Int, _ moment: Moment) {
         lastTime = max(lastTime, moment.time)
-        v412.run(cpu) { $0.deliver(cpu, from: sender, on: machine, &$1) }
-        v413.run(cpu) { $0.deliver(cpu, from: sender, on: machine, &$1) }
-        compare(cpu, moment, .deliver(cpu: cpu, from: sender))
+        if flushesRunning(cpu, from: sender) {
+            deliverToRunning(cpu, from: sender)
+        } else {
+            v412.run(cpu) { $0.deliver(cpu, from: sender, on: machine, &$1) }
+            v413.run(cpu) { $0.deliver(cpu, from: sender, on: machine, &$1) }
+            compare(cpu, moment, .deliver(cpu: cpu, from: sender))
+        }
         // Where the sender's record tells, the receiver wrote none: it had nothing to do.
         if moment.recordCPU == cpu { latency.answered(sender, by: cpu, at: moment.time) }
     }

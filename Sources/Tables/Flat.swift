@@ -93,6 +93,14 @@ extension FlatTable {
         }
     }
 
+    /// Where an element lies, for one who looks at it more than once: checked once. Valid as long as the table, until that grows.
+    ///
+    /// - Precondition: `index` is one of ``indices``.
+    @inlinable @inline(__always) public func place(_ index: Int) -> UnsafeMutablePointer<Element> {
+        precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+        return base + index
+    }
+
     public var indices: Range<Int> { 0..<count }
 
     public func makeIterator() -> UnsafeMutableBufferPointer<Element>.Iterator {

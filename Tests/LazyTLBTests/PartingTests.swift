@@ -1,4 +1,5 @@
 import LazyTLB
+import TestSupport
 import Testing
 
 /// One of the two old schemes is run for both until ``V413Parent/differs(from:at:on:)`` tells them apart.

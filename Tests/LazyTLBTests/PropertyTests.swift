@@ -1,4 +1,5 @@
 import LazyTLB
+import TestSupport
 import Testing
 import TraceSynth
 
@@ -9,7 +10,7 @@ struct PropertyTests {
     private let mms = (1..<100).map { MM($0) }
 
     /// Runs a history; `check` sees the rig after each step.
-    private func run(_ history: RandomHistory, _ id: String, cpus: Int = 4, _ check: (Step, Rig) throws -> Void) rethrows -> Rig {
+    private func run(_ history: RandomHistory, _ id: String, cpus: Int = 4, _ check: (RandomHistory.Step, Rig) throws -> Void) rethrows -> Rig {
         var rig = Rig(unknown: id, cpus: cpus)
         for step in history.steps {
             if let batch = step.batch { rig.machine.batch[step.stimulus.cpu] = batch }

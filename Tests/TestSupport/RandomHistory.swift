@@ -1,18 +1,18 @@
 import LazyTLB
 import TraceSynth
 
-/// A stimulus, and the batch that its CPU begins with it.
-struct Step {
-    var stimulus: Stimulus
-    var batch: Batch?
-}
-
 /// What a machine may do, at random: every stimulus is one that a kernel could have come to after those before it.
 ///
 /// Threads are tasks with the same mm. A sender waits until all other CPUs have had the time to handle its IPI; they go on meanwhile,
 /// switch, flush and send themselves. Nothing here knows what any scheme makes of it.
-struct RandomHistory {
-    private(set) var steps: [Step] = []
+public struct RandomHistory {
+    /// A stimulus, and the batch that its CPU begins with it.
+    public struct Step {
+        public var stimulus: Stimulus
+        public var batch: Batch?
+    }
+
+    public private(set) var steps: [Step] = []
     private var generator: SplitMix64
     private let cpus: Int
     private var current: [Task]
@@ -44,7 +44,7 @@ struct RandomHistory {
         }
     }
 
-    init(seed: UInt64, cpus: Int = 4, length: Int = 400, xen: Bool = false, hotplug: Bool = true) {
+    public init(seed: UInt64, cpus: Int = 4, length: Int = 400, xen: Bool = false, hotplug: Bool = true) {
         generator = SplitMix64(seed: seed)
         self.cpus = cpus
         self.xen = xen
