@@ -56,7 +56,7 @@ extension InferredReconstruction {
 
     /// The CPUs that are in the middle of a switch to `mm` and will answer `send` behind it are in the mask already.
     mutating func finishSwitches(to mm: MM, _ sender: Int, _ send: Held) {
-        for cpu in 0..<cpus where cpu != sender && state[cpu].isPending && state[cpu].mm == mm {
+        for cpu in 0..<cpus where isPending(cpu, mm) && cpu != sender {
             guard let source = sourceOf[cpu] else { continue }
             var hasLoaded = false
             var distance = 0

@@ -1,3 +1,4 @@
+import LazyTLB
 import Tables
 import TraceData
 
@@ -40,6 +41,8 @@ struct EvidencePass {
     let loaded: Flat<LoadedNode>
     private let lazy: Flat<Bool>
     private let sends: Flat<Send>
+    /// Row 0: the CPUs whose SEND_IPI was seen, and nothing behind it yet (``Send/underWay``).
+    private var senders: MaskTable
     let gaps: Flat<Gap>
     /// CPUs whose records are missing here and now.
     var openGaps = 0
@@ -83,6 +86,7 @@ struct EvidencePass {
         loaded = Flat(repeating: .unknown, count: cpus)
         lazy = Flat(repeating: false, count: cpus)
         sends = Flat(repeating: Send(), count: cpus)
+        senders = MaskTable(cpus: cpus, rows: 1)
         gaps = Flat(repeating: .unheard, count: cpus)
         settlements = GapSettlements(cpus: cpus)
         usesLifeCycle = lifeCycle
@@ -103,7 +107,7 @@ struct EvidencePass {
         let cpu = Int(record.cpu)
         if isPlain, gaps[cpu] == .none, !record.inHardIRQ, let change = walk.stepUsualSwitch(source) {
             // None of the rest of what follows has anything to do then.
-            if sends[cpu].underWay || sends[cpu].paired { sends[cpu] = Send() }
+            dropSend(cpu)
             clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
             watch.change(cpu, at: record.time)
             if change.loads { settlements.close(cpu) }
@@ -148,7 +152,7 @@ struct EvidencePass {
             watch.change(cpu, at: record.time)
             loaded[cpu] = .of(step.next)
             // What follows is the end of the mm that the task had.
-            if !walk.rules.sendsFirst, walk.tasks[step.next].origin != .usesMM { sends[cpu] = Send(node: step.node, pages: -1, paired: true) }
+            if !walk.rules.sendsFirst, walk.tasks[step.next].origin != .usesMM { setSend(cpu, Send(node: step.node, pages: -1, paired: true)) }
         case .left:
             settlements.close(cpu)
             loaded[cpu] = .initMM
@@ -276,7 +280,7 @@ struct EvidencePass {
         if loaded[step.cpu] == .unknown { loaded[step.cpu] = .of(step.node) }
         if settlements.isOpen(step.cpu) { settlements.settle(step.cpu, step.node, walk.tasks[step.node].switches, sure: true) }
         if !walk.rules.sendsFirst {
-            sends[step.cpu] = Send(node: step.node, pages: step.pages, paired: true)
+            setSend(step.cpu, Send(node: step.node, pages: step.pages, paired: true))
         } else if sends[step.cpu].awaitsLocal {
             // The sender runs its own half before it waits (smp_call_function_many_cond()). If it was answered already, this is another
             // flush, of its own mm, behind that of another process's page.
@@ -301,7 +305,7 @@ struct EvidencePass {
             send = Send(open: true, node: step.node, pages: 1, weight: 1)
         }
         send.underWay = true
-        sends[cpu] = send
+        setSend(cpu, send)
         // Where the life cycle has told whose mm it is, and no birth is lost, answers tell nothing new.
         if send.open || send.awaitsLocal, send.weight > 1, send.node >= 0, walk.gaps > 0 || !usesLifeCycle || !walk.tasks.isSettled(send.node) {
             watch.begin(cpu, pages: step.pages, at: source.headTime)
@@ -321,7 +325,17 @@ struct EvidencePass {
 
     @inline(__always) private mutating func endSend(_ cpu: Int) {
         if watch.openFlushes > 0 { endFlush(cpu) }
-        if sends[cpu].underWay || sends[cpu].paired { sends[cpu] = Send() }
+        dropSend(cpu)
+    }
+
+    @inline(__always) private mutating func dropSend(_ cpu: Int) {
+        let place = sends.place(cpu)
+        if place.pointee.underWay || place.pointee.paired { setSend(cpu, Send()) }
+    }
+
+    @inline(__always) private mutating func setSend(_ cpu: Int, _ send: Send) {
+        sends[cpu] = send
+        if send.underWay { senders.insert(cpu, 0) } else { senders.remove(cpu, 0) }
     }
 
     /// The next record of this CPU outside of interrupts.
@@ -338,7 +352,7 @@ struct EvidencePass {
     private mutating func answeredWrong(_ step: Step) {
         guard openGaps == 0, case .of(let other) = loaded[step.cpu] else { return }
         var sender: Send?
-        for cpu in sends.indices where cpu != step.cpu && sends[cpu].underWay {
+        for cpu in senders.others(than: step.cpu, 0) {
             if sender != nil { return }
             sender = sends[cpu]
         }
@@ -364,7 +378,7 @@ struct EvidencePass {
     /// A CPU answers one of two flushes or more. If there are two, of two mms, those may be told apart in the end.
     private mutating func noteEither(_ step: Step, _ first: Int, _ second: Int) {
         guard usesLifeCycle, sends[first].open, sends[second].open, sends[first].weight > 1, sends[second].weight > 1 else { return }
-        for cpu in sends.indices where cpu > second && cpu != step.cpu && sends[cpu].underWay && sends[cpu].pages == sends[first].pages { return }
+        for cpu in senders.others(than: step.cpu, 0) where cpu > second && sends[cpu].pages == sends[first].pages { return }
         let node = walk.current(step.cpu)
         let (a, b) = (min(sends[first].node, sends[second].node), max(sends[first].node, sends[second].node))
         guard hasMM(node), a != node, b != node, !settled(a, node) || !settled(b, node) else { return }
@@ -378,7 +392,7 @@ struct EvidencePass {
         guard openGaps == 0, loaded[step.cpu] != .initMM else { return nil }
         var sender: Send?
         var unique: Int?
-        for cpu in sends.indices where cpu != step.cpu && sends[cpu].underWay && (pages == nil || sends[cpu].pages == pages) {
+        for cpu in senders.others(than: step.cpu, 0) where pages == nil || sends[cpu].pages == pages {
             if let first = unique {
                 noteEither(step, first, cpu)
                 return nil

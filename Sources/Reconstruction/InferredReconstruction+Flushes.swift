@@ -75,6 +75,7 @@ extension InferredReconstruction {
         }
         state[cpu].remote = .none
         state[cpu].sending = true
+        senders.insert(cpu, 0)
         state[cpu].sentPages = pages
         if state[cpu].isBatch {
             state[cpu].sentMM = .none
@@ -194,7 +195,7 @@ extension InferredReconstruction {
     mutating func answeredWrong(_ step: Step) {
         let cpu = step.cpu
         var found: Int?
-        for sender in 0..<cpus where sender != cpu && state[sender].sending && !state[sender].isBatch && !answers.contains(cpu, sender) {
+        for sender in senders.others(than: cpu, 0) where !state[sender].isBatch && !answers.contains(cpu, sender) {
             if state[sender].sentMM.isUser, state[sender].sentMM == observed.loaded[cpu] { continue }
             if found != nil { return }
             found = sender
@@ -241,7 +242,7 @@ extension InferredReconstruction {
         let loaded = observed.loaded[cpu]
         var found: Int?
         var best = 0
-        for sender in 0..<cpus where sender != cpu && state[sender].sending && !answers.contains(cpu, sender) {
+        for sender in senders.others(than: cpu, 0) where !answers.contains(cpu, sender) {
             if let pages, state[sender].sentPages != pages { continue }
             let isOfLoaded = !state[sender].isBatch && (state[sender].sentMM == loaded || loaded == .unknown)
             guard isOfLoaded || state[sender].isBatch else { continue }
@@ -254,7 +255,7 @@ extension InferredReconstruction {
 
     /// The CPU leaves the mm that is loaded. The IPIs of further flushes of it that are under way find nothing to do, and leave no record.
     mutating func deliverRest(_ cpu: Int, _ moment: Moment) {
-        for sender in 0..<cpus where awaited.contains(cpu, sender) && state[sender].sending && !answers.contains(cpu, sender) {
+        for sender in senders.others(than: cpu, 0) where awaited.contains(cpu, sender) && !answers.contains(cpu, sender) {
             answers.insert(cpu, sender)
             if moment.time &- state[sender].sentAt <= Self.lingeringLimit { apply(.deliver(cpu: cpu, from: sender), moment) }
         }
@@ -263,12 +264,12 @@ extension InferredReconstruction {
     /// Notes who is to answer the flush that `sender` begins.
     mutating func expectAnswers(_ sender: Int, _ time: UInt64) {
         state[sender].sentAt = time
+        let mm = state[sender].sentMM
         for index in 0..<answers.stride {
             answers.setWord(sender, index, 0)
-            awaited.setWord(sender, index, 0)
+            awaited.setWord(sender, index, mm.isUser ? observed.word(mm, index) : 0)
         }
-        guard state[sender].sentMM.isUser else { return }
-        for cpu in 0..<cpus where cpu != sender && observed.loaded[cpu] == state[sender].sentMM { awaited.insert(cpu, sender) }
+        awaited.remove(sender, sender)
     }
 
     mutating func answered(_ step: Step, _ moment: Moment) {
@@ -284,6 +285,7 @@ extension InferredReconstruction {
 
     mutating func complete(_ cpu: Int, _ moment: Moment) {
         state[cpu].sending = false
+        senders.remove(cpu, 0)
         sink.complete(cpu: cpu, at: moment)
     }
 }

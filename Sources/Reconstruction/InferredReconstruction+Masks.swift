@@ -23,13 +23,27 @@ extension InferredReconstruction {
     mutating func settle(_ mm: MM, sender: Int, sends: Bool, _ moment: Moment) {
         guard mm.isUser else { return }
         // With clearsMaskLate CPUs in the mask may have left the mm long ago.
-        let isExplained = !sends || rules.clearsMaskLate || (0..<cpus).contains { $0 != sender && !state[$0].isPending && observed.loaded[$0] == mm }
+        let isExplained = !sends || rules.clearsMaskLate || isLoadedElsewhere(mm, than: sender)
         if isExplained { return settle(mm, moment) }
-        for cpu in 0..<cpus where cpu != sender && state[cpu].isPending && state[cpu].mm == mm {
+        for cpu in 0..<cpus where isPending(cpu, mm) && cpu != sender {
             return finishSwitch(cpu, moment.time)
         }
         let last = Int(lastLeaver[Int(mm.index)])
         if last >= 0, moment.time &- state[last].leftAt > Self.lingeringLimit { settle(mm, moment) }
+    }
+
+    /// The CPU is in the middle of a switch to the mm.
+    @inline(__always) func isPending(_ cpu: Int, _ mm: MM) -> Bool {
+        let place = state.place(cpu)
+        // Either alone cannot be guessed.
+        let (isPending, isTheMM) = (place.pointee.isPending, place.pointee.mm == mm)
+        return isPending && isTheMM
+    }
+
+    /// Another CPU than `sender` has the mm loaded, and is not in the middle of a switch.
+    private func isLoadedElsewhere(_ mm: MM, than sender: Int) -> Bool {
+        for cpu in 0..<cpus where observed.loaded[cpu] == mm && cpu != sender && !state[cpu].isPending { return true }
+        return false
     }
 
     /// A CPU has left the user mm so recently that it may still be in its mask.

@@ -17,6 +17,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     let state: Flat<PerCPU>
     /// By mm: the CPU that was the last to switch away from it.
     let lastLeaver: Flat<Int32>
+    /// Row 0: the CPUs with a flush under way (``PerCPU/sending``).
+    var senders: MaskTable
     /// Row by sender: the CPUs that have answered its flush under way.
     var answers: MaskTable
     /// Gaps so far, those before the CPUs' first records included: the number of the next one in ``TaskClasses/settlements``.
@@ -79,6 +81,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
         lastLeaver = Flat(repeating: -1, count: classes.mms.count)
         observed = ObservedCPUs(cpus: cpus, start: start)
+        senders = MaskTable(cpus: cpus, rows: 1)
         answers = MaskTable(cpus: cpus, rows: cpus)
         awaited = MaskTable(cpus: cpus, rows: cpus)
         state = Flat(repeating: PerCPU(), count: cpus)
@@ -140,6 +143,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
         switch step.kind {
         case .switchLoaded: finishSwitch(cpu, record.time)
         case .flushed: flushed(step, source, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
+        case .sent: sent(step, source, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
+        case .answered: answered(step, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
         case .nothing, .switched, .broken: break
         default: consumeRare(step, source)
         }
@@ -154,12 +159,10 @@ struct InferredReconstruction<Sink: StimulusSink> {
         case .left: left(step, source, moment)
         case .leftInIRQ: leftInIRQ(step, moment)
         case .batch: batch(step, source, moment)
-        case .sent: sent(step, source, moment)
-        case .answered: answered(step, moment)
         case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
         case .lifeCycle: lifeCycle(step, record, moment)
         case .marker: if !TaskSnapshots.isLine(source.headDetails.text) { sink.marker(source.headDetails.text, at: moment) }
-        case .nothing, .broken, .switched, .switchLoaded, .flushed: break
+        case .nothing, .broken, .switched, .switchLoaded, .flushed, .sent, .answered: break
         }
     }
 

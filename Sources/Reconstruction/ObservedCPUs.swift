@@ -26,6 +26,18 @@ public struct ObservedCPUs: Sendable {
         return true
     }
 
+    /// The CPUs that have an mm loaded: word `index` of a mask. Without a branch for each.
+    ///
+    /// - Complexity: O(CPUs), up to 64.
+    @inline(__always) func word(_ mm: MM, _ index: Int) -> UInt64 {
+        var word: UInt64 = 0
+        let first = index &* 64
+        let count = min(64, loaded.count &- first)
+        let place = loaded.base + first
+        for cpu in 0..<count { word |= (place[cpu] == mm ? 1 : 0) &<< UInt64(truncatingIfNeeded: cpu) }
+        return word
+    }
+
     public mutating func finish(at end: UInt64) {
         for cpu in loaded.indices where loaded[cpu] == .unknown {
             unknownTime.addClamped(max(end, unknownSince[cpu]) - unknownSince[cpu])

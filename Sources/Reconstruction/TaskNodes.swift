@@ -17,6 +17,9 @@ struct TaskNode {
         case kernel
         /// A kernel thread while it uses a process's mm (kthread_use_mm()); its parent is what it is otherwise.
         case usesMM
+
+        /// Born where it was seen.
+        @inline(__always) var isBirth: Bool { 1 &<< rawValue & (1 << Self.kernel.rawValue | 1 << Self.forked.rawValue | 1 << Self.shared.rawValue) != 0 }
     }
 
     var pid: Int32
@@ -152,12 +155,10 @@ extension TaskNodes {
     /// The life cycle tells whose mm the node has: it was born in the trace or has exec'd in it. Or a snapshot does.
     @inline(__always) func isSettled(_ node: Int32) -> Bool {
         let founder = place(place(node).pointee.founder)
-        switch founder.pointee.origin {
-        case .kernel, .forked, .shared: return true
-        case .afterLoad: return founder.pointee.isExec == true
-        case .existing: return founder.pointee.isApart
-        case .usesMM: return false
-        }
+        // What they are cannot be guessed: few branches.
+        let origin = founder.pointee.origin
+        if origin == .existing { return founder.pointee.isApart }
+        return origin.isBirth || origin == .afterLoad && founder.pointee.isExec == true
     }
 
     /// A snapshot tells whose mm the node has, not the life cycle.

@@ -12,6 +12,11 @@ struct TraceWalk {
     let rules: KernelRules
     private let usesLifeCycle: Bool
     let cpus: Flat<PerCPU>
+    /// By the reason of a tlb_flush record, from 1 on, and behind those for task context those in an interrupt.
+    private let kinds = Flat<Step.Kind>(
+        // In task context REMOTE_SHOOTDOWN is the sender's: v4.20 to v5.12 run the handler there as well, behind a local half that has told all.
+        [.nothing, .nothing, .batch, .flushed, .sent, .wrongCPU, .nothing, .nothing] + [.nothing, .answered, .batch, .flushed, .sent, .wrongCPU, .nothing, .nothing])
+    private static let reasons = 8
     /// The one step that there is at a time.
     private let latest = Flat(repeating: Step.Fields(), count: 1)
     private(set) var brokenChains = 0
@@ -231,20 +236,16 @@ struct TraceWalk {
             return
         }
         follow(record, source, step)
-        switch record.reason {
-        case 0: loaded(record, source, step)
-        // In task context it is the sender's: v4.20 to v5.12 run the handler there as well, behind a local half that has told all.
-        case 1: step.kind = record.inHardIRQ ? .answered : .nothing
-        case 2: step.kind = .batch
-        case 3:
-            step.kind = .flushed
-            if mayUseMM(step.node) { step.node = usesMM(step.node, cpu) }
-            tasks[step.node].switchesWithMM = tasks[step.node].switches
-            if tasks[step.node].origin == .afterLoad, tasks[step.node].isExec == nil { tasks[step.node].isExec = true }
-        case 4: step.kind = .sent
-        case 5: step.kind = .wrongCPU
-        default: break
-        }
+        let reason = record.reason
+        if reason == 0 { return loaded(record, source, step) }
+        guard UInt32(bitPattern: reason) < UInt32(Self.reasons) else { return }
+        // Which of the others comes next cannot be guessed, and the passes have to look at what is made of it anyway: no branch here.
+        step.kind = kinds.base[Int(reason) | Int(record.flags & 0x08)]
+        let isFlushed = reason == 3
+        if _slowPath(mayUseMM(step.node)), isFlushed { step.node = usesMM(step.node, cpu) }
+        let task = tasks.place(step.node)
+        task.pointee.switchesWithMM = isFlushed ? task.pointee.switches : task.pointee.switchesWithMM
+        if _slowPath(task.pointee.origin == .afterLoad), isFlushed, task.pointee.isExec == nil { task.pointee.isExec = true }
     }
 
     /// The TASK_SWITCH record at the head, the first of its CPU or the first behind a gap, belongs to a sched_switch that is not there:
