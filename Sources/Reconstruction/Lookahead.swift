@@ -106,15 +106,13 @@ public final class Lookaheads {
 
     /// - Parameters:
     ///   - probes: hold probe events, too.
-    ///   - jobs: threads that may work: with more than one, CPUs are decoded on the others.
+    ///   - queues: where CPUs are decoded; without any, where they are read.
     ///   - ordered: find the order of the records with them.
     ///   - kept: the same, and note it here.
-    public init(_ file: TraceFile, probes: Bool, jobs: Int, ordered: Bool = false, keeping kept: MergeOrder? = nil) {
+    public init(_ file: TraceFile, probes: Bool, on queues: [DispatchQueue] = [], ordered: Bool = false, keeping kept: MergeOrder? = nil) {
         let streams = file.streams()
         // On one thread what is written is read soon, from a near cache; between threads few handovers count for more.
-        let capacity = min(jobs > 1 ? 16384 : 1024, max(64, Lookaheads.budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, streams.count))))
-        // One is the caller's.
-        let queues = (1..<max(1, min(jobs, streams.count + 1))).map { DispatchQueue(label: "lazytlb.decode.\($0)") }
+        let capacity = min(queues.isEmpty ? 1024 : 16384, max(64, Lookaheads.budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, streams.count))))
         let order = ordered || kept != nil ? MergeAhead(sources: streams.count, isConcurrent: !queues.isEmpty, keeping: kept) : nil
         self.order = order
         all = streams.enumerated().map { index, stream in

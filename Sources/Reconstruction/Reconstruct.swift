@@ -1,3 +1,4 @@
+import Dispatch
 import TraceData
 
 /// On what a reconstruction rests, and what stayed unknown.
@@ -89,15 +90,15 @@ public struct Reconstruction<Sink: StimulusSink> {
 
     /// - Parameters:
     ///   - kernel: the recorded kernel's release where the file does not tell, or tells wrong.
-    ///   - jobs: threads that may work at the same time. The result does not depend on it.
+    ///   - workers: threads that may work beside the caller's. The result does not depend on them. A sink that works on one of its own takes the last.
     /// - Throws: ``TraceError`` where the trace cannot be read (with `keepGoing` such places are left out and listed by the file).
-    public init(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel = .all, kernel: String? = nil, jobs: Int = 1) throws(TraceError) {
+    public init(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel = .all, kernel: String? = nil, workers: Workers = Workers(jobs: 1)) throws(TraceError) {
         let cpus = Reconstruction.cpuCount(file)
         let probes = level == .all && file.hasProbes
         let rules = KernelRules(release: kernel ?? file.kernelRelease)
         file.willBeRead(times: probes ? 1 : 2)
         if probes {
-            let ahead = Lookaheads(file, probes: true, jobs: jobs, ordered: true)
+            let ahead = Lookaheads(file, probes: true, on: workers.besideLast, ordered: true)
             var merge = OrderedMerge(ahead.all, order: ahead.order!)
             let any = try merge.next()
             var replay = ProbeReconstruction(sink: sink, cpus: cpus, longSize: file.longSize, start: ahead.firstTime)
@@ -106,8 +107,8 @@ public struct Reconstruction<Sink: StimulusSink> {
             replay.evidence.clocksDiffer = replay.clocks.differ(hasExactAnswers: rules.hasExactAnswers)
             self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead)
         } else {
-            let pass = try EvidencePass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, jobs: jobs)
-            let ahead = Lookaheads(file, probes: false, jobs: jobs)
+            let pass = try EvidencePass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, on: workers.queues)
+            let ahead = Lookaheads(file, probes: false, on: workers.besideLast)
             var merge = RepeatedMerge(ahead.all, order: pass.order)
             let any = try merge.next()
             var replay = InferredReconstruction(
@@ -171,10 +172,10 @@ public struct Reconstruction<Sink: StimulusSink> {
 
 extension EvidencePass {
     /// Walks the whole trace.
-    init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, jobs: Int) throws(TraceError) {
+    init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, on queues: [DispatchQueue]) throws(TraceError) {
         self.init(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
         let order = MergeOrder(sources: file.cpusWithData.count)
-        let ahead = Lookaheads(file, probes: false, jobs: jobs, keeping: order)
+        let ahead = Lookaheads(file, probes: false, on: queues, keeping: order)
         var merge = OrderedMerge(ahead.all, order: ahead.order!)
         guard try merge.next() else { return }
         for source in ahead.all { if let first = source.peek(0) { expect(Int(first.cpu)) } }

@@ -13,8 +13,9 @@ public struct PipelinedReplay: StimulusSink {
     /// The line's own, without a count of references.
     @usableFromInline let writer: UnsafeMutablePointer<Line.Writer>
 
-    public init(_ replay: Replay) {
-        line = Line(replay)
+    /// - Parameter queue: its thread, which may do other things meanwhile, but none that wait for this one.
+    public init(_ replay: Replay, on queue: DispatchQueue) {
+        line = Line(replay, queue)
         writer = line.writer
     }
 
@@ -177,9 +178,10 @@ final class Line: @unchecked Sendable {
     private var ring: [WorkBatch]
     private var turn = 0
     private let free: DispatchSemaphore
-    private let queue = DispatchQueue(label: "lazytlb.replay")
+    private let queue: DispatchQueue
 
-    init(_ replay: Replay) {
+    init(_ replay: Replay, _ queue: DispatchQueue) {
+        self.queue = queue
         self.replay = .allocate(apart: 1)
         self.replay.initialize(to: replay)
         ring = (0..<8).map { _ in WorkBatch() }

@@ -60,7 +60,8 @@ struct TraceReport: ParsableArguments {
         let recorded = named ?? RecordedKernel(release: file.kernelRelease)
         func replayed(_ file: TraceFile) throws(TraceError) -> (history: Reconstruction<Replay>, lists: [ConformanceWatch.List]) {
             let replay = Replay(cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences ?? 0)
-            let threads = jobs ?? processorCount()
+            // Unpacking, or reading probe events, is more than can be done beside a replay.
+            let workers = Workers(jobs: jobs ?? processorCount(), shareLast: !file.buffer.compressed && !(evidence == .all && file.hasProbes))
             if let deviations {
                 var lists: [ConformanceWatch.List] = []
                 let watch = ConformanceWatch(replay, candidates: recorded.candidates, limit: deviations)
@@ -70,11 +71,8 @@ struct TraceReport: ParsableArguments {
                 }
                 return (history, lists)
             }
-            let history =
-                threads == 1
-                ? try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel)
-                : try Reconstruction(file, sink: PipelinedReplay(replay), evidence: evidence, kernel: kernel, jobs: threads).map { $0.result() }
-            return (history, [])
+            guard let last = workers.last else { return (try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel), []) }
+            return (try Reconstruction(file, sink: PipelinedReplay(replay, on: last), evidence: evidence, kernel: kernel, workers: workers).map { $0.result() }, [])
         }
         var (history, lists) = try replayed(file)
         // Half of the work is for nothing then, but the other traces need no pass more.

@@ -8,7 +8,7 @@ import TraceSynth
 struct UsualSwitchTests {
     @Test(arguments: Recordings.all, [true, false]) func `in recordings`(path: String, lifeCycle: Bool) throws {
         let file = try TraceFile(path: path)
-        let compared = try compare(Lookaheads(file, probes: false, jobs: 1), cpus: (file.cpusWithData.last ?? 0) + 1, KernelRules(release: file.kernelRelease), lifeCycle: lifeCycle)
+        let compared = try compare(Lookaheads(file, probes: false), cpus: (file.cpusWithData.last ?? 0) + 1, KernelRules(release: file.kernelRelease), lifeCycle: lifeCycle)
         #expect(compared.all < 1000 || compared.usual * 2 > compared.all, "\(compared)")
     }
 
