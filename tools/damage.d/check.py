@@ -189,6 +189,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tools/damage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth of the cuts, flips and sizes: a short form")
     parser.add_argument("--kind", choices=damage.KINDS, action="append", help="only this kind of damage")
+    parser.add_argument("--file", action="append", metavar="NAME", help="only this file, as the table names it")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     parser.add_argument("--keep", metavar="FOLDER", help="keep the files that fail in this folder")
@@ -199,6 +200,8 @@ def main():
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name, good in bases(options, folder).items():
+            if options.file and name not in options.file:
+                continue
             checker = Checker(options.lazytlb, good, folder)
             for kind in options.kind or damage.KINDS:
                 every = options.every if kind in ("cuts", "flips", "sizes", "formats", "subbuffers", "lines", "foreign") else 1
