@@ -109,18 +109,29 @@ public final class Lookaheads {
     ///   - queues: where CPUs are decoded; without any, where they are read.
     ///   - ordered: find the order of the records with them.
     ///   - kept: the same, and note it here.
-    public init(_ file: TraceFile, probes: Bool, on queues: [DispatchQueue] = [], ordered: Bool = false, keeping kept: MergeOrder? = nil) {
+    ///   - pool: a ``pool(_:isConcurrent:)`` of such batches, one of its own if nil.
+    public init(
+        _ file: TraceFile, probes: Bool, on queues: [DispatchQueue] = [], ordered: Bool = false, keeping kept: MergeOrder? = nil, pool: BatchPool? = nil
+    ) {
         let streams = file.streams()
-        // On one thread what is written is read soon, from a near cache; between threads few handovers count for more.
-        let capacity = min(queues.isEmpty ? 1024 : 16384, max(64, Lookaheads.budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, streams.count))))
+        let pool = pool ?? Lookaheads.pool(file, isConcurrent: !queues.isEmpty)
         let order = ordered || kept != nil ? MergeAhead(sources: streams.count, isConcurrent: !queues.isEmpty, keeping: kept) : nil
         self.order = order
         all = streams.enumerated().map { index, stream in
             let queue = queues.isEmpty ? nil : queues[index % queues.count]
-            let reader = BatchReader(stream, capacity: capacity, probes: probes, queue: queue, order: order, source: index)
+            let reader = BatchReader(stream, from: pool, probes: probes, queue: queue, order: order, source: index)
             reader.start()
             return Lookahead(state: Lookaheads.state(stream.cpu, RecordBatch(capacity: 0), reader: reader, file: file))
         }
+    }
+
+    /// Batches of the size that suits the file.
+    ///
+    /// - Parameter isConcurrent: other threads fill them.
+    public static func pool(_ file: TraceFile, isConcurrent: Bool) -> BatchPool {
+        // On one thread what is written is read soon, from a near cache; between threads few handovers count for more.
+        let most = isConcurrent ? 16384 : 1024
+        return BatchPool(capacity: min(most, max(64, budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, file.cpusWithData.count)))))
     }
 
     /// Records written down instead of read, by CPU: what tests feed the passes with.

@@ -107,8 +107,9 @@ public struct Reconstruction<Sink: StimulusSink> {
             replay.evidence.clocksDiffer = replay.clocks.differ(hasExactAnswers: rules.hasExactAnswers)
             self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead)
         } else {
-            let pass = try EvidencePass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, on: workers.queues)
-            let ahead = Lookaheads(file, probes: false, on: workers.besideLast)
+            let pool = Lookaheads.pool(file, isConcurrent: workers.last != nil)
+            let pass = try EvidencePass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, on: workers.queues, pool: pool)
+            let ahead = Lookaheads(file, probes: false, on: workers.besideLast, pool: pool)
             var merge = RepeatedMerge(ahead.all, order: pass.order)
             let any = try merge.next()
             var replay = InferredReconstruction(
@@ -172,10 +173,10 @@ public struct Reconstruction<Sink: StimulusSink> {
 
 extension EvidencePass {
     /// Walks the whole trace.
-    init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, on queues: [DispatchQueue]) throws(TraceError) {
+    init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, on queues: [DispatchQueue], pool: BatchPool? = nil) throws(TraceError) {
         self.init(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
         let order = MergeOrder(sources: file.cpusWithData.count)
-        let ahead = Lookaheads(file, probes: false, on: queues, keeping: order)
+        let ahead = Lookaheads(file, probes: false, on: queues, keeping: order, pool: pool)
         var merge = OrderedMerge(ahead.all, order: ahead.order!)
         guard try merge.next() else { return }
         for source in ahead.all { if let first = source.peek(0) { expect(Int(first.cpu)) } }

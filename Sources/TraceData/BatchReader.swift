@@ -16,23 +16,29 @@ public final class BatchReader {
     private var coming: RecordBatch
     /// ``coming`` is being filled.
     private var isFilling = false
+    private let pool: BatchPool
 
     /// - Parameters:
-    ///   - capacity: records in a batch.
+    ///   - pool: where batches come from, and go back to.
     ///   - probes: take probe events, too.
     ///   - queue: a serial queue; readers may share it.
     ///   - order: gets every batch, as that of source `source`.
-    public init(_ stream: CPUStream, capacity: Int, probes: Bool, queue: DispatchQueue?, order: MergeAhead? = nil, source: Int = 0) {
+    public init(_ stream: CPUStream, from pool: BatchPool, probes: Bool, queue: DispatchQueue?, order: MergeAhead? = nil, source: Int = 0) {
         self.stream = stream
         self.order = order
         self.source = source
         self.probes = probes
         self.queue = queue
-        current = RecordBatch(capacity: capacity)
-        coming = RecordBatch(capacity: capacity)
+        self.pool = pool
+        current = pool.take()
+        coming = pool.take()
     }
 
-    deinit { if isFilling { ready.wait() } }
+    deinit {
+        if isFilling { ready.wait() }
+        pool.give(current)
+        pool.give(coming)
+    }
 
     /// Begins to read ahead, if there is a queue.
     public func start() { if queue != nil, !isFilling { fill() } }

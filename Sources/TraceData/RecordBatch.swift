@@ -87,3 +87,17 @@ public final class RecordBatch: @unchecked Sendable {
         return target
     }
 }
+
+/// Batches of one size that are not in use: a second pass takes those of the first, whose memory is there already.
+public final class BatchPool {
+    private let capacity: Int
+    private var unused: [RecordBatch] = []
+
+    /// - Parameter capacity: records in a batch.
+    public init(capacity: Int) { self.capacity = capacity }
+
+    func take() -> RecordBatch { unused.popLast() ?? RecordBatch(capacity: capacity) }
+
+    /// Nobody looks at the batch's records any more.
+    func give(_ batch: RecordBatch) { unused.append(batch) }
+}

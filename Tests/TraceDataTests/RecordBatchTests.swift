@@ -34,8 +34,8 @@ import TraceSynth
         return seen
     }
 
-    private static func batched(_ file: TraceFile, cpu: Int, capacity: Int, queue: DispatchQueue?) throws -> (seen: [Seen], records: Int) {
-        let reader = BatchReader(file.stream(cpu: cpu), capacity: capacity, probes: true, queue: queue)
+    private static func batched(_ file: TraceFile, cpu: Int, from pool: BatchPool, queue: DispatchQueue?) throws -> (seen: [Seen], records: Int) {
+        let reader = BatchReader(file.stream(cpu: cpu), from: pool, probes: true, queue: queue)
         reader.start()
         var seen: [Seen] = []
         var records = 0
@@ -60,10 +60,12 @@ import TraceSynth
     @Test(arguments: Recordings.chosen)
     func batchesHoldWhatTheStreamGives(path: String) throws {
         let file = try TraceFile(path: path)
+        // From the second CPU on batches have been used before.
+        let pools = [7, 100, 1 << 20].map { (capacity: $0, pool: BatchPool(capacity: $0)) }
         for cpu in file.cpusWithData {
             let expected = try Self.oneByOne(file, cpu: cpu)
-            for (capacity, queue) in [(7, nil), (100, DispatchQueue(label: "test")), (1 << 20, nil)] {
-                let found = try Self.batched(file, cpu: cpu, capacity: capacity, queue: queue)
+            for (capacity, pool) in pools {
+                let found = try Self.batched(file, cpu: cpu, from: pool, queue: capacity == 100 ? DispatchQueue(label: "test") : nil)
                 // Not the arrays themselves: a failure would print them.
                 let same = found.seen == expected
                 #expect(same, "CPU \(cpu), batches of \(capacity)")
@@ -78,7 +80,7 @@ import TraceSynth
             var record = Record.none
             var count = 0
             while try stream.next(&record) { if record.kind != .lost { count += 1 } }
-            #expect(try Self.batched(file, cpu: cpu, capacity: 50, queue: nil).records == count)
+            #expect(try Self.batched(file, cpu: cpu, from: BatchPool(capacity: 50), queue: nil).records == count)
         }
     }
 
@@ -99,7 +101,7 @@ import TraceSynth
         bytes.replaceSubrange(place..<place + 4, with: [0xff, 0xff, 0x00, 0x00])
         try bytes.write(to: URL(fileURLWithPath: path))
         let file = try TraceFile(path: path)
-        let reader = BatchReader(file.stream(cpu: cpu), capacity: 1 << 16, probes: false, queue: nil)
+        let reader = BatchReader(file.stream(cpu: cpu), from: BatchPool(capacity: 1 << 16), probes: false, queue: nil)
         let batch = reader.next()
         #expect(batch.end > batch.start)
         #expect(batch.isLast)
