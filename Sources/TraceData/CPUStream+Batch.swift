@@ -18,7 +18,11 @@ extension StreamState {
         do {
             while batch.end < batch.limit {
                 // The first record tells the batch's first time.
-                if isUsual, batch.firstTime != nil, !isMissing, !heldBack { takeUsual(batch) }
+                if isUsual, batch.firstTime != nil, !isMissing, !heldBack {
+                    takeUsual(batch)
+                    // A sub-buffer that was taken to its end, and no gap behind it.
+                    while walker.next == walker.end, batch.end < batch.limit, try nextPage(), !isMissing { takeUsual(batch) }
+                }
                 guard batch.end < batch.limit else { break }
                 guard try next(&record) else {
                     batch.isLast = true

@@ -185,7 +185,7 @@ struct StreamState {
     }
 
     /// Steps to the next sub-buffer; false if there is none.
-    private mutating func nextPage() throws(TraceError) -> Bool {
+    mutating func nextPage() throws(TraceError) -> Bool {
         if walker.next > 0 { rawTime = max(rawTime, walker.time) }
         if loseBehind { lose(.some) }
         loseBehind = false
