@@ -165,7 +165,9 @@ import Testing
         for (part, name) in [(PerfWriter.SampleType.time, "time"), (.cpu, "CPU"), (.raw, "raw data")] {
             var writer = Self.two()
             writer.attributes[0].sampleType.remove(part)
-            #expect(try error(writer.file).cause.hasPrefix("the samples of tracepoint 0 have no \(name); record with `perf record -a"))
+            let found = try error(writer.file)
+            #expect(found.cause.hasPrefix("the samples of tracepoint 0 have no \(name); record with `perf record -a"))
+            #expect(found.offset == 104)
         }
         var writer = Self.two()
         writer.hasFormats = false
@@ -173,6 +175,12 @@ import Testing
         writer = Self.two()
         writer.attributes[0].type = 0
         #expect(try error(writer.file).cause.hasPrefix("none of the file's 1 events is a tracepoint"))
+        #expect(try error(writer.file).offset == 104)
+        // Another event's samples have their id elsewhere: behind the head, the second one of 128 bytes each.
+        writer = Self.two()
+        writer.attributes.append(PerfWriter.Attribute(type: 0, sampleType: [.id, .ip, .tid, .time, .cpu, .period], ids: [21]))
+        #expect(try error(writer.file).cause.hasPrefix("the file has several kinds of samples, and those of this event"))
+        #expect(try error(writer.file).offset == 104 + 128)
         writer = Self.two()
         (writer.release, writer.command) = (nil, ["perf", "record", "--", "ls", "-a"])
         writer.command = ["perf", "record", "./work"]

@@ -30,6 +30,8 @@ struct PerfAttribute {
     /// clockid_t of the times; nil for perf's own clock, which is sched_clock().
     var clockID: Int32?
     var ids: [UInt64] = []
+    /// Where it stands in the file.
+    var offset: UInt64
 
     static let tracepoint: UInt32 = 2
     var isTracepoint: Bool { type == Self.tracepoint }
@@ -39,6 +41,7 @@ struct PerfAttribute {
 
     /// - Parameter cursor: at the first byte; it has all of the structure that there is.
     init(_ cursor: inout ByteCursor) throws(TraceError) {
+        offset = cursor.error("").offset ?? 0
         type = try cursor.u32("an event's type")
         try cursor.skip(4, "an event's size")
         config = try cursor.u64("an event's config")

@@ -31,14 +31,16 @@ struct PerfSamples {
         // PERF_COUNT_SW_DUMMY: perf's own, for records of its housekeeping. It has no samples.
         let sampled = attributes.filter { !($0.type == 1 && $0.config == 9) }
         let tracepoints = sampled.filter(\.isTracepoint)
-        guard let first = tracepoints.first else { throw TraceError(path: path, cause: "none of the file's \(attributes.count) events is a tracepoint; \(Self.advice)") }
+        guard let first = tracepoints.first else {
+            throw TraceError(path: path, offset: attributes.first?.offset, cause: "none of the file's \(attributes.count) events is a tracepoint; \(Self.advice)")
+        }
         clockName = first.clockName
         var layouts: [PerfSampleLayout] = []
         for attribute in tracepoints {
             guard let layout = PerfSampleLayout(attribute) else {
                 let parts: [(PerfAttribute.SampleType, String)] = [(.time, "time"), (.cpu, "CPU"), (.raw, "raw data")]
                 let missing = parts.filter { !attribute.sampleType.contains($0.0) }.map(\.1)
-                throw TraceError(path: path, cause: "the samples of tracepoint \(attribute.config) have no \(missing.joined(separator: ", no ")); \(Self.advice)")
+                throw TraceError(path: path, offset: attribute.offset, cause: "the samples of tracepoint \(attribute.config) have no \(missing.joined(separator: ", no ")); \(Self.advice)")
             }
             layouts.append(layout)
         }
@@ -46,8 +48,10 @@ struct PerfSamples {
         if sampled.count == tracepoints.count, types.count == 1 {
             layout = layouts[0]
         } else {
-            guard let offset = sampled[0].identifierOffset, sampled.allSatisfy({ $0.identifierOffset == offset }) else {
-                throw TraceError(path: path, cause: "the file has several kinds of samples, and they do not tell at one place which they are; \(Self.advice)")
+            let odd = sampled.first { $0.identifierOffset != sampled[0].identifierOffset }
+            guard let offset = sampled[0].identifierOffset, odd == nil else {
+                let cause = "the file has several kinds of samples, and those of this event do not tell where the others do which they are; \(Self.advice)"
+                throw TraceError(path: path, offset: (odd ?? sampled[0]).offset, cause: cause)
             }
             identifierOffset = offset
             for attribute in sampled { for id in attribute.ids { byID[id] = .some(nil) } }
