@@ -1,5 +1,4 @@
 import Dispatch
-import Synchronization
 import Tables
 
 /// Finds the order of the records of several sources by their times, as ``TimeMerge`` does, but ahead of whoever takes them: when a batch has been decoded, on the thread
@@ -8,7 +7,7 @@ import Tables
 /// As far as all sources' batches reach, the order is known; it goes on with the next batch of the source that ends first. ``OrderedMerge`` follows it.
 ///
 /// - Complexity: O(log *n*) for a record; memory for 16 bytes a record of those that are decoded and not yet ordered, and 2 of those that are not yet taken.
-public final class MergeAhead: Sendable {
+public final class MergeAhead: @unchecked Sendable {
     /// Indices of sources, in the order in which their records come.
     struct Run {
         var indices = FlatList<UInt16>()
@@ -19,14 +18,12 @@ public final class MergeAhead: Sendable {
     /// The sources are told apart by 16 bits.
     public static let sourceLimit = 1 << 16
 
-    private struct State: ~Copyable {
-        let queues: [TimeQueue]
-        let kept: MergeOrder?
-        var pick = Pick()
-        var found = Run()
-    }
-
-    private let state: Mutex<State>
+    /// Whose turn it is to touch what follows. (Not Synchronization's Mutex: where threads meet in that the thread sanitizer does not see what it orders, as it does here.)
+    private let turn = DispatchSemaphore(value: 1)
+    private let queues: [TimeQueue]
+    private let kept: MergeOrder?
+    private var pick = Pick()
+    private var found = Run()
     /// Counts the times at which something was found, for one who waits on another thread.
     private let news: DispatchSemaphore?
 
@@ -35,32 +32,33 @@ public final class MergeAhead: Sendable {
     ///   - isConcurrent: batches are handed in on other threads than that which takes the order.
     ///   - keeping: where to note the whole order, for a second pass.
     public init(sources: Int, isConcurrent: Bool, keeping kept: MergeOrder? = nil) {
-        state = Mutex(State(queues: (0..<sources).map { _ in TimeQueue() }, kept: kept))
+        queues = (0..<sources).map { _ in TimeQueue() }
+        self.kept = kept
         news = isConcurrent ? DispatchSemaphore(value: 0) : nil
     }
 
     /// The next batch of a source, behind those that were handed in before.
     func take(_ batch: RecordBatch, of source: Int) {
-        let found = state.withLock { state in
-            state.queues[source].append(batch)
-            let before = state.found.indices.count
-            if !state.found.isLast { state.found.isLast = state.pick.run(state.queues, into: &state.found.indices) }
-            let found = state.found.indices
-            if let kept = state.kept { kept.append(UnsafeBufferPointer(start: found.base + before, count: found.count - before)) }
-            return state.found.isLast || found.count > before
-        }
-        if found { news?.signal() }
+        turn.wait()
+        queues[source].append(batch)
+        let before = found.indices.count
+        if !found.isLast { found.isLast = pick.run(queues, into: &found.indices) }
+        let added = UnsafeBufferPointer(start: found.indices.base + before, count: found.indices.count - before)
+        kept?.append(added)
+        let isNews = found.isLast || added.count > 0
+        turn.signal()
+        if isNews { news?.signal() }
     }
 
     /// What was found since the last call. Waits until that is something.
     func next() -> Run {
         while true {
             news?.wait()
-            let run = state.withLock { state in
-                // Lists are references: from now on another one is written to.
-                defer { state.found.indices = FlatList() }
-                return state.found
-            }
+            turn.wait()
+            let run = found
+            // Lists are references: from now on another one is written to.
+            found.indices = FlatList()
+            turn.signal()
             if run.isLast || run.indices.count > 0 { return run }
             // Each reader has a batch that reaches beyond the record it shows, so the order reaches beyond what was taken.
             precondition(news != nil, "the order of records ends before their batches do")
