@@ -101,7 +101,7 @@ enum SubbufferTarget {
 
     private static func batched(_ stream: CPUStream, _ capacity: Int) -> Reading {
         var reading = Reading()
-        let reader = BatchReader(stream, capacity: capacity, probes: true, queue: nil)
+        let reader = BatchReader(stream, from: BatchPool(capacity: capacity), probes: true, queue: nil)
         while true {
             let batch = reader.next()
             reading.records += batch.records
