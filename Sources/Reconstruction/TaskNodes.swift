@@ -103,10 +103,7 @@ struct TaskNodes {
     }
 
     /// Where the node lies, for those who look at it more than once. Valid until a node is added.
-    @inline(__always) func place(_ node: Int32) -> UnsafeMutablePointer<TaskNode> {
-        precondition(UInt32(bitPattern: node) < UInt32(truncatingIfNeeded: nodes.count))
-        return nodes.base + Int(node)
-    }
+    @inline(__always) func place(_ node: Int32) -> UnsafeMutablePointer<TaskNode> { nodes.place(Int(node)) }
 
     /// The node that the pid is now; a new one of unknown birth if it has none.
     @inline(__always) mutating func node(_ pid: Int32) -> Int32 {
