@@ -3,7 +3,7 @@
 /// CPUs are indices from 0. Pages are 4 KiB pages of the flushed range, ``flushAll`` for everything. A flush has two halves, because
 /// a recording often fixes the moment of each: the local one, and ``flushOthers(cpu:mm:pages:)`` or
 /// ``batchOthers(cpu:)``, in which a scheme may send IPIs. Those are answered one by one by ``deliver(cpu:from:)``.
-public enum Stimulus: Sendable {
+public enum Stimulus: Equatable, Sendable {
     /// context_switch() to a task with `mm` (``MM/none`` for a kernel thread, ``MM/unknown`` where the trace does not tell).
     case contextSwitch(cpu: Int, mm: MM)
     /// exec_mmap(): the current task gets the new `mm` and activate_mm() switches to it.

@@ -48,6 +48,7 @@ extension EvidencePass {
     mutating func endGap(_ step: Step, _ source: Lookahead) {
         let cpu = step.cpu
         setGap(cpu, .none)
+        settlements.end(cpu)
         elimination.end(cpu)
         watch.endGap(at: source.headTime)
         if walk.gaps > 0 { vforks.forgetAll() }

@@ -106,6 +106,7 @@ struct EvidencePass {
         let record = source.head
         let cpu = Int(record.cpu)
         if isPlain, gaps[cpu] == .none, !record.inHardIRQ, let change = walk.stepUsualSwitch(source) {
+            TraceWalk.UsualSwitch.Note.write(change, source)
             // None of the rest of what follows has anything to do then.
             dropSend(cpu)
             clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
@@ -174,6 +175,9 @@ struct EvidencePass {
         case .nothing, .switched, .switchLoaded, .batch, .lifeCycle, .marker: break
         }
     }
+
+    /// What follows so far can be told without changing anything (``TaskClasses/init(soFar:)``): births are told, and none is missing.
+    var canBeAskedEarly: Bool { usesLifeCycle && walk.gaps == 0 }
 
     static func key(_ a: Int32, _ b: Int32) -> UInt64 { UInt64(UInt32(min(a, b))) << 32 | UInt64(UInt32(max(a, b))) }
 

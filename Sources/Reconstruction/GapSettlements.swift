@@ -23,6 +23,8 @@ struct GapSettlements {
     }
 
     private(set) var gaps: [Settlement]
+    /// Gaps in the order in which they ended.
+    private(set) var ended: [Int] = []
     /// By CPU: its last gap, as long as CR3 has not changed since; -1 else.
     private let open: Flat<Int>
     /// By CPU: its last gap.
@@ -43,7 +45,10 @@ struct GapSettlements {
         gaps.append(Settlement())
     }
 
-    /// The CPU's gap is over, and `current` runs.
+    /// The CPU's gap is over.
+    mutating func end(_ cpu: Int) { ended.append(last[cpu]) }
+
+    /// Behind it `current` runs.
     mutating func note(_ cpu: Int, current: Int32, _ switches: UInt32) {
         gaps[last[cpu]].current = current
         gaps[last[cpu]].currentSwitches = switches

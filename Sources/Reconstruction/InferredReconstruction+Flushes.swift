@@ -21,7 +21,7 @@ extension InferredReconstruction {
             return
         }
         evidence.flushes += 1
-        if walk.tasks[step.node].origin == .usesMM, !state[cpu].mm.isUser { useMM(cpu, classes.mm[Int(step.node)], moment) }
+        if walk.tasks[step.node].origin == .usesMM, !state[cpu].mm.isUser { useMM(cpu, findings.nodes[Int(step.node)].mm, moment) }
         let mm = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
         if !mm.isKnown { evidence.unknownFlushes += 1 }
         if observed.loaded[cpu] == .unknown, mm.isUser { load(cpu, mm, moment.time) }

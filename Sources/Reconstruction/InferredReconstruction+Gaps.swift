@@ -11,8 +11,8 @@ extension InferredReconstruction {
         state[cpu].gap = -1
         guard step.node >= 0 else { return }
         var own = mm(of: step.node)
-        var loaded = classes.settlements[gap]
-        if classes.execsInGaps[gap] { own = .unknown }
+        var loaded = findings.settled(gap).mm
+        if findings.settled(gap).execs { own = .unknown }
         if own.isUser, isBehindExit(step, source, moment.pid) { own = .unknown }
         if own.isUser {
             // Two answers: the task has given its mm up, or another.
@@ -34,7 +34,7 @@ extension InferredReconstruction {
     /// The task that is current behind the gap may have run exit_mm() in it.
     private mutating func isBehindExit(_ step: Step, _ source: Lookahead, _ pid: Int32) -> Bool {
         if step.kind == .left || step.kind == .leftInIRQ { return true }
-        if step.kind == .reloaded, !classes.mm[Int(step.next)].isUser { return true }
+        if step.kind == .reloaded, !findings.nodes[Int(step.next)].mm.isUser { return true }
         return source.mayBeExiting(pid: pid, deadStates: rules.deadStates)
     }
 }

@@ -9,12 +9,18 @@ extension InferredReconstruction {
         settle(mm, moment)
         state[cpu].lingering = mm
         state[cpu].leftAt = moment.time
+        lastLeaver.extend(with: -1, to: Int(mm.index) + 1)
         lastLeaver[Int(mm.index)] = Int32(cpu)
+    }
+
+    /// The CPU that was the last to switch away from a user mm; -1 if none was.
+    @inline(__always) mutating func lastLeaver(of mm: MM) -> Int {
+        Int(mm.index) < lastLeaver.count ? Int(lastLeaver.base[Int(mm.index)]) : -1
     }
 
     mutating func settle(_ mm: MM, _ moment: Moment) {
         guard mm.isUser else { return }
-        let cpu = Int(lastLeaver[Int(mm.index)])
+        let cpu = lastLeaver(of: mm)
         guard cpu >= 0, state[cpu].lingering == mm else { return }
         apply(.settled(cpu: cpu), Moment(time: moment.time, cpu: cpu, pid: moment.pid, cause: moment.cause))
     }
@@ -28,7 +34,7 @@ extension InferredReconstruction {
         for cpu in 0..<cpus where isPending(cpu, mm) && cpu != sender {
             return finishSwitch(cpu, moment.time)
         }
-        let last = Int(lastLeaver[Int(mm.index)])
+        let last = lastLeaver(of: mm)
         if last >= 0, moment.time &- state[last].leftAt > Self.lingeringLimit { settle(mm, moment) }
     }
 
@@ -49,7 +55,7 @@ extension InferredReconstruction {
     /// A CPU has left the user mm so recently that it may still be in its mask.
     mutating func wasJustLeft(_ mm: MM, _ moment: Moment) -> Bool {
         guard mm.isUser else { return false }
-        let last = Int(lastLeaver[Int(mm.index)])
+        let last = lastLeaver(of: mm)
         return last >= 0 && state[last].lingering == mm && moment.time &- state[last].leftAt <= Self.lingeringLimit
     }
 
@@ -58,7 +64,7 @@ extension InferredReconstruction {
 
     @inline(__always) func basis(of node: Int32, _ mm: MM) -> Basis {
         if mm == .unknown { return .unknown }
-        return walk.tasks[node].isDead || walk.tasks[node].isDying ? .lifeCycle : classes.basis[Int(node)]
+        return walk.tasks[node].isDead || walk.tasks[node].isDying ? .lifeCycle : findings.nodes[Int(node)].basis
     }
 
     /// A CPU whose stopper is followed by its idle task without a switch goes offline and comes back in between.

@@ -10,18 +10,18 @@ struct InferredReconstruction<Sink: StimulusSink> {
     var sink: Sink
     var evidence: EvidenceSummary
     var walk: TraceWalk
-    let classes: TaskClasses
+    var findings: Findings
     let rules: KernelRules
     let cpus: Int
     var observed: ObservedCPUs
     let state: Flat<PerCPU>
-    /// By mm: the CPU that was the last to switch away from it.
-    let lastLeaver: Flat<Int32>
+    /// By mm: the CPU that was the last to switch away from it; -1 if none was, nor where the table ends.
+    var lastLeaver = FlatList<Int32>()
     /// Row 0: the CPUs with a flush under way (``PerCPU/sending``).
     var senders: MaskTable
     /// Row by sender: the CPUs that have answered its flush under way.
     var answers: MaskTable
-    /// Gaps so far, those before the CPUs' first records included: the number of the next one in ``TaskClasses/settlements``.
+    /// Gaps so far, those before the CPUs' first records included: the number of the next one in ``Findings``.
     var gaps: Int
     /// Row by sender: the CPUs that had its flush's mm loaded when it began.
     var awaited: MaskTable
@@ -29,7 +29,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
     let sources: [Lookahead]
     let sourceOf: [Lookahead?]
     var contradictions = 0
-    /// Context switches by ``Basis``.
+    /// Context switches by ``Basis``, where that is not what the task's mm is known from all its life (``TaskNode/asFound``).
     private let switches = Flat(repeating: 0, count: Basis.allCases.count)
 
     struct PerCPU {
@@ -68,7 +68,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     enum Remote { case none, flush, batch }
 
-    init(sink: Sink, sources: [Lookahead], cpus: Int, rules: KernelRules, classes: TaskClasses, lifeCycle: Bool, start: UInt64) {
+    init(sink: Sink, sources: [Lookahead], cpus: Int, rules: KernelRules, findings: Findings, lifeCycle: Bool, start: UInt64) {
         self.sink = sink
         self.sources = sources
         var byCPU = [Lookahead?](repeating: nil, count: cpus)
@@ -76,10 +76,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
         sourceOf = byCPU
         self.cpus = cpus
         self.rules = rules
-        self.classes = classes
+        self.findings = findings
         evidence = EvidenceSummary(kind: lifeCycle ? .lifeCycle : .flushes)
         walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
-        lastLeaver = Flat(repeating: -1, count: classes.mms.count)
         observed = ObservedCPUs(cpus: cpus, start: start)
         senders = MaskTable(cpus: cpus, rows: 1)
         answers = MaskTable(cpus: cpus, rows: cpus)
@@ -87,7 +86,6 @@ struct InferredReconstruction<Sink: StimulusSink> {
         state = Flat(repeating: PerCPU(), count: cpus)
         for cpu in 0..<cpus { state[cpu].gap = cpu }
         gaps = cpus
-        self.sink.willReplay(classes.mms)
         self.sink.clearLate()
     }
 
@@ -108,7 +106,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
     @inline(never) private mutating func consumeSwitch(_ source: Lookahead) {
         let record = source.head
         let cpu = Int(record.cpu)
-        if state[cpu].gap < 0, !state[cpu].isDown, let change = walk.stepUsualSwitch(source) {
+        if state[cpu].gap < 0, !state[cpu].isDown, let change = walk.stepNotedSwitch(record) ?? walk.stepUsualSwitch(source) {
             if _slowPath(state[cpu].sending), !record.inHardIRQ { complete(cpu, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: .schedSwitch)) }
             return cameIn(change.next, change.task, loads: change.loads, isCut: false, source)
         }
@@ -166,8 +164,12 @@ struct InferredReconstruction<Sink: StimulusSink> {
         }
     }
 
-    mutating func finish(at end: UInt64) {
+    /// The trace ends.
+    ///
+    /// - Parameter classes: what the first pass has found in the end.
+    mutating func finish(at end: UInt64, _ classes: TaskClasses) {
         observed.finish(at: end)
+        for (node, task) in walk.tasks.nodes.enumerated() { switches[Int(classes.basis[node].rawValue)] += Int(task.asFound) }
         (evidence.exact, evidence.lifeCycle, evidence.snapshot) = (count(.exact), count(.lifeCycle), count(.snapshot))
         (evidence.hardware, evidence.convention, evidence.unknown) = (count(.hardware), count(.convention), count(.unknown))
         evidence.unknownTime = observed.unknownTime
@@ -195,7 +197,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     @inline(__always) func mm(of node: Int32) -> MM {
         if node < 0 { return .unknown }
-        return walk.tasks[node].isDead || walk.tasks[node].isDying ? .none : classes.mm[Int(node)]
+        return walk.tasks[node].isDead || walk.tasks[node].isDying ? .none : findings.nodes[Int(node)].mm
     }
 
     mutating func broken(_ step: Step, _ moment: Moment) {
@@ -224,12 +226,12 @@ struct InferredReconstruction<Sink: StimulusSink> {
     @inline(__always) private mutating func cameIn(_ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, loads: Bool, isCut: Bool, _ source: Lookahead) {
         let record = source.head
         let (cpu, time) = (Int(record.cpu), record.time)
-        let known = classes.nodes[Int(node)]
+        let known = findings.nodes[Int(node)]
         let hasLost = task.pointee.isDead || task.pointee.isDying
         var next = hasLost ? .none : known.mm
         let loaded = observed.loaded[cpu]
         if _slowPath(next.isUser && !loads && !isCut && loaded.isKnown && loaded != next), isDying(node) {
-            if !isVague(next), !isVague(loaded) {
+            if !findings.isVague(next), !findings.isVague(loaded) {
                 task.pointee.isDying = true
                 next = .none
             } else {
@@ -238,8 +240,13 @@ struct InferredReconstruction<Sink: StimulusSink> {
         }
         if _slowPath(next.isUser && !loads && loaded == .unknown), mayBeDying(node) { next = .unknown }
         if _slowPath(task.pointee.origin == .usesMM), next.isUser, !loads { next = mmStillUsed(cpu, next) }
-        let basis = next == .unknown ? .unknown : hasLost || task.pointee.isDying ? .lifeCycle : known.basis
-        switches[Int(basis.rawValue)] &+= 1
+        var basis = known.basis
+        if _fastPath(next != .unknown && !hasLost && !task.pointee.isDying) {
+            task.pointee.asFound &+= 1
+        } else {
+            basis = next == .unknown ? .unknown : .lifeCycle
+            switches[Int(basis.rawValue)] &+= 1
+        }
         let place = state.base + cpu
         place.pointee.mm = next
         place.pointee.leftMM = .none
@@ -273,12 +280,10 @@ struct InferredReconstruction<Sink: StimulusSink> {
     }
 
     /// No later record shows the task with an mm: it has run exit_mm(), though its sched_process_exit is still to come.
-    @inline(__always) func isDying(_ node: Int32) -> Bool { walk.tasks[node].switches > classes.switchesWithMM[Int(node)] }
+    private mutating func isDying(_ node: Int32) -> Bool { findings.isDying(node, walk.tasks[node].switches) }
 
     /// The same where it is not known what is loaded: the task has shown an mm before, but none from here on.
-    @inline(__always) private func mayBeDying(_ node: Int32) -> Bool { walk.gaps > 0 && classes.switchesWithMM[Int(node)] > 0 && isDying(node) }
-
-    @inline(__always) private func isVague(_ mm: MM) -> Bool { mm.isUser && classes.isVague[Int(mm.index)] }
+    private mutating func mayBeDying(_ node: Int32) -> Bool { walk.gaps > 0 && findings.showsMM(node) && isDying(node) }
 
     @inline(__always) private mutating func runs(_ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, _ mm: MM, _ basis: Basis, begun: UInt64, _ moment: Moment) {
         sink.willRun(IncomingTask(pid: task.pointee.pid, comm: node == 0 ? .empty : task.pointee.comm, basis: basis, begun: begun), cpu: moment.cpu)
@@ -306,7 +311,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
     mutating func reloaded(_ step: Step, _ source: Lookahead, _ moment: Moment) {
         let cpu = step.cpu
         let old = mm(of: step.node)
-        let new = classes.mm[Int(step.next)]
+        let new = findings.nodes[Int(step.next)].mm
         if walk.tasks[step.next].origin == .usesMM { return useMM(cpu, new, moment) }
         if state[cpu].localDone {
             // Its flush has begun with the SEND_IPI.
@@ -392,7 +397,6 @@ struct InferredReconstruction<Sink: StimulusSink> {
 }
 
 extension InferredReconstruction {
-    var mms: MMTable { classes.mms }
     /// Names by pid, as the last record of each told them.
     var names: [Int32: Comm] {
         var names: [Int32: Comm] = [:]

@@ -19,6 +19,8 @@ public struct Lookahead: TimedSource {
         let cpu: Int
         /// nil if the records were given.
         var reader: BatchReader?
+        /// What ties it to those who read the same batches: see ``Trail``.
+        var trail: Trail?
         var batch: RecordBatch
         /// The place of the current record (before the first: one in front of it), of the end of the batch, and where to ask for the next batch.
         var head: UnsafeMutablePointer<CompactRecord>
@@ -77,8 +79,13 @@ extension Lookahead.State {
                 if head < end { refillAt = end } else { throw error }
                 return
             }
+            if trail != nil, reader == nil, !batch.isLast {
+                follow()
+                continue
+            }
             guard let reader, !batch.isLast else { return refillAt = end + 1 }
             let next = reader.next()
+            trail?.batches.append(next)
             head = next.prepend(head, end - head, of: batch)
             batch = next
             end = next.end
@@ -89,8 +96,40 @@ extension Lookahead.State {
             firstTime = firstTime ?? next.firstTime
             lastTime = next.lastTime ?? lastTime
             for problem in next.problems { file?.note(problem) }
-            refillAt = next.isLast && next.error == nil ? end + 1 : end - (RecordBatch.headroom - 1)
+            setRefill(behind: next)
         }
+    }
+
+    private mutating func setRefill(behind next: RecordBatch) { refillAt = next.isLast && next.error == nil ? end + 1 : end - (RecordBatch.headroom - 1) }
+
+    /// Goes on to the next batch, in front of which the one who has read it has put what was left of this one.
+    private mutating func follow() {
+        let next = trail!.batches.removeFirst()
+        head = next.start - (end - head)
+        trail!.leave(batch)
+        batch = next
+        end = next.end
+        setRefill(behind: next)
+    }
+}
+
+/// The batches of one CPU between one who reads them and one who follows behind and gets the same records, with what the first one has noted in them.
+///
+/// The first one has left a batch, and one who follows is always behind it: so the next batch is there when it is wanted. Each has a trail of its own, on its own thread;
+/// who drives both takes batches from the one to the other.
+final class Trail {
+    /// Those that were read, or that are to be followed, and not yet taken.
+    var batches: [RecordBatch] = []
+    private let pool: BatchPool?
+    private var isFirst = true
+
+    /// - Parameter pool: where batches that were left go.
+    init(pool: BatchPool? = nil) { self.pool = pool }
+
+    func leave(_ batch: RecordBatch) {
+        // The empty one that everybody begins with is nobody's.
+        if !isFirst { pool?.give(batch) }
+        isFirst = false
     }
 }
 
@@ -110,8 +149,9 @@ public final class Lookaheads {
     ///   - ordered: find the order of the records with them.
     ///   - kept: the same, and note it here.
     ///   - pool: a ``pool(_:isConcurrent:)`` of such batches, one of its own if nil.
-    public init(
-        _ file: TraceFile, probes: Bool, on queues: [DispatchQueue] = [], ordered: Bool = false, keeping kept: MergeOrder? = nil, pool: BatchPool? = nil
+    ///   - trails: by source, where to leave all batches for those who follow.
+    init(
+        _ file: TraceFile, probes: Bool, on queues: [DispatchQueue] = [], ordered: Bool = false, keeping kept: MergeOrder? = nil, pool: BatchPool? = nil, trails: [Trail]? = nil
     ) {
         let streams = file.streams()
         let pool = pool ?? Lookaheads.pool(file, isConcurrent: !queues.isEmpty)
@@ -119,19 +159,27 @@ public final class Lookaheads {
         self.order = order
         all = streams.enumerated().map { index, stream in
             let queue = queues.isEmpty ? nil : queues[index % queues.count]
-            let reader = BatchReader(stream, from: pool, probes: probes, queue: queue, order: order, source: index)
+            let reader = BatchReader(stream, from: pool, probes: probes, queue: queue, order: order, source: index, givesAway: trails != nil)
             reader.start()
-            return Lookahead(state: Lookaheads.state(stream.cpu, RecordBatch(capacity: 0), reader: reader, file: file))
+            return Lookahead(state: Lookaheads.state(stream.cpu, RecordBatch(capacity: 0), reader: reader, file: file, trail: trails?[index]))
         }
+    }
+
+    /// The same records again, which others have read: each behind the one of ``all`` with its index.
+    init(behind leaders: Lookaheads, _ trails: [Trail]) {
+        order = nil
+        all = zip(leaders.all, trails).map { Lookahead(state: Lookaheads.state($0.cpu, RecordBatch(capacity: 0), reader: nil, file: nil, trail: $1)) }
     }
 
     /// Batches of the size that suits the file.
     ///
-    /// - Parameter isConcurrent: other threads fill them.
-    public static func pool(_ file: TraceFile, isConcurrent: Bool) -> BatchPool {
+    /// - Parameters:
+    ///   - isConcurrent: other threads fill them.
+    ///   - readers: how many read them, one behind the other.
+    public static func pool(_ file: TraceFile, isConcurrent: Bool, readers: Int = 1) -> BatchPool {
         // On one thread what is written is read soon, from a near cache; between threads few handovers count for more.
         let most = isConcurrent ? 16384 : 1024
-        return BatchPool(capacity: min(most, max(64, budget / (2 * MemoryLayout<CompactRecord>.stride * max(1, file.cpusWithData.count)))))
+        return BatchPool(capacity: min(most, max(64, budget / (2 * readers * MemoryLayout<CompactRecord>.stride * max(1, file.cpusWithData.count)))))
     }
 
     /// Records written down instead of read, by CPU: what tests feed the passes with.
@@ -140,11 +188,11 @@ public final class Lookaheads {
         all = records.enumerated().map { Lookahead(state: Lookaheads.state($0, RecordBatch($1), reader: nil, file: nil)) }
     }
 
-    private static func state(_ cpu: Int, _ batch: RecordBatch, reader: BatchReader?, file: TraceFile?) -> UnsafeMutablePointer<Lookahead.State> {
+    private static func state(_ cpu: Int, _ batch: RecordBatch, reader: BatchReader?, file: TraceFile?, trail: Trail? = nil) -> UnsafeMutablePointer<Lookahead.State> {
         let state = UnsafeMutablePointer<Lookahead.State>.allocate(apart: 1)
         state.initialize(
             to: Lookahead.State(
-                cpu: cpu, reader: reader, batch: batch, head: batch.start - 1, end: batch.end, refillAt: batch.start, records: batch.records,
+                cpu: cpu, reader: reader, trail: trail, batch: batch, head: batch.start - 1, end: batch.end, refillAt: batch.start, records: batch.records,
                 switches: batch.switches, firstTime: batch.firstTime, lastTime: batch.lastTime ?? 0, file: file))
         return state
     }

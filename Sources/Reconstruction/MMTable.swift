@@ -14,26 +14,31 @@ public struct MMTable: Sendable {
         public var name: String
     }
 
-    private var owners: [Owner] = [Owner(pid: 0, generation: 0, name: "init_mm")]
+    private var owners: [Owner?] = [Owner(pid: 0, generation: 0, name: "init_mm")]
     private var generations: [Int32: Int32] = [:]
 
     public init() {}
 
-    public var count: Int { owners.count }
-
     /// A new mm of the process `pid`.
     public mutating func add(pid: Int32, name: String = "") -> MM {
+        let mm = MM(Int32(owners.count))
+        add(mm, pid: pid, name: name)
+        return mm
+    }
+
+    /// The same with a number of the caller's, higher than those before.
+    mutating func add(_ mm: MM, pid: Int32, name: String) {
+        while owners.count < Int(mm.index) { owners.append(nil) }
         let generation = generations[pid, default: -1] + 1
         generations[pid] = generation
         owners.append(Owner(pid: pid, generation: generation, name: name))
-        return MM(Int32(owners.count - 1))
     }
 
-    public subscript(_ mm: MM) -> Owner? { mm.isKnown ? owners[Int(mm.index)] : nil }
+    public subscript(_ mm: MM) -> Owner? { mm.isKnown && Int(mm.index) < owners.count ? owners[Int(mm.index)] : nil }
 
     /// The process's name, as it is known best: the latest one wins.
     public mutating func rename(_ mm: MM, _ name: String) {
-        if mm.isUser, !name.isEmpty { owners[Int(mm.index)].name = name }
+        if mm.isUser, !name.isEmpty { owners[Int(mm.index)]?.name = name }
     }
 
     /// `name:pid`, and `+n` after the n-th exec; `init_mm`, `none`, `unknown`.
@@ -43,7 +48,7 @@ public struct MMTable: Sendable {
         case .none: return "none"
         case .unknown: return "unknown"
         default:
-            let owner = owners[Int(mm.index)]
+            guard let owner = self[mm] else { return "unknown" }
             let base = "\(owner.name.isEmpty ? "?" : owner.name):\(owner.pid)"
             return owner.generation > 0 ? "\(base)+\(owner.generation)" : base
         }

@@ -91,13 +91,16 @@ public struct Reconstruction<Sink: StimulusSink> {
     /// - Parameters:
     ///   - kernel: the recorded kernel's release where the file does not tell, or tells wrong.
     ///   - workers: threads that may work beside the caller's. The result does not depend on them. A sink that works on one of its own takes the last.
+    ///   - first: the first pass over the same file, if that was made.
     /// - Throws: ``TraceError`` where the trace cannot be read (with `keepGoing` such places are left out and listed by the file).
-    public init(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel = .all, kernel: String? = nil, workers: Workers = Workers(jobs: 1)) throws(TraceError) {
+    public init(
+        _ file: TraceFile, sink: Sink, evidence level: EvidenceLevel = .all, kernel: String? = nil, workers: Workers = Workers(jobs: 1), after first: FirstPass? = nil
+    ) throws(TraceError) {
         let cpus = Reconstruction.cpuCount(file)
         let probes = level == .all && file.hasProbes
         let rules = KernelRules(release: kernel ?? file.kernelRelease)
-        file.willBeRead(times: probes ? 1 : 2)
         if probes {
+            file.willBeRead(times: 1)
             let ahead = Lookaheads(file, probes: true, on: workers.besideLast, ordered: true)
             var merge = OrderedMerge(ahead.all, order: ahead.order!)
             let any = try merge.next()
@@ -107,19 +110,26 @@ public struct Reconstruction<Sink: StimulusSink> {
             replay.evidence.clocksDiffer = replay.clocks.differ(hasExactAnswers: rules.hasExactAnswers)
             self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead)
         } else {
-            let pool = Lookaheads.pool(file, isConcurrent: workers.last != nil)
-            let pass = try EvidencePass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, on: workers.queues, pool: pool)
-            let ahead = Lookaheads(file, probes: false, on: workers.besideLast, pool: pool)
-            var merge = RepeatedMerge(ahead.all, order: pass.order)
+            file.willBeRead(times: first == nil ? 2 : 1)
+            let first = if let first { first } else { try FirstPass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, on: workers.queues) }
+            let ahead = Lookaheads(file, probes: false, on: workers.besideLast, pool: first.pool)
+            var merge = RepeatedMerge(ahead.all, order: first.pass.order)
             let any = try merge.next()
+            var sink = sink
+            sink.willReplay(first.classes.mms)
             var replay = InferredReconstruction(
-                sink: sink, sources: ahead.all, cpus: cpus, rules: rules, classes: TaskClasses(pass, savedNames: file.commands), lifeCycle: pass.usesLifeCycle,
+                sink: sink, sources: ahead.all, cpus: cpus, rules: rules, findings: Findings(first.classes, first.pass.walk.tasks), lifeCycle: first.pass.usesLifeCycle,
                 start: ahead.firstTime)
             if any { repeat { replay.consume(merge.head) } while try merge.next() }
-            replay.finish(at: ahead.lastTime)
-            replay.evidence.clocksDiffer = pass.clocks.differ(hasExactAnswers: rules.hasExactAnswers)
-            self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead)
+            replay.finish(at: ahead.lastTime, first.classes)
+            self.init(replay, first, ahead)
         }
+    }
+
+    init(_ replay: InferredReconstruction<Sink>, _ first: FirstPass, _ ahead: Lookaheads) {
+        var evidence = replay.evidence
+        evidence.clocksDiffer = first.pass.clocks.differ(hasExactAnswers: first.pass.walk.rules.hasExactAnswers)
+        self.init(sink: replay.sink, mms: first.classes.mms, evidence: evidence, names: replay.names, replay.switchesByName, ahead)
     }
 
     /// The same history, of a sink that has become another thing at its end.
@@ -171,17 +181,22 @@ public struct Reconstruction<Sink: StimulusSink> {
     }
 }
 
-extension EvidencePass {
-    /// Walks the whole trace.
-    init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, on queues: [DispatchQueue], pool: BatchPool? = nil) throws(TraceError) {
-        self.init(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
-        let order = MergeOrder(sources: file.cpusWithData.count)
-        let ahead = Lookaheads(file, probes: false, on: queues, keeping: order, pool: pool)
-        var merge = OrderedMerge(ahead.all, order: ahead.order!)
-        guard try merge.next() else { return }
-        for source in ahead.all { if let first = source.peek(0) { expect(Int(first.cpu)) } }
-        repeat { consume(merge.head) } while try merge.next()
-        self.order = order
-        ahead.stayAlive()
+/// What a first pass over the whole trace has found.
+public struct FirstPass {
+    let pass: EvidencePass
+    let classes: TaskClasses
+    let pool: BatchPool
+
+    /// Makes it.
+    init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, on queues: [DispatchQueue]) throws(TraceError) {
+        let pool = Lookaheads.pool(file, isConcurrent: !queues.isEmpty)
+        var leader = try Leader(file, cpus: cpus, rules: rules, lifeCycle: lifeCycle, pace: nil, on: queues, pool: pool)
+        while try leader.readOn() {}
+        self.init(leader, leader.conclusion(savedNames: file.commands), pool)
+    }
+
+    init(_ leader: Leader, _ classes: TaskClasses, _ pool: BatchPool) {
+        (pass, self.classes, self.pool) = (leader.pass, classes, pool)
+        leader.ahead.stayAlive()
     }
 }

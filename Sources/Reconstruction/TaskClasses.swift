@@ -7,11 +7,10 @@ struct TaskClasses {
     /// A class's mm, `none` for a task without one, `unknown`.
     private(set) var mm: [MM]
     private(set) var basis: [Basis]
-    /// Both of them side by side, for the path of every switch.
-    private(set) var nodes = Flat<NodeClass>([])
+    /// By node: the number of its mm if no older node shares that; 0 for nodes that have none, or always an older one's.
+    private var numbers: [Int32]
+    private var lastNumber: Int32 = 0
     private(set) var mms = MMTable()
-    /// By node: after how many switches to it the last record shows it with an mm.
-    let switchesWithMM: [UInt32]
     /// By mm: its only task was born unseen, and hardly ran. It may well be another's.
     private(set) var isVague: [Bool] = []
     /// Pairs of classes that some evidence joins and other evidence separates.
@@ -30,52 +29,104 @@ struct TaskClasses {
 
     private enum Kind: UInt8 { case user, kernel, open }
 
-    struct NodeClass {
-        var mm: MM
-        var basis: Basis
-    }
-
     /// - Parameter savedNames: names of tasks by pid, for those that no record names.
     init(_ pass: EvidencePass, savedNames: [Int32: String] = [:]) {
         var pass = pass
         pass.finish()
         pass.takeVforks()
+        self.init(concluding: pass)
+        name(pass.walk.tasks, leaders: pass.walk.snapshots.leaders, savedNames)
+    }
+
+    /// What follows from the evidence so far, if no more comes: without names. The pass goes on as if nobody had asked, which must be possible
+    /// (``EvidencePass/canBeAskedEarly``).
+    init(soFar pass: EvidencePass) {
+        precondition(pass.canBeAskedEarly)
+        var pass = pass
+        pass.finish()
+        self.init(concluding: pass)
+    }
+
+    private init(concluding pass: EvidencePass) {
         let tasks = pass.walk.tasks
-        let count = tasks.nodes.count
         usesLifeCycle = pass.usesLifeCycle
-        switchesWithMM = tasks.nodes.map(\.switchesWithMM)
-        parent = (0..<Int32(count)).map { $0 }
-        kinds = [Kind](repeating: .open, count: count)
-        basis = [Basis](repeating: .unknown, count: count)
-        mm = [MM](repeating: .unknown, count: count)
+        (parent, kinds, basis, mm, numbers) = ([], [], [], [], [])
         for task in tasks.nodes where task.origin == .afterLoad {
             if task.isExec == true { execs.insert(task.parent) } else { ends.insert(task.parent) }
         }
-        decideKinds(tasks, pass)
-        joinByLifeCycle(tasks)
+        let nodes = addNodes(tasks)
+        decideKinds(nodes, tasks, pass)
+        joinByLifeCycle(nodes, tasks)
         for group in pass.walk.snapshots.groups { joinListed(group) }
         joinByRelations(pass)
         decideOpen(tasks, pass)
         if pass.usesLifeCycle { forgetLone(tasks) }
-        name(tasks, leaders: pass.walk.snapshots.leaders, savedNames)
-        nodes = Flat(zip(mm, basis).map { NodeClass(mm: $0, basis: $1) })
-        settlements = pass.settlements.gaps.map { settled($0, tasks) }
-        execsInGaps = pass.settlements.gaps.map {
-            $0.current > 0 && tasks[$0.current].execsUnseen && tasks[$0.current].switches == $0.currentSwitches
+        number(nodes, tasks)
+        for gap in pass.settlements.gaps {
+            settlements.append(settled(gap, tasks))
+            execsInGaps.append(execs(in: gap, tasks))
         }
     }
 
+    /// The nodes that are not there yet, of which nothing is known.
+    private mutating func addNodes(_ tasks: TaskNodes) -> Range<Int> {
+        let new = mm.count..<tasks.nodes.count
+        for node in new {
+            parent.append(Int32(node))
+            kinds.append(.open)
+            basis.append(.unknown)
+            mm.append(.unknown)
+            // So numbers of mms do not hang on what other evidence there will be.
+            if !Self.isNeverFirst(Int32(node), tasks) { lastNumber += 1 }
+            numbers.append(Self.isNeverFirst(Int32(node), tasks) ? 0 : lastNumber)
+        }
+        return new
+    }
+
+    /// It has no mm, or for sure that of an older node.
+    private static func isNeverFirst(_ node: Int32, _ tasks: TaskNodes) -> Bool {
+        tasks[node].origin == .kernel || tasks[node].origin == .shared && tasks[tasks.founder(node)].origin == .forked
+    }
+
+    /// Thinks over what the nodes from `first` on are, those that have come since included: from what they show themselves, and the life cycle.
+    ///
+    /// - Complexity: O(*n*) with the number of those nodes.
+    mutating func reconsider(from first: Int, _ pass: EvidencePass) {
+        let tasks = pass.walk.tasks
+        let count = mm.count - first
+        lastNumber -= Int32(numbers.suffix(count).count { $0 > 0 })
+        parent.removeLast(count)
+        kinds.removeLast(count)
+        basis.removeLast(count)
+        mm.removeLast(count)
+        numbers.removeLast(count)
+        isVague.removeLast(isVague.count - 1 - Int(lastNumber))
+        let nodes = addNodes(tasks)
+        decideKinds(nodes, tasks, pass)
+        joinByLifeCycle(nodes, tasks)
+        number(nodes, tasks)
+    }
+
+    /// ``isVague`` of the mm that is the node's if no older one shares it; nil for nodes that have none, or always an older one's.
+    func isVague(first node: Int) -> Bool? { numbers[node] > 0 ? isVague[Int(numbers[node])] : nil }
+
     /// The mm of a gap's settlement. A task that dies without having shown its mm again may have come in without one.
-    private func settled(_ gap: GapSettlements.Settlement, _ tasks: TaskNodes) -> MM {
+    func settled(_ gap: GapSettlements.Settlement, _ tasks: TaskNodes) -> MM {
         if gap.node >= 0, mm[Int(gap.node)].isUser {
-            if tasks[gap.node].execsUnseen, tasks[gap.node].switches == gap.switches { return .unknown }
+            let task = tasks[gap.node]
+            if task.execsUnseen, task.switches == gap.switches { return .unknown }
             // Of a task that has shown an mm before, but never since, it is not known when it gave that up.
-            let goesOn = !tasks[gap.node].isDead && tasks[gap.node].switches > gap.switches && switchesWithMM[Int(gap.node)] == 0
-            return gap.switches <= switchesWithMM[Int(gap.node)] || goesOn ? mm[Int(gap.node)] : .unknown
+            let goesOn = !task.isDead && task.switches > gap.switches && task.switchesWithMM == 0
+            return gap.switches <= task.switchesWithMM || goesOn ? mm[Int(gap.node)] : .unknown
         }
         guard let witness = gap.witness, gap.node < 0 || mm[Int(gap.node)] == .none else { return .unknown }
         let cleared = Set(witness.cleared.map { mm[Int($0)] })
         return witness.suspects.allSatisfy { mm[Int($0)] == .none || mm[Int($0)].isUser && cleared.contains(mm[Int($0)]) } ? .initMM : .unknown
+    }
+
+    /// The task that was current behind the gap had exec'd in it.
+    func execs(in gap: GapSettlements.Settlement, _ tasks: TaskNodes) -> Bool {
+        gap.current > 0 && tasks[gap.current].execsUnseen && tasks[gap.current].switches == gap.currentSwitches
     }
 
     private mutating func find(_ node: Int32) -> Int32 {
@@ -96,8 +147,9 @@ struct TaskClasses {
         basis[node] = reason
     }
 
-    private mutating func decideKinds(_ tasks: TaskNodes, _ pass: EvidencePass) {
-        for (node, task) in tasks.nodes.enumerated() {
+    private mutating func decideKinds(_ nodes: Range<Int>, _ tasks: TaskNodes, _ pass: EvidencePass) {
+        for node in nodes {
+            let task = tasks[Int32(node)]
             switch task.origin {
             case .kernel: decide(node, .kernel, task.isListed ? .snapshot : .lifeCycle)
             case .forked: decide(node, .user, .lifeCycle)
@@ -128,8 +180,8 @@ struct TaskClasses {
         }
     }
 
-    private mutating func joinByLifeCycle(_ tasks: TaskNodes) {
-        for (node, task) in tasks.nodes.enumerated() where task.origin == .shared && kinds[node] == .user { join(Int32(node), task.parent) }
+    private mutating func joinByLifeCycle(_ nodes: Range<Int>, _ tasks: TaskNodes) {
+        for node in nodes where tasks[Int32(node)].origin == .shared && kinds[node] == .user { join(Int32(node), tasks[Int32(node)].parent) }
     }
 
     private mutating func joinListed(_ group: [Int32]) {
@@ -245,30 +297,31 @@ struct TaskClasses {
         !tasks[node].hasKernelName && (tasks[node].isDead || execs.contains(node))
     }
 
-    /// After the process: its leader, where a snapshot tells who that is.
-    private mutating func name(_ tasks: TaskNodes, leaders: [Int32: Int32], _ savedNames: [Int32: String]) {
-        var numbers: [Int32: MM] = [:]
-        isVague = [false]
-        for (node, task) in tasks.nodes.enumerated() {
+    /// Gives each class its first node's number.
+    private mutating func number(_ nodes: Range<Int>, _ tasks: TaskNodes) {
+        isVague += [Bool](repeating: usesLifeCycle, count: Int(lastNumber) + 1 - isVague.count)
+        isVague[0] = false
+        for node in nodes {
             switch kinds[node] {
             case .kernel: mm[node] = .none
             case .open: mm[node] = .unknown
             case .user:
-                let root = find(Int32(node))
-                defer { if task.origin != .existing || task.isListed || task.switches > Self.fewSwitches { isVague[Int(mm[node].index)] = false } }
-                if let known = numbers[root] {
-                    mm[node] = known
-                } else {
-                    var owner = (pid: task.pid, name: task.comm.description)
-                    if let leader = leaders[Int32(node)] {
-                        let comm = tasks.existing(leader).map { tasks[$0].comm } ?? .empty
-                        owner = (leader, comm == .empty ? savedNames[leader] ?? owner.name : comm.description)
-                    }
-                    mm[node] = mms.add(pid: owner.pid, name: owner.name)
-                    numbers[root] = mm[node]
-                    isVague.append(usesLifeCycle)
-                }
+                let task = tasks[Int32(node)]
+                mm[node] = MM(numbers[Int(find(Int32(node)))])
+                if task.origin != .existing || task.isListed || task.switches > Self.fewSwitches { isVague[Int(mm[node].index)] = false }
             }
+        }
+    }
+
+    /// After the process: its leader, where a snapshot tells who that is.
+    mutating func name(_ tasks: TaskNodes, leaders: [Int32: Int32], _ savedNames: [Int32: String]) {
+        for (node, task) in tasks.nodes.enumerated() where mm[node].isUser && mm[node].index == numbers[node] {
+            var owner = (pid: task.pid, name: task.comm.description)
+            if let leader = leaders[Int32(node)] {
+                let comm = tasks.existing(leader).map { tasks[$0].comm } ?? .empty
+                owner = (leader, comm == .empty ? savedNames[leader] ?? owner.name : comm.description)
+            }
+            mms.add(mm[node], pid: owner.pid, name: owner.name)
         }
     }
 }

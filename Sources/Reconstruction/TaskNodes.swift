@@ -28,6 +28,8 @@ struct TaskNode {
     /// How many of them came before the last record that only a task with an mm makes: whatever comes in later without loading CR3 may be
     /// dying.
     var switchesWithMM: UInt32 = 0
+    /// In the second pass: how many of them were with the mm that the first pass has found.
+    var asFound: UInt32 = 0
     /// Records that only a task with an mm makes, and that only one without makes.
     var userEvidence: UInt32 = 0
     var kernelEvidence: UInt32 = 0
@@ -90,6 +92,8 @@ struct TaskNodes {
     /// The highest pid so far.
     private var highest: Int32 = 0
     private var former = PIDMap()
+    /// Nodes that have ended, in the order in which they did: with their task, or since that has become another node.
+    private(set) var ended: [Int32] = []
 
     init() {
         // Every CPU's idle task has pid 0.
@@ -126,7 +130,16 @@ struct TaskNodes {
         nodes.append(TaskNode(pid: pid, origin: origin, parent: parent, founder: founder, comm: comm))
         if pid > highest { highest = pid } else { nodes[Int(number)].isOlder = true }
         current[pid] = number
+        if origin == .afterLoad { ended.append(parent) }
         return number
+    }
+
+    /// The task is dead.
+    mutating func die(_ node: Int32) {
+        let place = place(node)
+        if place.pointee.origin == .afterLoad, place.pointee.isExec == nil { place.pointee.isExec = false }
+        if !place.pointee.isDead { ended.append(node) }
+        place.pointee.isDead = true
     }
 
     /// The task goes on under another pid.

@@ -94,6 +94,24 @@ struct TraceWalk {
         var next: Int32
         var task: UnsafeMutablePointer<TaskNode>
         var loads: Bool
+
+        /// What is noted of it in its record (``CompactRecord/detail``).
+        struct Note {
+            let next: Int32
+            let loads: Bool
+
+            /// What stands in the record; nil if nothing does.
+            @inline(__always) init?(_ record: Held) {
+                let detail = record.detail
+                guard detail != 0 else { return nil }
+                next = Int32(bitPattern: detail >> 1) &- 1
+                loads = detail & 1 != 0
+            }
+
+            @inline(__always) static func write(_ change: UsualSwitch, _ source: Lookahead) {
+                source.state.pointee.head.pointee.detail = UInt32(bitPattern: change.next &+ 1) &<< 1 | (change.loads ? 1 : 0)
+            }
+        }
     }
 
     /// Takes the sched_switch record at the head of `source` if it is a usual one, and does just what ``stepSwitch(_:)`` would do, which is to be asked if this is nil: then
@@ -113,13 +131,24 @@ struct TraceWalk {
         let loads = isLoad && isOwn
         // A kernel thread may begin to use an mm.
         if loads, task.pointee.origin == .kernel { return nil }
+        return take(UsualSwitch(next: next, task: task, loads: loads), nextPID, place)
+    }
+
+    /// The same where another walk over the same records has taken it as a usual one, and has noted that.
+    @inline(__always) mutating func stepNotedSwitch(_ record: Held) -> UsualSwitch? {
+        guard let noted = UsualSwitch.Note(record) else { return nil }
+        return take(UsualSwitch(next: noted.next, task: tasks.place(noted.next), loads: noted.loads), record.nextPID, cpus.base + Int(record.cpu))
+    }
+
+    @inline(__always) private mutating func take(_ change: UsualSwitch, _ nextPID: Int32, _ place: UnsafeMutablePointer<PerCPU>) -> UsualSwitch {
+        let (task, loads) = (change.task, change.loads)
         task.pointee.switches &+= 1
         if loads {
             task.pointee.switchesWithMM = task.pointee.switches
             if task.pointee.isExec == nil, task.pointee.origin == .afterLoad { task.pointee.isExec = true }
         }
-        place.pointee = PerCPU(pid: nextPID, node: next, awaitsLoad: loads)
-        return UsualSwitch(next: next, task: task, loads: loads)
+        place.pointee = PerCPU(pid: nextPID, node: change.next, awaitsLoad: loads)
+        return change
     }
 
     @inline(__always) private mutating func newStep(_ record: Held) -> Step {
@@ -209,8 +238,7 @@ struct TraceWalk {
     }
 
     private mutating func die(_ node: Int32, pid: Int32) {
-        if tasks[node].origin == .afterLoad, tasks[node].isExec == nil { tasks[node].isExec = false }
-        tasks[node].isDead = true
+        tasks.die(node)
         // With life-cycle records a pid's next task says so itself, and a leader's pid may live on (exec by another thread).
         if !usesLifeCycle { tasks.retire(pid) }
     }
@@ -344,8 +372,7 @@ struct TraceWalk {
                 tasks[node].switchesWithMM = tasks[node].switches
                 break
             }
-            if tasks[node].origin == .afterLoad, tasks[node].isExec == nil { tasks[node].isExec = false }
-            tasks[node].isDead = true
+            tasks.die(node)
         case .rename:
             guard let node = tasks.existing(details.pid) else { break }
             tasks[node].comm = details.comm

@@ -17,42 +17,48 @@ public final class BatchReader {
     /// ``coming`` is being filled.
     private var isFilling = false
     private let pool: BatchPool
+    private let givesAway: Bool
 
     /// - Parameters:
     ///   - pool: where batches come from, and go back to.
     ///   - probes: take probe events, too.
     ///   - queue: a serial queue; readers may share it.
     ///   - order: gets every batch, as that of source `source`.
-    public init(_ stream: CPUStream, from pool: BatchPool, probes: Bool, queue: DispatchQueue?, order: MergeAhead? = nil, source: Int = 0) {
+    ///   - givesAway: each batch is valid as long as whoever gets it wants, who is to give it back to the pool then.
+    public init(
+        _ stream: CPUStream, from pool: BatchPool, probes: Bool, queue: DispatchQueue?, order: MergeAhead? = nil, source: Int = 0, givesAway: Bool = false
+    ) {
         self.stream = stream
+        self.givesAway = givesAway
         self.order = order
         self.source = source
         self.probes = probes
         self.queue = queue
         self.pool = pool
-        current = pool.take()
         coming = pool.take()
+        current = givesAway ? coming : pool.take()
     }
 
     deinit {
         if isFilling { ready.wait() }
-        pool.give(current)
+        if !givesAway { pool.give(current) }
         pool.give(coming)
     }
 
     /// Begins to read ahead, if there is a queue.
     public func start() { if queue != nil, !isFilling { fill() } }
 
-    /// The next batch, which is valid until the next but one call. Not to be called behind the last one.
+    /// The next batch, which is valid until the next but one call, unless it is given away. Not to be called behind the last one.
     public func next() -> RecordBatch {
         if !isFilling { fill() }
         if queue != nil { ready.wait() }
         isFilling = false
+        if givesAway { current = pool.take() }
         (current, coming) = (coming, current)
         return current
     }
 
-    /// Reads ahead into the batch before the current one, whose records are no longer needed.
+    /// Reads ahead into the batch before the current one, whose records are no longer needed, or into another.
     public func readAhead() { if queue != nil, !current.isLast { fill() } }
 
     private func fill() {

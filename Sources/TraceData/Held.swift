@@ -9,8 +9,8 @@ public struct CompactRecord: Sendable {
     public var uncutComm = Comm.empty
     public var cpu: Int32 = 0
     public var pid: Int32 = 0
-    /// Where the record's ``Details`` are in its batch; 0 if it has none.
-    var detail: UInt32 = 0
+    /// Where the record's ``Details`` are in its batch; 0 if it has none. sched_switch, which has none: a note of the first who takes the record for the next one.
+    public var detail: UInt32 = 0
     public var kind = Record.Kind.other
     public var flags: UInt8 = 0
     /// tlb_flush: a CR3 load in task context (reason 0, TASK_SWITCH), as over a quarter of the records of most traces are.
@@ -41,6 +41,8 @@ public struct Held {
     @inlinable public var kind: Record.Kind { @inline(__always) get { place.pointee.kind } }
     @inlinable public var flags: UInt8 { @inline(__always) get { place.pointee.flags } }
 
+    /// sched_switch: what was noted of it; 0 if nothing was.
+    @inlinable public var detail: UInt32 { @inline(__always) get { place.pointee.detail } }
     @inlinable public var isLoad: Bool { @inline(__always) get { place.pointee.isLoad } }
 
     @inlinable public var inHardIRQ: Bool { @inline(__always) get { flags & 0x08 != 0 } }

@@ -9,10 +9,10 @@ import Tables
 /// - Complexity: O(log *n*) for a record; memory for 16 bytes a record of those that are decoded and not yet ordered, and 2 of those that are not yet taken.
 public final class MergeAhead: @unchecked Sendable {
     /// Indices of sources, in the order in which their records come.
-    struct Run {
-        var indices = FlatList<UInt16>()
+    public struct Run {
+        public internal(set) var indices = FlatList<UInt16>()
         /// Nothing comes behind it.
-        var isLast = false
+        public internal(set) var isLast = false
     }
 
     /// The sources are told apart by 16 bits.
@@ -51,7 +51,7 @@ public final class MergeAhead: @unchecked Sendable {
     }
 
     /// What was found since the last call. Waits until that is something.
-    func next() -> Run {
+    public func next() -> Run {
         while true {
             news?.wait()
             turn.wait()

@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 
 /// A run of one CPU's records in compact form: those that the replay uses, in the order of the file.
@@ -89,15 +90,27 @@ public final class RecordBatch: @unchecked Sendable {
 }
 
 /// Batches of one size that are not in use: a second pass takes those of the first, whose memory is there already.
-public final class BatchPool {
+///
+/// Any thread may take one and give one back.
+public final class BatchPool: @unchecked Sendable {
     private let capacity: Int
+    /// Whose turn it is to touch what follows (see ``MergeAhead``).
+    private let turn = DispatchSemaphore(value: 1)
     private var unused: [RecordBatch] = []
 
     /// - Parameter capacity: records in a batch.
     public init(capacity: Int) { self.capacity = capacity }
 
-    func take() -> RecordBatch { unused.popLast() ?? RecordBatch(capacity: capacity) }
+    func take() -> RecordBatch {
+        turn.wait()
+        defer { turn.signal() }
+        return unused.popLast() ?? RecordBatch(capacity: capacity)
+    }
 
     /// Nobody looks at the batch's records any more.
-    func give(_ batch: RecordBatch) { unused.append(batch) }
+    public func give(_ batch: RecordBatch) {
+        turn.wait()
+        unused.append(batch)
+        turn.signal()
+    }
 }

@@ -17,6 +17,9 @@ public struct Workers: Sendable {
         besideLast = queues.count > 1 ? queues.dropLast() : shareLast || queues.isEmpty ? queues : [DispatchQueue(label: "lazytlb.worker.0")]
     }
 
+    /// Those for what goes on before anything else, if the last one has enough to do with what comes behind.
+    public var ahead: [DispatchQueue] { besideLast.filter { $0 !== last } }
+
     /// The thread for what cannot be divided; nil if the caller is alone.
     public var last: DispatchQueue? { queues.last }
 }

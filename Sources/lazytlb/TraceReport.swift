@@ -59,20 +59,27 @@ struct TraceReport: ParsableArguments {
         let named = try kernel.map { name in try RecordedKernel(named: name, traced: file.kernelRelease) }
         let recorded = named ?? RecordedKernel(release: file.kernelRelease)
         func replayed(_ file: TraceFile) throws(TraceError) -> (history: Reconstruction<Replay>, lists: [ConformanceWatch.List]) {
-            let replay = Replay(cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences ?? 0)
+            func replay() -> Replay { Replay(cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences ?? 0) }
             // Unpacking, or reading probe events, is more than can be done beside a replay.
             let workers = Workers(jobs: jobs ?? processorCount(), shareLast: !file.buffer.compressed && !(evidence == .all && file.hasProbes))
             if let deviations {
                 var lists: [ConformanceWatch.List] = []
-                let watch = ConformanceWatch(replay, candidates: recorded.candidates, limit: deviations)
+                let watch = ConformanceWatch(replay(), candidates: recorded.candidates, limit: deviations)
                 let history = try Reconstruction(file, sink: watch, evidence: evidence, kernel: kernel).map { watch in
                     lists = watch.finished()
                     return watch.replay
                 }
                 return (history, lists)
             }
-            guard let last = workers.last else { return (try Reconstruction(file, sink: replay, evidence: evidence, kernel: kernel), []) }
-            return (try Reconstruction(file, sink: PipelinedReplay(replay, on: last), evidence: evidence, kernel: kernel, workers: workers).map { $0.result() }, [])
+            var first: FirstPass?
+            switch try OneReading(file, sink: replay(), evidence: evidence, kernel: kernel, workers: workers) {
+            case .done(let history): return (history, [])
+            case .needsAnother(let pass): first = pass
+            case nil: break
+            }
+            guard let last = workers.last else { return (try Reconstruction(file, sink: replay(), evidence: evidence, kernel: kernel, after: first), []) }
+            let history = try Reconstruction(file, sink: PipelinedReplay(replay(), on: last), evidence: evidence, kernel: kernel, workers: workers, after: first)
+            return (history.map { $0.result() }, [])
         }
         var (history, lists) = try replayed(file)
         // Half of the work is for nothing then, but the other traces need no pass more.

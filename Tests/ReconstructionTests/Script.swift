@@ -126,15 +126,21 @@ struct Script {
     /// Runs both passes over it.
     func infer(_ level: EvidenceLevel = .noProbes, savedNames: [Int32: String] = [:]) -> Inference {
         let lifeCycle = level != .switchesOnly
-        var pass = EvidencePass(cpus: records.count, rules: rules, lifeCycle: lifeCycle)
-        feed(Lookaheads(records)) { pass.consume($0) }
+        let pass = firstPass(lifeCycle: lifeCycle)
         let sources = Lookaheads(records)
+        let classes = TaskClasses(pass, savedNames: savedNames)
         var replay = InferredReconstruction(
-            sink: Notes(cpus: records.count), sources: sources.all, cpus: records.count, rules: rules, classes: TaskClasses(pass, savedNames: savedNames), lifeCycle: lifeCycle,
+            sink: Notes(cpus: records.count), sources: sources.all, cpus: records.count, rules: rules, findings: Findings(classes, pass.walk.tasks), lifeCycle: lifeCycle,
             start: 1000)
         feed(sources) { replay.consume($0) }
-        replay.finish(at: time)
-        return Inference(notes: replay.sink, mms: replay.mms, evidence: replay.evidence)
+        replay.finish(at: time, classes)
+        return Inference(notes: replay.sink, mms: classes.mms, evidence: replay.evidence)
+    }
+
+    func firstPass(lifeCycle: Bool = true) -> EvidencePass {
+        var pass = EvidencePass(cpus: records.count, rules: rules, lifeCycle: lifeCycle)
+        feed(Lookaheads(records)) { pass.consume($0) }
+        return pass
     }
 
     /// Runs the reconstruction by probe events over it.

@@ -1,0 +1,54 @@
+import LazyTLB
+import Tables
+import TraceData
+
+/// The second pass behind a ``Leader``, through the same records, perhaps on another thread.
+final class Follower<Sink: StimulusSink>: @unchecked Sendable {
+    /// At an address of its own, so that every access is one.
+    private let replay: UnsafeMutablePointer<InferredReconstruction<Sink>>
+    private let ahead: Lookaheads
+    private let sources: Flat<Lookahead>
+    private let trails: [Trail]
+    private var hasBegun = false
+    /// It could not go where the first pass went.
+    private(set) var hasFailed = false
+
+    init(_ sink: Sink, behind leader: Leader, cpus: Int, rules: KernelRules, pool: BatchPool) {
+        trails = leader.ahead.all.map { _ in Trail(pool: pool) }
+        ahead = Lookaheads(behind: leader.ahead, trails)
+        sources = Flat(ahead.all)
+        replay = .allocate(apart: 1)
+        replay.initialize(
+            to: InferredReconstruction(
+                sink: sink, sources: ahead.all, cpus: cpus, rules: rules, findings: Findings(), lifeCycle: true, start: leader.ahead.firstTime))
+    }
+
+    deinit {
+        replay.deinitialize(count: 1)
+        replay.deallocate()
+    }
+
+    func follow(_ stretch: Stretch) {
+        for (source, batch) in stretch.batches { trails[source].batches.append(batch) }
+        replay.pointee.findings.take(stretch.news)
+        do throws(TraceError) {
+            if !hasBegun { for source in sources { _ = try source.advance() } }
+            hasBegun = true
+            let sources = sources.base
+            for index in stretch.order {
+                let source = sources[Int(index)]
+                replay.pointee.consume(source)
+                _ = try source.advance()
+            }
+        } catch {
+            hasFailed = true
+        }
+    }
+
+    /// What came of it, at the end of the trace; nil if the first pass has told it something that is not what it has found in the end.
+    func result(_ leader: Leader, _ classes: TaskClasses) -> InferredReconstruction<Sink>? {
+        guard !hasFailed, replay.pointee.findings.agree(with: classes, leader.pass.walk.tasks) else { return nil }
+        replay.pointee.finish(at: leader.ahead.lastTime, classes)
+        return replay.pointee
+    }
+}

@@ -1,0 +1,66 @@
+import Dispatch
+import TraceData
+
+/// Both passes in one reading of the trace, the second some thousand records behind the first.
+///
+/// What the second pass asks it is told as it looks by then (``Leader``). If one thing turns out to be different in the end, all that the second pass has done is thrown away
+/// and it has to be made again, as ``Reconstruction/init(_:sink:evidence:kernel:workers:after:)`` does: so the result is the same, however it came about.
+public enum OneReading<Sink: StimulusSink> {
+    case done(Reconstruction<Sink>)
+    /// The second pass is still to be made.
+    case needsAnother(FirstPass)
+
+    /// - Parameters:
+    ///   - sink: needs no names of mms (``StimulusSink/willReplay(_:)``) and not what they are known from (``IncomingTask/basis``), which is not known for sure meanwhile.
+    ///   - workers: threads that may work beside the caller's.
+    /// - Returns: nil if the trace cannot be read so: what mms are is told by probe events, or is not told by the life cycle.
+    public init?(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel, kernel: String? = nil, workers: Workers = Workers(jobs: 1)) throws(TraceError) {
+        try self.init(file, sink: sink, evidence: level, kernel: kernel, workers: workers, pace: Leader.Pace())
+    }
+
+    init?(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel, kernel: String? = nil, workers: Workers = Workers(jobs: 1), pace: Leader.Pace) throws(TraceError) {
+        guard level != .switchesOnly, file.formats.event(named: "task_newtask") != nil, !(level == .all && file.hasProbes) else { return nil }
+        file.willBeRead(times: 1)
+        let cpus = Reconstruction<Sink>.cpuCount(file)
+        let rules = KernelRules(release: kernel ?? file.kernelRelease)
+        let queues = workers.ahead
+        let pool = Lookaheads.pool(file, isConcurrent: !queues.isEmpty, readers: 2)
+        var leader = try Leader(file, cpus: cpus, rules: rules, lifeCycle: true, pace: pace, on: queues, pool: pool)
+        let follower = Follower(sink, behind: leader, cpus: cpus, rules: rules, pool: pool)
+        let road = Road(follower, on: workers.last)
+        defer { road.end() }
+        var goesOn = true
+        while goesOn {
+            goesOn = try leader.readOn()
+            while let stretch = leader.next() { road.follow(stretch) }
+        }
+        road.end()
+        let first = FirstPass(leader, leader.conclusion(savedNames: file.commands), pool)
+        if leader.isFollowed, let replay = follower.result(leader, first.classes) {
+            self = .done(Reconstruction(replay, first, leader.ahead))
+        } else {
+            self = .needsAnother(first)
+        }
+    }
+}
+
+/// Where a ``Follower`` follows: here, or on another thread, and then not too far behind.
+private struct Road<Sink: StimulusSink> {
+    private let follower: Follower<Sink>
+    private let queue: DispatchQueue?
+    private let room = DispatchSemaphore(value: 4)
+
+    init(_ follower: Follower<Sink>, on queue: DispatchQueue?) { (self.follower, self.queue) = (follower, queue) }
+
+    func follow(_ stretch: Stretch) {
+        guard let queue else { return follower.follow(stretch) }
+        room.wait()
+        queue.async { [follower, room] in
+            follower.follow(stretch)
+            room.signal()
+        }
+    }
+
+    /// Waits until the follower has come to the end of what it was given.
+    func end() { queue?.sync {} }
+}
