@@ -149,6 +149,24 @@ struct ActiveMMState: Sendable {
         cpus[cpu].state = .ok
     }
 
+    @inline(__always) func leaves(_ cpu: Int, for mm: MM, _ machine: Machine) -> MM {
+        let place = cpus.base + cpu
+        let left = place.pointee.cr3
+        return left == place.pointee.active && left == machine.activeMM.base[cpu] && left != mm && left.isKnown ? left : .unknown
+    }
+
+    @inline(__always) mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM, _ machine: Machine) {
+        begin(cpu, machine)
+        counters.contextSwitches += 1
+        counters.cr3Loads += 1
+        let place = cpus.base + cpu
+        place.pointee.state = .ok
+        place.pointee.active = mm
+        place.pointee.cr3 = mm
+        masks.insert(cpu, Int(mm.index))
+        leaveMask(cpu, left)
+    }
+
     @inline(__always) mutating func contextSwitch(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
         if next == .none { return contextSwitchToLazy(cpu) }
         counters.contextSwitches += 1

@@ -51,6 +51,13 @@ public struct Effects: Sendable {
         warnings = []
     }
 
+    /// What a switch comes to that loads CR3 with `mm` and does nothing else.
+    @inline(__always) public mutating func become(loaded mm: MM) {
+        become(FlushRecord(reason: .taskSwitch, pages: Stimulus.flushAll))
+        flags = .cr3Load
+        (loaded, booked) = (mm, mm)
+    }
+
     /// The records in their order. For those who want all of them; the replay takes them one by one.
     public func forEachRecord(_ body: (FlushRecord) -> Void) {
         if recordCount > 0 { body(record0) }

@@ -19,6 +19,11 @@ public protocol Scheme: Sendable {
     func holds(_ cpu: Int, _ mm: MM, on machine: Machine) -> Bool
     /// The same as ``contextSwitch(_:_:on:_:)`` for a task whose mm the CPU holds: it is not lazy any more, and nothing else happens.
     mutating func contextSwitchToHeld(_ cpu: Int)
+    /// The mm that CR3 points to, if it is not the user's `mm`, and if a switch to that is as it is meant to be, with nothing to warn of: the bookkeeping names it as well, and so does
+    /// the task that goes, which has it or borrows it. Else unknown.
+    func leaves(_ cpu: Int, for mm: MM, on machine: Machine) -> MM
+    /// The same as ``contextSwitch(_:_:on:_:)`` from such an mm: it loads CR3, with a TASK_SWITCH record, and nothing else happens.
+    mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM, on machine: Machine)
     mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects)
     mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects)
     mutating func deliver(_ cpu: Int, from sender: Int, on machine: Machine, _ effects: inout Effects)

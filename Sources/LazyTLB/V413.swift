@@ -56,6 +56,25 @@ public struct V413: Scheme {
         cpus[cpu].state = .ok
     }
 
+    @inline(__always) public func leaves(_ cpu: Int, for mm: MM, on machine: Machine) -> MM {
+        let place = cpus.base + cpu
+        let left = place.pointee.loaded
+        // The mm that it left before, if that is still open, it leaves first.
+        let isNew = !masks.contains(cpu, Int(mm.index)) || place.pointee.lingering == mm
+        return left != mm && left.isKnown && isNew && (masks.contains(cpu, Int(left.index)) || left == .initMM) ? left : .unknown
+    }
+
+    @inline(__always) public mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM, on machine: Machine) {
+        begin(cpu, machine)
+        counters.contextSwitches += 1
+        counters.cr3Loads += 1
+        let place = cpus.base + cpu
+        place.pointee.state = .ok
+        place.pointee.loaded = mm
+        masks.insert(cpu, Int(mm.index))
+        if machine.clearsLate { place.pointee.lingering = left } else { masks.remove(cpu, Int(left.index)) }
+    }
+
     @inline(__always) public mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects) {
         begin(cpu, machine)
         if cpus[cpu].loaded == mm, mm.isKnown { flushLocal(cpu, .localMMShootdown, pages, machine, &effects) }

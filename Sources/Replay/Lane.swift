@@ -51,6 +51,13 @@ public struct Lane<Model: Scheme>: Sendable {
         scheme.contextSwitchToHeld(cpu)
     }
 
+    /// A switch from an mm to another that is as it is meant to be: ``Scheme/leaves(_:for:on:)``.
+    @inline(__always) mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM, on machine: Machine) {
+        scheme.contextSwitch(cpu, from: left, to: mm, on: machine)
+        latest.base.pointee.become(loaded: mm)
+        add(FlushRecord(reason: .taskSwitch, pages: Stimulus.flushAll), cpu)
+    }
+
     /// Flushes on a CPU that runs a task with the mm that is flushed: ``Scheme/runs(_:_:on:)``.
     @inline(__always) mutating func flushRangeOfRunning(_ cpu: Int, _ pages: Int64) {
         scheme.flushRangeOfRunning(cpu, pages)

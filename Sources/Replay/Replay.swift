@@ -10,7 +10,7 @@ public struct Replay: StimulusSink, Sendable {
     public internal(set) var v412: Lane<V412>
     public internal(set) var v413: Lane<V413>
     /// `v4.12` and `v4.13-parent` beside `v4.13`.
-    private var besideV412: Comparison
+    var besideV412: Comparison
     private var besideParent: Comparison
     /// The two old schemes have done different things. Until then one is run for both: `parent` and `besideParent` are not used.
     private(set) var haveParted = false
@@ -69,36 +69,6 @@ public struct Replay: StimulusSink, Sendable {
         }
     }
 
-    @inline(never) @usableFromInline mutating func contextSwitch(_ cpu: Int, _ mm: MM, _ moment: Moment) {
-        lastTime = max(lastTime, moment.time)
-        if mm == .none { return contextSwitchToLazy(cpu) }
-        if mm.isUser, v412.scheme.holds(cpu, mm, on: machine), v413.scheme.holds(cpu, mm, on: machine), !haveParted || parent.scheme.holds(cpu, mm, on: machine) {
-            return contextSwitchToHeld(cpu, mm)
-        }
-        v412.run(cpu) { $0.contextSwitch(cpu, mm, on: machine, &$1) }
-        v413.run(cpu) { $0.contextSwitch(cpu, mm, on: machine, &$1) }
-        compare(cpu, moment, .contextSwitch(cpu: cpu, mm: mm))
-        machine.run(cpu, mm)
-    }
-
-    /// Changes nothing that is compared.
-    @inline(__always) private mutating func contextSwitchToLazy(_ cpu: Int) {
-        v412.switchToLazy(cpu, on: machine)
-        v413.switchToLazy(cpu, on: machine)
-        if haveParted { parent.switchToLazy(cpu, on: machine) }
-        machine.run(cpu, .none)
-        assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
-    }
-
-    /// The same: in all schemes the CPU is what it was, but not lazy.
-    @inline(__always) private mutating func contextSwitchToHeld(_ cpu: Int, _ mm: MM) {
-        v412.switchToHeld(cpu)
-        v413.switchToHeld(cpu)
-        if haveParted { parent.switchToHeld(cpu) }
-        machine.run(cpu, mm)
-        assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
-    }
-
     @inline(never) @usableFromInline mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, _ moment: Moment) {
         if runs(cpu, mm) { return flushRangeOfRunning(cpu, pages, moment) }
         let stimulus = Stimulus.flushRange(cpu: cpu, mm: mm, pages: pages)
@@ -146,7 +116,7 @@ public struct Replay: StimulusSink, Sendable {
     /// Compares what the schemes did. It happened on the CPU of the stimulus, which need not be that of the record that tells.
     ///
     /// - Parameter maySend: the stimulus is one for which a scheme may have sent IPIs.
-    @inline(__always) private mutating func compare(_ cpu: Int, _ told: Moment, _ stimulus: @autoclosure () -> Stimulus, maySend: Bool = false) {
+    @inline(__always) mutating func compare(_ cpu: Int, _ told: Moment, _ stimulus: @autoclosure () -> Stimulus, maySend: Bool = false) {
         var moment = told
         moment.cpu = cpu
         if _slowPath(haveParted) { applyParent(stimulus(), cpu) }
@@ -172,7 +142,7 @@ public struct Replay: StimulusSink, Sendable {
         haveParted = true
     }
 
-    private func brokenInvariant(_ cpu: Int) -> String? {
+    func brokenInvariant(_ cpu: Int) -> String? {
         v412.scheme.brokenInvariant(cpu) ?? (haveParted ? parent.scheme.brokenInvariant(cpu) : nil) ?? v413.scheme.brokenInvariant(cpu)
     }
 

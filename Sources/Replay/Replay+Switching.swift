@@ -1,0 +1,50 @@
+import LazyTLB
+import Reconstruction
+
+/// Context switches. Nearly all of them are of few kinds, on which the schemes agree: what is compared stays as it is.
+extension Replay {
+    @inline(never) @usableFromInline mutating func contextSwitch(_ cpu: Int, _ mm: MM, _ moment: Moment) {
+        lastTime = max(lastTime, moment.time)
+        if mm == .none { return contextSwitchToLazy(cpu) }
+        if mm.isUser {
+            if v412.scheme.holds(cpu, mm, on: machine), v413.scheme.holds(cpu, mm, on: machine), !haveParted || parent.scheme.holds(cpu, mm, on: machine) {
+                return contextSwitchToHeld(cpu, mm)
+            }
+            let left = v413.scheme.leaves(cpu, for: mm, on: machine)
+            if left.isKnown, v412.scheme.leaves(cpu, for: mm, on: machine) == left, !haveParted || parent.scheme.leaves(cpu, for: mm, on: machine) == left {
+                return contextSwitch(cpu, from: left, to: mm)
+            }
+        }
+        v412.run(cpu) { $0.contextSwitch(cpu, mm, on: machine, &$1) }
+        v413.run(cpu) { $0.contextSwitch(cpu, mm, on: machine, &$1) }
+        compare(cpu, moment, .contextSwitch(cpu: cpu, mm: mm))
+        machine.run(cpu, mm)
+    }
+
+    /// Changes nothing that is compared.
+    @inline(__always) private mutating func contextSwitchToLazy(_ cpu: Int) {
+        v412.switchToLazy(cpu, on: machine)
+        v413.switchToLazy(cpu, on: machine)
+        if haveParted { parent.switchToLazy(cpu, on: machine) }
+        machine.run(cpu, .none)
+        assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
+    }
+
+    /// The same: in all schemes the CPU is what it was, but not lazy.
+    @inline(__always) private mutating func contextSwitchToHeld(_ cpu: Int, _ mm: MM) {
+        v412.switchToHeld(cpu)
+        v413.switchToHeld(cpu)
+        if haveParted { parent.switchToHeld(cpu) }
+        machine.run(cpu, mm)
+        assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
+    }
+
+    /// In all schemes the CPU has one and the same mm loaded before, and another behind it: nothing is stale, nothing parts.
+    @inline(__always) private mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM) {
+        v412.contextSwitch(cpu, from: left, to: mm, on: machine)
+        v413.contextSwitch(cpu, from: left, to: mm, on: machine)
+        if haveParted { parent.contextSwitch(cpu, from: left, to: mm, on: machine) }
+        machine.run(cpu, mm)
+        assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
+    }
+}
