@@ -7,7 +7,7 @@ extension EvidencePass {
     mutating func broken(_ step: Step, at time: UInt64) {
         let cpu = step.cpu
         if !walk.rules.sparesLazy, !step.wasOffline { beginElimination(cpu) }
-        loaded[cpu] = step.wasOffline ? .initMM : .unknown
+        state[cpu].loaded = step.wasOffline ? .initMM : .unknown
         settlements.begin(cpu)
         watch.change(cpu, at: time)
         watch.drop(cpu)
@@ -17,8 +17,8 @@ extension EvidencePass {
     }
 
     mutating func setGap(_ cpu: Int, _ gap: Gap) {
-        openGaps += (gap == .open ? 1 : 0) - (gaps[cpu] == .open ? 1 : 0)
-        gaps[cpu] = gap
+        openGaps += (gap == .open ? 1 : 0) - (state[cpu].gap == .open ? 1 : 0)
+        state[cpu].gap = gap
     }
 
     /// There will be records of the CPU. Those before its first one may be missing.
@@ -27,8 +27,8 @@ extension EvidencePass {
     mutating func beginElimination(_ cpu: Int) {
         endElimination(cpu)
         elimination.begin(cpu)
-        if case .of(let node) = loaded[cpu] { elimination.suspect(node, of: cpu) }
-        for other in loaded.indices {
+        if case .of(let node) = state[cpu].loaded { elimination.suspect(node, of: cpu) }
+        for other in state.indices {
             let node = walk.current(other)
             if node > 0, walk.tasks[node].origin != .kernel { elimination.suspect(node, of: cpu) }
         }
@@ -40,7 +40,7 @@ extension EvidencePass {
 
     /// The trace ends.
     mutating func finish() {
-        for cpu in loaded.indices { endElimination(cpu) }
+        for cpu in state.indices { endElimination(cpu) }
         forgetLastSwitches()
     }
 
@@ -53,10 +53,10 @@ extension EvidencePass {
         watch.endGap(at: source.headTime)
         if walk.gaps > 0 { vforks.forgetAll() }
         if step.node >= 0 { settlements.note(cpu, current: step.node, walk.tasks[step.node].switches) }
-        guard step.node > 0, loaded[cpu] == .unknown else { return }
+        guard step.node > 0, state[cpu].loaded == .unknown else { return }
         let task = walk.tasks[step.node]
         guard task.origin != .kernel, !task.isDead, task.userEvidence > 0 || walk.tasks.isSettled(step.node) else { return }
-        if !source.mayBeExiting(pid: source.head.pid, deadStates: walk.rules.deadStates) { loaded[cpu] = .of(step.node) }
+        if !source.mayBeExiting(pid: source.head.pid, deadStates: walk.rules.deadStates) { state[cpu].loaded = .of(step.node) }
     }
 
     /// Takes back what a task that died soon after seemed to show: when it came in silently for the last time, it had given its mm up.

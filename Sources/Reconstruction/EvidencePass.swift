@@ -38,12 +38,9 @@ struct EvidencePass {
     /// How often a node answered one of two nodes' flushes.
     private(set) var either: [Either: UInt32] = [:]
     var settlements: GapSettlements
-    let loaded: Flat<LoadedNode>
-    private let lazy: Flat<Bool>
-    private let sends: Flat<Send>
+    let state: Flat<PerCPU>
     /// Row 0: the CPUs whose SEND_IPI was seen, and nothing behind it yet (``Send/underWay``).
     private var senders: MaskTable
-    let gaps: Flat<Gap>
     /// CPUs whose records are missing here and now.
     var openGaps = 0
     var vforks: VforkWatch
@@ -56,6 +53,13 @@ struct EvidencePass {
     /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
     private var leavesAtOnce = false
 
+    struct PerCPU {
+        var loaded = LoadedNode.unknown
+        var isLazy = false
+        var gap = Gap.unheard
+        var send = Send()
+    }
+
     enum Gap {
         case none
         case open
@@ -64,7 +68,7 @@ struct EvidencePass {
     }
 
     /// A flush under way of the mm that ``node`` has.
-    private struct Send {
+    struct Send {
         /// Its SEND_IPI was seen, and nothing behind it yet.
         var underWay = false
         /// The sender's own half came behind the SEND_IPI.
@@ -79,15 +83,15 @@ struct EvidencePass {
         var awaitsLocal = false
         /// How much an answer to it counts.
         var weight: UInt32 = 0
+
+        /// There is anything to forget.
+        @inline(__always) var isSet: Bool { underWay || paired }
     }
 
     init(cpus: Int, rules: KernelRules, lifeCycle: Bool) {
         walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
-        loaded = Flat(repeating: .unknown, count: cpus)
-        lazy = Flat(repeating: false, count: cpus)
-        sends = Flat(repeating: Send(), count: cpus)
+        state = Flat(repeating: PerCPU(), count: cpus)
         senders = MaskTable(cpus: cpus, rows: 1)
-        gaps = Flat(repeating: .unheard, count: cpus)
         settlements = GapSettlements(cpus: cpus)
         usesLifeCycle = lifeCycle
         vforks = VforkWatch(killable: rules.killableState)
@@ -97,22 +101,23 @@ struct EvidencePass {
     }
 
     @inline(__always) mutating func consume(_ source: Lookahead) {
-        if gaps[Int(source.head.cpu)] == .none, walk.takesLoad(source.head) { return }
+        if state[source.cpu].gap == .none, walk.takesLoad(source) { return }
         // Looked at once: which kind comes next cannot be guessed.
         if source.head.kind == .schedSwitch { consumeSwitch(source) } else { consumeOther(source) }
     }
 
     @inline(never) private mutating func consumeSwitch(_ source: Lookahead) {
         let record = source.head
-        let cpu = Int(record.cpu)
-        if isPlain, gaps[cpu] == .none, !record.inHardIRQ, let change = walk.stepUsualSwitch(source) {
+        let cpu = source.cpu
+        let place = state.place(cpu)
+        if isPlain, place.pointee.gap == .none, !record.inHardIRQ, let change = walk.stepUsualSwitch(source) {
             TraceWalk.UsualSwitch.Note.write(change, source)
             // None of the rest of what follows has anything to do then.
-            dropSend(cpu)
+            if place.pointee.send.isSet { setSend(cpu, Send()) }
             clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
             watch.change(cpu, at: record.time)
             if change.loads { settlements.close(cpu) }
-            return cameIn(change.next, change.task, cpu, loads: change.loads)
+            return cameIn(change.next, change.task, cpu, place, loads: change.loads)
         }
         consumeUnusualSwitch(source)
     }
@@ -136,7 +141,7 @@ struct EvidencePass {
     /// Before all else: where records are missing.
     @inline(__always) private mutating func begin(_ step: Step, _ source: Lookahead) {
         if _slowPath(step.broken) { broken(step, at: source.headTime) }
-        if _slowPath(gaps[step.cpu] != .none), step.kind != .broken { endGap(step, source) }
+        if _slowPath(state[step.cpu].gap != .none), step.kind != .broken { endGap(step, source) }
     }
 
     @inline(never) private mutating func consumeOther(_ source: Lookahead) {
@@ -151,17 +156,17 @@ struct EvidencePass {
             if step.leader >= 0 { addStrong(step.node, step.leader, 4) }
             settlements.close(cpu)
             watch.change(cpu, at: record.time)
-            loaded[cpu] = .of(step.next)
+            state[cpu].loaded = .of(step.next)
             // What follows is the end of the mm that the task had.
             if !walk.rules.sendsFirst, walk.tasks[step.next].origin != .usesMM { setSend(cpu, Send(node: step.node, pages: -1, paired: true)) }
         case .left:
             settlements.close(cpu)
-            loaded[cpu] = .initMM
+            state[cpu].loaded = .initMM
         case .leftInIRQ:
             answered(step, pages: nil)
             watch.change(cpu, at: record.time)
             settlements.close(cpu)
-            loaded[cpu] = .initMM
+            state[cpu].loaded = .initMM
             if step.node >= 0, !walk.tasks[step.node].isDead { walk.tasks[step.node].kernelEvidence += 1 }
         case .flushed: flushed(step)
         case .sent: sent(step, source)
@@ -171,7 +176,7 @@ struct EvidencePass {
         case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
         case .broken:
             clocks.lost(cpu)
-            sends[cpu].open = false
+            state[cpu].send.open = false
         case .nothing, .switched, .switchLoaded, .batch, .lifeCycle, .marker: break
         }
     }
@@ -184,16 +189,19 @@ struct EvidencePass {
     /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well. A task that was born
     /// in a gap may share it, too.
     @inline(__always) private func settled(_ a: Int32, _ b: Int32) -> Bool {
-        guard usesLifeCycle, walk.tasks[a].origin != .usesMM, walk.tasks[b].origin != .usesMM else { return false }
+        guard usesLifeCycle else { return false }
         let (first, second) = (walk.tasks.isSettled(a), walk.tasks.isSettled(b))
+        // (What uses an mm for a while is not.)
+        if _fastPath(first && second) { return true }
+        if walk.tasks[a].origin == .usesMM || walk.tasks[b].origin == .usesMM { return false }
         // (A snapshot may have missed one of those that share its mm.)
-        return first && second || (first && !walk.tasks.isByFounderListed(a) || second && !walk.tasks.isByFounderListed(b)) && walk.gaps == 0
+        return (first && !walk.tasks.isByFounderListed(a) || second && !walk.tasks.isByFounderListed(b)) && walk.gaps == 0
     }
 
     private mutating func switched(_ step: Step) {
         let (cpu, next, loads) = (step.cpu, step.next, step.loads)
         if step.isCut, !loads {
-            loaded[cpu] = .unknown
+            state[cpu].loaded = .unknown
             settlements.close(cpu)
             return
         }
@@ -202,26 +210,28 @@ struct EvidencePass {
         if walk.rules.mayLeaveAtOnce, loads, next == 0 { leavesAtOnce = true }
         if leavesAtOnce { return switchedAtOnce(step) }
         if walk.tasks[step.node].isDead { died(step.node) }
-        cameIn(next, walk.tasks.place(next), cpu, loads: loads)
+        cameIn(next, walk.tasks.place(next), cpu, state.place(cpu), loads: loads)
     }
 
     /// What the CPU has loaded from here on, and what that tells of the task that has come in.
-    @inline(__always) private mutating func cameIn(_ next: Int32, _ task: UnsafeMutablePointer<TaskNode>, _ cpu: Int, loads: Bool) {
-        let wasLazy = lazy[cpu]
+    @inline(__always) private mutating func cameIn(
+        _ next: Int32, _ task: UnsafeMutablePointer<TaskNode>, _ cpu: Int, _ place: UnsafeMutablePointer<PerCPU>, loads: Bool
+    ) {
+        let wasLazy = place.pointee.isLazy
         let hasNone = task.pointee.origin == .kernel || task.pointee.isDead
-        lazy[cpu] = hasNone || task.pointee.userEvidence == 0
+        place.pointee.isLazy = hasNone || task.pointee.userEvidence == 0
         if hasNone {
-            if loads { loaded[cpu] = .initMM }
+            if loads { place.pointee.loaded = .initMM }
         } else if loads {
             task.pointee.userEvidence += 1
-            if case .of(let other) = loaded[cpu], other != next, !(walk.rules.reloadsStale && wasLazy), !settled(next, other) {
+            if case .of(let other) = place.pointee.loaded, other != next, !(walk.rules.reloadsStale && wasLazy), !settled(next, other) {
                 relations[Self.key(next, other), default: Relation()].different += 1
             }
-            loaded[cpu] = .of(next)
+            place.pointee.loaded = .of(next)
         } else if task.pointee.origin != .usesMM {
             if settlements.isOpen(cpu) { settleSilently(cpu, next) }
-            switch loaded[cpu] {
-            case .unknown: if walk.tasks.isSettled(next) || task.pointee.userEvidence > 0 { loaded[cpu] = .of(next) }
+            switch place.pointee.loaded {
+            case .unknown: if walk.tasks.isSettled(next) || task.pointee.userEvidence > 0 { place.pointee.loaded = .of(next) }
             case .initMM: silentOnInit[next, default: 0] += 1
             case .of(let other):
                 if other != next, !settled(next, other) { cameSilently(next, on: other) }
@@ -250,7 +260,7 @@ struct EvidencePass {
     private mutating func switchedAtOnce(_ step: Step) {
         let (cpu, next) = (step.cpu, step.next)
         let hasNone = walk.tasks[next].origin == .kernel || walk.tasks[next].isDead
-        switch loaded[cpu] {
+        switch state[cpu].loaded {
         case .initMM:
             if hasNone { break }
             if step.loads { walk.tasks[next].userEvidence += 1 } else { silentOnInit[next, default: 0] += 1 }
@@ -266,7 +276,7 @@ struct EvidencePass {
             }
         case .of, .unknown: break
         }
-        if hasNone { loaded[cpu] = .initMM } else if step.loads { loaded[cpu] = .of(next) }
+        if hasNone { state[cpu].loaded = .initMM } else if step.loads { state[cpu].loaded = .of(next) }
     }
 
     /// Births are not told, or may be lost.
@@ -278,24 +288,24 @@ struct EvidencePass {
 
     private mutating func flushed(_ step: Step) {
         walk.tasks[step.node].userEvidence += 1
-        if case .of(let other) = loaded[step.cpu], other != step.node, !settled(step.node, other) {
+        if case .of(let other) = state[step.cpu].loaded, other != step.node, !settled(step.node, other) {
             relations[Self.key(step.node, other), default: Relation()].strong += 4
         }
-        if loaded[step.cpu] == .unknown { loaded[step.cpu] = .of(step.node) }
+        if state[step.cpu].loaded == .unknown { state[step.cpu].loaded = .of(step.node) }
         if settlements.isOpen(step.cpu) { settlements.settle(step.cpu, step.node, walk.tasks[step.node].switches, sure: true) }
         if !walk.rules.sendsFirst {
             setSend(step.cpu, Send(node: step.node, pages: step.pages, paired: true))
-        } else if sends[step.cpu].awaitsLocal {
+        } else if state[step.cpu].send.awaitsLocal {
             // The sender runs its own half before it waits (smp_call_function_many_cond()). If it was answered already, this is another
             // flush, of its own mm, behind that of another process's page.
-            sends[step.cpu].awaitsLocal = false
-            sends[step.cpu].open = !watch.isAnswered(step.cpu)
+            state[step.cpu].send.awaitsLocal = false
+            state[step.cpu].send.open = !watch.isAnswered(step.cpu)
         }
     }
 
     private mutating func sent(_ step: Step, _ source: Lookahead) {
         let cpu = step.cpu
-        let before = sends[cpu]
+        let before = state[cpu].send
         var send = Send(open: before.paired && before.pages == step.pages, node: before.node, pages: step.pages, weight: 4)
         if walk.rules.sendsFirst, let next = ownNext(source) {
             let isOwn = next.kind == .tlbFlush && next.pid == source.head.pid
@@ -318,8 +328,8 @@ struct EvidencePass {
 
     /// The sender waits: with its next record the flush is over, unless that is the sender's own half of it.
     private mutating func endSend(_ cpu: Int, _ record: Held, _ kind: Step.Kind) {
-        if walk.rules.sendsFirst, record.kind == .tlbFlush, kind != .switchLoaded, kind != .sent, sends[cpu].underWay, !sends[cpu].hasLocalHalf {
-            sends[cpu].hasLocalHalf = true
+        if walk.rules.sendsFirst, record.kind == .tlbFlush, kind != .switchLoaded, kind != .sent, state[cpu].send.underWay, !state[cpu].send.hasLocalHalf {
+            state[cpu].send.hasLocalHalf = true
         } else if kind == .sent {
             if watch.openFlushes > 0 { endFlush(cpu) }
         } else {
@@ -333,12 +343,11 @@ struct EvidencePass {
     }
 
     @inline(__always) private mutating func dropSend(_ cpu: Int) {
-        let place = sends.place(cpu)
-        if place.pointee.underWay || place.pointee.paired { setSend(cpu, Send()) }
+        if state[cpu].send.isSet { setSend(cpu, Send()) }
     }
 
     @inline(__always) private mutating func setSend(_ cpu: Int, _ send: Send) {
-        sends[cpu] = send
+        state[cpu].send = send
         if send.underWay { senders.insert(cpu, 0) } else { senders.remove(cpu, 0) }
     }
 
@@ -354,11 +363,11 @@ struct EvidencePass {
 
     /// A CPU that answers the one flush under way with REMOTE_WRONG_CPU has another mm loaded.
     private mutating func answeredWrong(_ step: Step) {
-        guard openGaps == 0, case .of(let other) = loaded[step.cpu] else { return }
+        guard openGaps == 0, case .of(let other) = state[step.cpu].loaded else { return }
         var sender: Send?
         for cpu in senders.others(than: step.cpu, 0) {
             if sender != nil { return }
-            sender = sends[cpu]
+            sender = state[cpu].send
         }
         guard let sender, sender.open, sender.node != other, !settled(sender.node, other) else { return }
         relations[Self.key(sender.node, other), default: Relation()].different += sender.weight
@@ -366,14 +375,14 @@ struct EvidencePass {
 
     /// The sender goes on: whoever has its mm loaded, and runs a task with an mm, has answered.
     private mutating func endFlush(_ cpu: Int) {
-        guard let flush = watch.end(cpu, inGap: openGaps > 0), usesLifeCycle, sends[cpu].open else { return }
-        let sender = sends[cpu].node
+        guard let flush = watch.end(cpu, inGap: openGaps > 0), usesLifeCycle, state[cpu].send.open else { return }
+        let sender = state[cpu].send.node
         if !elimination.isIdle { elimination.clear(sender) }
         if let only = flush.only {
             let node = walk.current(only)
             if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].strong += 1 }
         }
-        for other in loaded.indices where other != cpu && watch.isSilent(other, since: flush.begun) {
+        for other in state.indices where other != cpu && watch.isSilent(other, since: flush.begun) {
             let node = walk.current(other)
             if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].different += 1 }
         }
@@ -381,10 +390,10 @@ struct EvidencePass {
 
     /// A CPU answers one of two flushes or more. If there are two, of two mms, those may be told apart in the end.
     private mutating func noteEither(_ step: Step, _ first: Int, _ second: Int) {
-        guard usesLifeCycle, sends[first].open, sends[second].open, sends[first].weight > 1, sends[second].weight > 1 else { return }
-        for cpu in senders.others(than: step.cpu, 0) where cpu > second && sends[cpu].pages == sends[first].pages { return }
+        guard usesLifeCycle, state[first].send.open, state[second].send.open, state[first].send.weight > 1, state[second].send.weight > 1 else { return }
+        for cpu in senders.others(than: step.cpu, 0) where cpu > second && state[cpu].send.pages == state[first].send.pages { return }
         let node = walk.current(step.cpu)
-        let (a, b) = (min(sends[first].node, sends[second].node), max(sends[first].node, sends[second].node))
+        let (a, b) = (min(state[first].send.node, state[second].send.node), max(state[first].send.node, state[second].send.node))
         guard hasMM(node), a != node, b != node, !settled(a, node) || !settled(b, node) else { return }
         either[Either(node: node, a: a, b: b), default: 0] += 1
     }
@@ -393,15 +402,15 @@ struct EvidencePass {
     ///
     /// - Returns: the flush's CPU, if there is only one.
     @discardableResult private mutating func answered(_ step: Step, pages: Int64?) -> Int? {
-        guard openGaps == 0, loaded[step.cpu] != .initMM else { return nil }
+        guard openGaps == 0, state[step.cpu].loaded != .initMM else { return nil }
         var sender: Send?
         var unique: Int?
-        for cpu in senders.others(than: step.cpu, 0) where pages == nil || sends[cpu].pages == pages {
+        for cpu in senders.others(than: step.cpu, 0) where pages == nil || state[cpu].send.pages == pages {
             if let first = unique {
                 noteEither(step, first, cpu)
                 return nil
             }
-            sender = sends[cpu]
+            sender = state[cpu].send
             unique = cpu
         }
         if pages != nil { clocks.answered(matched: unique != nil) }
@@ -409,7 +418,7 @@ struct EvidencePass {
         if settlements.isOpen(step.cpu) {
             settlements.settle(step.cpu, sender.node, walk.tasks[sender.node].switches, sure: sender.weight > 1)
         }
-        guard case .of(let other) = loaded[step.cpu], sender.node != other, !settled(sender.node, other) else { return unique }
+        guard case .of(let other) = state[step.cpu].loaded, sender.node != other, !settled(sender.node, other) else { return unique }
         relations[Self.key(sender.node, other), default: Relation()].strong += sender.weight
         return unique
     }

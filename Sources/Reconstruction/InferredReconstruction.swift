@@ -91,8 +91,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     @inline(__always) mutating func consume(_ source: Lookahead) {
         let record = source.head
-        let cpu = Int(record.cpu)
-        if state[cpu].gap < 0, !state[cpu].sending, walk.takesLoad(record) {
+        let cpu = source.cpu
+        if state[cpu].gap < 0, !state[cpu].sending, walk.takesLoad(source) {
             finishSwitch(cpu, record.time)
             sink.recorded(record)
         } else if record.kind == .schedSwitch {
@@ -105,8 +105,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     @inline(never) private mutating func consumeSwitch(_ source: Lookahead) {
         let record = source.head
-        let cpu = Int(record.cpu)
-        if state[cpu].gap < 0, !state[cpu].isDown, let change = walk.stepNotedSwitch(record) ?? walk.stepUsualSwitch(source) {
+        let cpu = source.cpu
+        if state[cpu].gap < 0, !state[cpu].isDown, let change = walk.stepNotedSwitch(source) ?? walk.stepUsualSwitch(source) {
             if _slowPath(state[cpu].sending), !record.inHardIRQ { complete(cpu, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: .schedSwitch)) }
             return cameIn(change.next, change.task, loads: change.loads, isCut: false, source)
         }
@@ -225,7 +225,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
     /// A task comes in. If it loads CR3 the switch ends with the record of that.
     @inline(__always) private mutating func cameIn(_ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, loads: Bool, isCut: Bool, _ source: Lookahead) {
         let record = source.head
-        let (cpu, time) = (Int(record.cpu), record.time)
+        let (cpu, time) = (source.cpu, record.time)
         let known = findings.nodes[Int(node)]
         let hasLost = task.pointee.isDead || task.pointee.isDying
         var next = hasLost ? .none : known.mm

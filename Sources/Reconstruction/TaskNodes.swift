@@ -49,6 +49,8 @@ struct TaskNode {
     var uncutComm = Comm.empty
     /// It is alive, has come in before, and has had its name since: see ``TraceWalk/stepUsualSwitch(_:)``.
     var isUsual = false
+    /// ``TaskNodes/isSettled(_:)`` was true.
+    var isSettled = false
     /// The name is one of the kernel's own (``Comm/isKernelThread``).
     var hasKernelName = false
     /// CLONE_THREAD: it renames itself, but does not exec (but for what ends its process's other threads).
@@ -162,13 +164,14 @@ struct TaskNodes {
 }
 
 extension TaskNodes {
-    /// The life cycle tells whose mm the node has: it was born in the trace or has exec'd in it. Or a snapshot does.
+    /// The life cycle tells whose mm the node has: it was born in the trace or has exec'd in it. Or a snapshot does. Once it is told it stays so.
     @inline(__always) func isSettled(_ node: Int32) -> Bool {
-        let founder = place(place(node).pointee.founder)
-        // What they are cannot be guessed: few branches.
+        let place = place(node)
+        if place.pointee.isSettled { return true }
+        let founder = self.place(place.pointee.founder)
         let origin = founder.pointee.origin
-        if origin == .existing { return founder.pointee.isApart }
-        return origin.isBirth || origin == .afterLoad && founder.pointee.isExec == true
+        place.pointee.isSettled = origin == .existing ? founder.pointee.isApart : origin.isBirth || origin == .afterLoad && founder.pointee.isExec == true
+        return place.pointee.isSettled
     }
 
     /// A snapshot tells whose mm the node has, not the life cycle.

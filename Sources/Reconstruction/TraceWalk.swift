@@ -44,8 +44,9 @@ struct TraceWalk {
 
     /// Takes the record at the head if it is the TASK_SWITCH record of the CPU's last sched_switch, which has been seen from there: so it is for
     /// over a quarter of all records.
-    @inline(__always) func takesLoad(_ record: Held) -> Bool {
-        let place = cpus.base + Int(record.cpu)
+    @inline(__always) func takesLoad(_ source: Lookahead) -> Bool {
+        let place = cpus.base + source.cpu
+        let record = source.head
         // Whether it is one cannot be guessed: both are read first, for one branch.
         let (isLoad, isAwaited) = (record.isLoad, place.pointee.awaitsLoad)
         guard isLoad && isAwaited else { return false }
@@ -56,7 +57,7 @@ struct TraceWalk {
     /// Takes the record at the head of `source`, which is no sched_switch.
     @inline(__always) mutating func step(_ source: Lookahead) -> Step {
         let record = source.head
-        let step = newStep(record)
+        let step = newStep(source)
         switch record.kind {
         case .lost:
             gaps += 1
@@ -82,7 +83,7 @@ struct TraceWalk {
     /// Takes the sched_switch record at the head of `source`. Half of all records are such.
     @inline(__always) mutating func stepSwitch(_ source: Lookahead) -> Step {
         let record = source.head
-        let step = newStep(record)
+        let step = newStep(source)
         switched(record, source, step)
         return step
     }
@@ -118,7 +119,7 @@ struct TraceWalk {
     /// nothing has changed.
     @inline(__always) mutating func stepUsualSwitch(_ source: Lookahead) -> UsualSwitch? {
         let record = source.head
-        let place = cpus.base + Int(record.cpu)
+        let place = cpus.base + source.cpu
         let (prevPID, nextPID) = (record.prevPID, record.nextPID)
         let next = tasks.known(nextPID)
         guard place.pointee.pid == prevPID, prevPID >= 0, next >= 0, let following = source.peek(1), following.kind != .lost else { return nil }
@@ -135,9 +136,9 @@ struct TraceWalk {
     }
 
     /// The same where another walk over the same records has taken it as a usual one, and has noted that.
-    @inline(__always) mutating func stepNotedSwitch(_ record: Held) -> UsualSwitch? {
-        guard let noted = UsualSwitch.Note(record) else { return nil }
-        return take(UsualSwitch(next: noted.next, task: tasks.place(noted.next), loads: noted.loads), record.nextPID, cpus.base + Int(record.cpu))
+    @inline(__always) mutating func stepNotedSwitch(_ source: Lookahead) -> UsualSwitch? {
+        guard let noted = UsualSwitch.Note(source.head) else { return nil }
+        return take(UsualSwitch(next: noted.next, task: tasks.place(noted.next), loads: noted.loads), source.head.nextPID, cpus.base + source.cpu)
     }
 
     @inline(__always) private mutating func take(_ change: UsualSwitch, _ nextPID: Int32, _ place: UnsafeMutablePointer<PerCPU>) -> UsualSwitch {
@@ -151,8 +152,8 @@ struct TraceWalk {
         return change
     }
 
-    @inline(__always) private mutating func newStep(_ record: Held) -> Step {
-        let cpu = Int(record.cpu)
+    @inline(__always) private mutating func newStep(_ source: Lookahead) -> Step {
+        let cpu = source.cpu
         latest.base.pointee = Step.Fields(cpu: cpu, node: cpus[cpu].node)
         return Step(latest.base)
     }

@@ -186,9 +186,10 @@ public struct Replay: StimulusSink, Sendable {
     }
 
     @inline(__always) public mutating func recorded(_ record: Held) {
-        lastTime = max(lastTime, record.time)
-        recorded.add(cpu: Int(record.cpu), reason: record.reason, pages: record.pages)
-        if record.reason == 4 { sent(Int(record.cpu), at: record.time) }
+        let (cpu, reason, time) = (Int(record.cpu), record.reason, record.time)
+        lastTime = max(lastTime, time)
+        recorded.add(cpu: cpu, reason: reason, pages: record.pages)
+        if reason == 4 { sent(cpu, at: time) }
     }
 
     /// A SEND_IPI record of the recorded kernel, which is counted elsewhere.

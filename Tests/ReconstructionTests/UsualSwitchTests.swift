@@ -52,8 +52,8 @@ struct UsualSwitchTests {
         while try merge.next() {
             let source = merge.head
             let place = "\(source.head.time) on CPU \(source.head.cpu)"
-            let isTaken = plain.takesLoad(source.head)
-            try #require(quick.takesLoad(source.head) == isTaken, "\(place)")
+            let isTaken = plain.takesLoad(source)
+            try #require(quick.takesLoad(source) == isTaken, "\(place)")
             if isTaken { continue }
             guard source.head.kind == .schedSwitch else {
                 let (one, other) = (plain.step(source), quick.step(source))
