@@ -100,26 +100,34 @@ struct EvidencePass {
         clocks = ClockWatch(cpus: cpus)
     }
 
-    @inline(__always) mutating func consume(_ source: Lookahead) {
-        if state[source.cpu].gap == .none, walk.takesLoad(source) { return }
+    /// Takes the record at the head of `source`. Returns how a second pass may take it.
+    @discardableResult @inline(__always) mutating func consume(_ source: Lookahead) -> Way { consume(source, source.head.tag) }
+
+    /// The same where it is known what the record is.
+    @inline(__always) mutating func consume(_ source: Lookahead, _ tag: Held.Tag) -> Way {
+        if state[source.cpu].gap == .none, walk.takesLoad(source, tag.isLoad) { return .awaitedLoad }
         // Looked at once: which kind comes next cannot be guessed.
-        if source.head.kind == .schedSwitch { consumeSwitch(source) } else { consumeOther(source) }
+        if tag.kind == .schedSwitch { return consumeSwitch(source) }
+        consumeOther(source)
+        return .any
     }
 
-    @inline(never) private mutating func consumeSwitch(_ source: Lookahead) {
+    @inline(never) private mutating func consumeSwitch(_ source: Lookahead) -> Way {
         let record = source.head
         let cpu = source.cpu
         let place = state.place(cpu)
         if isPlain, place.pointee.gap == .none, !record.inHardIRQ, let change = walk.stepUsualSwitch(source) {
-            TraceWalk.UsualSwitch.Note.write(change, source)
+            change.note(source)
             // None of the rest of what follows has anything to do then.
             if place.pointee.send.isSet { setSend(cpu, Send()) }
             clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
             watch.change(cpu, at: record.time)
             if change.loads { settlements.close(cpu) }
-            return cameIn(change.next, change.task, cpu, place, loads: change.loads)
+            cameIn(change.next, change.task, cpu, place, loads: change.loads)
+            return change.loads ? .loadingSwitch : .silentSwitch
         }
         consumeUnusualSwitch(source)
+        return .any
     }
 
     /// Nothing is watched for that only few traces have, nor a flush whose answers are counted.

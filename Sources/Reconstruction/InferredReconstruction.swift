@@ -90,27 +90,46 @@ struct InferredReconstruction<Sink: StimulusSink> {
     }
 
     @inline(__always) mutating func consume(_ source: Lookahead) {
-        let record = source.head
+        if takesLoad(source, source.head.isLoad) { return }
+        // Looked at once: which kind comes next cannot be guessed.
+        if source.head.kind == .schedSwitch { consumeSwitch(source) } else { consumeOther(source) }
+    }
+
+    @inline(__always) private mutating func takesLoad(_ source: Lookahead, _ isLoad: Bool) -> Bool {
         let cpu = source.cpu
-        if state[cpu].gap < 0, !state[cpu].sending, walk.takesLoad(source) {
-            finishSwitch(cpu, record.time)
-            sink.recorded(record)
-        } else if record.kind == .schedSwitch {
-            // Looked at once: which kind comes next cannot be guessed.
-            consumeSwitch(source)
+        guard state[cpu].gap < 0, !state[cpu].sending, walk.takesLoad(source, isLoad) else { return false }
+        finishSwitch(cpu, source.head.time)
+        sink.recorded(source.head)
+        return true
+    }
+
+    /// The same where the first pass has said how it may be taken. (What it says is right as long as this pass knows as much of the CPU.)
+    @inline(__always) mutating func consume(_ source: Lookahead, _ way: Way) {
+        if way == .awaitedLoad {
+            if _slowPath(!takesLoad(source, true)) { consumeOther(source) }
+        } else if way != .any {
+            consumeNotedSwitch(source, loads: way == .loadingSwitch)
         } else {
-            consumeOther(source)
+            consume(source)
         }
     }
 
-    @inline(never) private mutating func consumeSwitch(_ source: Lookahead) {
-        let record = source.head
+    @inline(__always) private mutating func consumeNotedSwitch(_ source: Lookahead, loads: Bool) {
         let cpu = source.cpu
-        if state[cpu].gap < 0, !state[cpu].isDown, let change = walk.stepNotedSwitch(source) ?? walk.stepUsualSwitch(source) {
-            if _slowPath(state[cpu].sending), !record.inHardIRQ { complete(cpu, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: .schedSwitch)) }
-            return cameIn(change.next, change.task, loads: change.loads, isCut: false, source)
-        }
-        consumeUnusualSwitch(source)
+        guard _fastPath(state[cpu].gap < 0 && !state[cpu].isDown) else { return consumeUnusualSwitch(source) }
+        consume(walk.stepNotedSwitch(source, loads: loads), source, cpu)
+    }
+
+    @inline(never) private mutating func consumeSwitch(_ source: Lookahead) {
+        let cpu = source.cpu
+        guard state[cpu].gap < 0, !state[cpu].isDown, let change = walk.stepUsualSwitch(source) else { return consumeUnusualSwitch(source) }
+        consume(change, source, cpu)
+    }
+
+    @inline(__always) private mutating func consume(_ change: TraceWalk.UsualSwitch, _ source: Lookahead, _ cpu: Int) {
+        let record = source.head
+        if _slowPath(state[cpu].sending), !record.inHardIRQ { complete(cpu, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: .schedSwitch)) }
+        cameIn(change.next, change.task, loads: change.loads, isCut: false, source)
     }
 
     @inline(never) private mutating func consumeUnusualSwitch(_ source: Lookahead) {

@@ -3,10 +3,21 @@ import LazyTLB
 import Tables
 import TraceData
 
+/// How a second pass may take a record, as the first one has seen.
+enum Way: UInt8 {
+    /// As it would by itself.
+    case any
+    /// ``TraceWalk/takesLoad(_:_:)``
+    case awaitedLoad
+    /// A usual switch (``TraceWalk/UsualSwitch``), whose task is noted in the record, without a CR3 load or with one.
+    case silentSwitch
+    case loadingSwitch
+}
+
 /// Records between the two passes, when the second follows the first at a distance.
 final class Stretch: @unchecked Sendable {
-    /// Whose turn it is, record by record, as an index of ``Lookaheads/all``.
-    var order = FlatList<UInt16>()
+    /// Whose turn it is, record by record, as an index of ``Lookaheads/all``, and above its 16 bits how the record may be taken.
+    var order = FlatList<UInt32>()
     /// The batches that the first pass began to read meanwhile.
     var batches: [(source: Int, batch: RecordBatch)] = []
     /// How many nodes there were at its end, and how many gaps had ended.
@@ -81,10 +92,19 @@ struct Leader {
             let run = order.next()
             isOver = run.isLast
             records += run.indices.count
-            try consume(run.indices)
-            if isFollowed { stretch.order.append(run.indices) }
+            var failure: TraceError?
+            stretch.order.append(upTo: run.indices.count) { ways in
+                do throws(TraceError) { try consume(run.indices, ways) } catch { failure = error }
+                return failure == nil ? run.indices.count : 0
+            }
+            if let failure { throw failure }
         }
-        if isFollowed { endStretch() } else { giveBatchesBack() }
+        if isFollowed {
+            endStretch()
+        } else {
+            stretch = Stretch()
+            giveBatchesBack()
+        }
         return !isOver
     }
 
@@ -96,11 +116,16 @@ struct Leader {
         }
     }
 
-    private mutating func consume(_ indices: FlatList<UInt16>) throws(TraceError) {
+    /// Takes a run of records, and writes down how.
+    private mutating func consume(_ indices: FlatList<UInt16>, _ ways: UnsafeMutablePointer<UInt32>) throws(TraceError) {
+        guard indices.count > 0 else { return }
         let sources = sources.base
+        var turn = ways
         for index in indices {
             let source = sources[Int(index)]
-            pass.consume(source)
+            let way = pass.consume(source)
+            turn.initialize(to: UInt32(index) | UInt32(way.rawValue) << 16)
+            turn += 1
             _ = try source.advance()
         }
     }

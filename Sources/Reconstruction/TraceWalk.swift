@@ -44,11 +44,12 @@ struct TraceWalk {
 
     /// Takes the record at the head if it is the TASK_SWITCH record of the CPU's last sched_switch, which has been seen from there: so it is for
     /// over a quarter of all records.
-    @inline(__always) func takesLoad(_ source: Lookahead) -> Bool {
+    ///
+    /// - Parameter isLoad: ``Held/isLoad`` of the record.
+    @inline(__always) func takesLoad(_ source: Lookahead, _ isLoad: Bool) -> Bool {
         let place = cpus.base + source.cpu
-        let record = source.head
         // Whether it is one cannot be guessed: both are read first, for one branch.
-        let (isLoad, isAwaited) = (record.isLoad, place.pointee.awaitsLoad)
+        let isAwaited = place.pointee.awaitsLoad
         guard isLoad && isAwaited else { return false }
         place.pointee.awaitsLoad = false
         return true
@@ -96,23 +97,8 @@ struct TraceWalk {
         var task: UnsafeMutablePointer<TaskNode>
         var loads: Bool
 
-        /// What is noted of it in its record (``CompactRecord/detail``).
-        struct Note {
-            let next: Int32
-            let loads: Bool
-
-            /// What stands in the record; nil if nothing does.
-            @inline(__always) init?(_ record: Held) {
-                let detail = record.detail
-                guard detail != 0 else { return nil }
-                next = Int32(bitPattern: detail >> 1) &- 1
-                loads = detail & 1 != 0
-            }
-
-            @inline(__always) static func write(_ change: UsualSwitch, _ source: Lookahead) {
-                source.state.pointee.head.pointee.detail = UInt32(bitPattern: change.next &+ 1) &<< 1 | (change.loads ? 1 : 0)
-            }
-        }
+        /// Notes the task in the record (``CompactRecord/detail``), for another walk over the same records.
+        @inline(__always) func note(_ source: Lookahead) { source.state.pointee.head.pointee.detail = UInt32(bitPattern: next) }
     }
 
     /// Takes the sched_switch record at the head of `source` if it is a usual one, and does just what ``stepSwitch(_:)`` would do, which is to be asked if this is nil: then
@@ -135,10 +121,11 @@ struct TraceWalk {
         return take(UsualSwitch(next: next, task: task, loads: loads), nextPID, place)
     }
 
-    /// The same where another walk over the same records has taken it as a usual one, and has noted that.
-    @inline(__always) mutating func stepNotedSwitch(_ source: Lookahead) -> UsualSwitch? {
-        guard let noted = UsualSwitch.Note(source.head) else { return nil }
-        return take(UsualSwitch(next: noted.next, task: tasks.place(noted.next), loads: noted.loads), source.head.nextPID, cpus.base + source.cpu)
+    /// The same where another walk over the same records has taken it as a usual one, and has noted the task.
+    @inline(__always) mutating func stepNotedSwitch(_ source: Lookahead, loads: Bool) -> UsualSwitch {
+        let next = Int32(bitPattern: source.head.detail)
+        let change = UsualSwitch(next: next, task: tasks.place(next), loads: loads)
+        return take(change, source.head.nextPID, cpus.base + source.cpu)
     }
 
     @inline(__always) private mutating func take(_ change: UsualSwitch, _ nextPID: Int32, _ place: UnsafeMutablePointer<PerCPU>) -> UsualSwitch {

@@ -45,6 +45,17 @@ public struct Held {
     @inlinable public var detail: UInt32 { @inline(__always) get { place.pointee.detail } }
     @inlinable public var isLoad: Bool { @inline(__always) get { place.pointee.isLoad } }
 
+    /// What tells how it is to be taken.
+    @inlinable public var tag: Tag { @inline(__always) get { Tag(kind: kind, isLoad: isLoad) } }
+
+    /// ``kind`` and ``isLoad`` of a record, for one who looks at them some time before he has to do with the record: which one comes next cannot be guessed, but read early.
+    public struct Tag {
+        public let kind: Record.Kind
+        public let isLoad: Bool
+
+        @inlinable @inline(__always) init(kind: Record.Kind, isLoad: Bool) { (self.kind, self.isLoad) = (kind, isLoad) }
+    }
+
     @inlinable public var inHardIRQ: Bool { @inline(__always) get { flags & 0x08 != 0 } }
     @inlinable public var prevPID: Int32 { @inline(__always) get { Int32(truncatingIfNeeded: word0) } }
     @inlinable public var nextPID: Int32 { @inline(__always) get { Int32(truncatingIfNeeded: word0 >> 32) } }
