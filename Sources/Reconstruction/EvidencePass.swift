@@ -101,13 +101,11 @@ struct EvidencePass {
     }
 
     /// Takes the record at the head of `source`. Returns how a second pass may take it.
-    @discardableResult @inline(__always) mutating func consume(_ source: Lookahead) -> Way { consume(source, source.head.tag) }
-
-    /// The same where it is known what the record is.
-    @inline(__always) mutating func consume(_ source: Lookahead, _ tag: Held.Tag) -> Way {
-        if state[source.cpu].gap == .none, walk.takesLoad(source, tag.isLoad) { return .awaitedLoad }
+    @discardableResult @inline(__always) mutating func consume(_ source: Lookahead) -> Way {
+        let record = source.head
+        if state[source.cpu].gap == .none, walk.takesLoad(source.cpu, record.isLoad) { return record.pages == Stimulus.flushAll ? .awaitedLoad : .any }
         // Looked at once: which kind comes next cannot be guessed.
-        if tag.kind == .schedSwitch { return consumeSwitch(source) }
+        if record.kind == .schedSwitch { return consumeSwitch(source) }
         consumeOther(source)
         return .any
     }
@@ -117,14 +115,15 @@ struct EvidencePass {
         let cpu = source.cpu
         let place = state.place(cpu)
         if isPlain, place.pointee.gap == .none, !record.inHardIRQ, let change = walk.stepUsualSwitch(source) {
-            change.note(source)
             // None of the rest of what follows has anything to do then.
             if place.pointee.send.isSet { setSend(cpu, Send()) }
             clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
             watch.change(cpu, at: record.time)
             if change.loads { settlements.close(cpu) }
             cameIn(change.next, change.task, cpu, place, loads: change.loads)
-            return change.loads ? .loadingSwitch : .silentSwitch
+            // Else its pids do not tell all.
+            guard record.pid == record.prevPID, change.task.pointee.pid == record.nextPID else { return .any }
+            return change.loads ? .loadingSwitch(to: change.next) : .silentSwitch(to: change.next)
         }
         consumeUnusualSwitch(source)
         return .any

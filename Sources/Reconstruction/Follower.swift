@@ -35,9 +35,9 @@ final class Follower<Sink: StimulusSink>: @unchecked Sendable {
             if !hasBegun { for source in sources { _ = try source.advance() } }
             hasBegun = true
             let sources = sources.base
-            for turn in stretch.order {
-                let source = sources[Int(turn & 0xffff)]
-                replay.pointee.consume(source, Way(rawValue: UInt8(truncatingIfNeeded: turn >> 16))!)
+            for turn in stretch.turns {
+                let source = sources[Int(turn.source)]
+                replay.pointee.consume(source, turn)
                 _ = try source.advance()
             }
         } catch {

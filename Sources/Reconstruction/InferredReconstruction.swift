@@ -90,46 +90,44 @@ struct InferredReconstruction<Sink: StimulusSink> {
     }
 
     @inline(__always) mutating func consume(_ source: Lookahead) {
-        if takesLoad(source, source.head.isLoad) { return }
-        // Looked at once: which kind comes next cannot be guessed.
-        if source.head.kind == .schedSwitch { consumeSwitch(source) } else { consumeOther(source) }
+        let (record, cpu) = (source.head, source.cpu)
+        if mayTakeLoad(cpu), walk.takesLoad(cpu, record.isLoad) {
+            finishSwitch(cpu, record.time)
+            sink.recorded(record)
+        } else if record.kind == .schedSwitch {
+            // Looked at once: which kind comes next cannot be guessed.
+            consumeSwitch(source)
+        } else {
+            consumeOther(source)
+        }
     }
 
-    @inline(__always) private mutating func takesLoad(_ source: Lookahead, _ isLoad: Bool) -> Bool {
+    /// The same where the first pass has said how the record may be taken. What it says holds as long as this pass knows as much of the CPU.
+    @inline(__always) mutating func consume(_ source: Lookahead, _ turn: Turn) {
         let cpu = source.cpu
-        guard state[cpu].gap < 0, !state[cpu].sending, walk.takesLoad(source, isLoad) else { return false }
-        finishSwitch(cpu, source.head.time)
-        sink.recorded(source.head)
-        return true
-    }
-
-    /// The same where the first pass has said how it may be taken. (What it says is right as long as this pass knows as much of the CPU.)
-    @inline(__always) mutating func consume(_ source: Lookahead, _ way: Way) {
-        if way == .awaitedLoad {
-            if _slowPath(!takesLoad(source, true)) { consumeOther(source) }
-        } else if way != .any {
-            consumeNotedSwitch(source, loads: way == .loadingSwitch)
+        if turn.kind == .awaitedLoad, mayTakeLoad(cpu), walk.takesLoad(cpu, true) {
+            finishSwitch(cpu, turn.time)
+            sink.recordedLoad(cpu: cpu, at: turn.time)
+        } else if turn.kind.rawValue >= Way.Kind.silentSwitch.rawValue, mayBeUsual(cpu) {
+            let moment = Moment(time: turn.time, cpu: cpu, pid: walk.cpus[cpu].pid, cause: .schedSwitch)
+            if _slowPath(state[cpu].sending) { complete(cpu, moment) }
+            let change = walk.stepKnownSwitch(cpu, to: turn.node, loads: turn.kind == .loadingSwitch)
+            cameIn(change.next, change.task, loads: change.loads, isCut: false, source, moment)
         } else {
             consume(source)
         }
     }
 
-    @inline(__always) private mutating func consumeNotedSwitch(_ source: Lookahead, loads: Bool) {
-        let cpu = source.cpu
-        guard _fastPath(state[cpu].gap < 0 && !state[cpu].isDown) else { return consumeUnusualSwitch(source) }
-        consume(walk.stepNotedSwitch(source, loads: loads), source, cpu)
-    }
+    @inline(__always) private func mayTakeLoad(_ cpu: Int) -> Bool { state[cpu].gap < 0 && !state[cpu].sending }
+
+    @inline(__always) private func mayBeUsual(_ cpu: Int) -> Bool { state[cpu].gap < 0 && !state[cpu].isDown }
 
     @inline(never) private mutating func consumeSwitch(_ source: Lookahead) {
-        let cpu = source.cpu
-        guard state[cpu].gap < 0, !state[cpu].isDown, let change = walk.stepUsualSwitch(source) else { return consumeUnusualSwitch(source) }
-        consume(change, source, cpu)
-    }
-
-    @inline(__always) private mutating func consume(_ change: TraceWalk.UsualSwitch, _ source: Lookahead, _ cpu: Int) {
-        let record = source.head
-        if _slowPath(state[cpu].sending), !record.inHardIRQ { complete(cpu, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: .schedSwitch)) }
-        cameIn(change.next, change.task, loads: change.loads, isCut: false, source)
+        let (record, cpu) = (source.head, source.cpu)
+        guard mayBeUsual(cpu), let change = walk.stepUsualSwitch(source) else { return consumeUnusualSwitch(source) }
+        let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: .schedSwitch)
+        if _slowPath(state[cpu].sending), !record.inHardIRQ { complete(cpu, moment) }
+        cameIn(change.next, change.task, loads: change.loads, isCut: false, source, moment)
     }
 
     @inline(never) private mutating func consumeUnusualSwitch(_ source: Lookahead) {
@@ -238,13 +236,15 @@ struct InferredReconstruction<Sink: StimulusSink> {
         if step.node > 0, state[cpu].mm.isUser, _slowPath(walk.tasks[step.node].isDead) {
             exited(cpu, Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch))
         }
-        cameIn(step.next, walk.tasks.place(step.next), loads: step.loads, isCut: step.isCut, source)
+        let moment = Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch)
+        cameIn(step.next, walk.tasks.place(step.next), loads: step.loads, isCut: step.isCut, source, moment)
     }
 
     /// A task comes in. If it loads CR3 the switch ends with the record of that.
-    @inline(__always) private mutating func cameIn(_ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, loads: Bool, isCut: Bool, _ source: Lookahead) {
-        let record = source.head
-        let (cpu, time) = (source.cpu, record.time)
+    @inline(__always) private mutating func cameIn(
+        _ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, loads: Bool, isCut: Bool, _ source: Lookahead, _ moment: Moment
+    ) {
+        let (cpu, time) = (source.cpu, moment.time)
         let known = findings.nodes[Int(node)]
         let hasLost = task.pointee.isDead || task.pointee.isDying
         var next = hasLost ? .none : known.mm
@@ -274,7 +274,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         place.pointee.isPending = loads
         place.pointee.loads = loads
         if !loads {
-            runs(node, task, next, basis, begun: time, Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch))
+            runs(node, task, next, basis, begun: time, moment)
             if next.isUser, loaded != next {
                 if loaded != .unknown { contradictions += 1 }
                 load(cpu, next, time)
@@ -282,14 +282,12 @@ struct InferredReconstruction<Sink: StimulusSink> {
         } else {
             place.pointee.basis = basis
             place.pointee.nextNode = node
-            place.pointee.prevPID = record.pid
+            place.pointee.prevPID = moment.pid
             place.pointee.begun = time
             place.pointee.leaves = loaded != next ? loaded : .none
             if rules.reloadsStale, loaded == next { finishSwitch(cpu, time) }
         }
-        if node > 0, task.pointee.comm.isStopper {
-            goOffline(cpu, source, Moment(time: time, cpu: cpu, pid: record.pid, cause: .schedSwitch))
-        }
+        if node > 0, task.pointee.comm.isStopper { goOffline(cpu, source, moment) }
     }
 
     private mutating func up(_ cpu: Int, _ moment: Moment) {

@@ -3,21 +3,10 @@ import LazyTLB
 import Tables
 import TraceData
 
-/// How a second pass may take a record, as the first one has seen.
-enum Way: UInt8 {
-    /// As it would by itself.
-    case any
-    /// ``TraceWalk/takesLoad(_:_:)``
-    case awaitedLoad
-    /// A usual switch (``TraceWalk/UsualSwitch``), whose task is noted in the record, without a CR3 load or with one.
-    case silentSwitch
-    case loadingSwitch
-}
-
 /// Records between the two passes, when the second follows the first at a distance.
 final class Stretch: @unchecked Sendable {
-    /// Whose turn it is, record by record, as an index of ``Lookaheads/all``, and above its 16 bits how the record may be taken.
-    var order = FlatList<UInt32>()
+    /// Whose turn it is, record by record.
+    var turns = FlatList<Turn>()
     /// The batches that the first pass began to read meanwhile.
     var batches: [(source: Int, batch: RecordBatch)] = []
     /// How many nodes there were at its end, and how many gaps had ended.
@@ -93,8 +82,8 @@ struct Leader {
             isOver = run.isLast
             records += run.indices.count
             var failure: TraceError?
-            stretch.order.append(upTo: run.indices.count) { ways in
-                do throws(TraceError) { try consume(run.indices, ways) } catch { failure = error }
+            stretch.turns.append(upTo: run.indices.count) { turns in
+                do throws(TraceError) { try consume(run.indices, turns) } catch { failure = error }
                 return failure == nil ? run.indices.count : 0
             }
             if let failure { throw failure }
@@ -117,14 +106,13 @@ struct Leader {
     }
 
     /// Takes a run of records, and writes down how.
-    private mutating func consume(_ indices: FlatList<UInt16>, _ ways: UnsafeMutablePointer<UInt32>) throws(TraceError) {
-        guard indices.count > 0 else { return }
+    private mutating func consume(_ indices: FlatList<UInt16>, _ turns: UnsafeMutablePointer<Turn>) throws(TraceError) {
         let sources = sources.base
-        var turn = ways
+        var turn = turns
         for index in indices {
             let source = sources[Int(index)]
-            let way = pass.consume(source)
-            turn.initialize(to: UInt32(index) | UInt32(way.rawValue) << 16)
+            let time = source.headTime
+            turn.initialize(to: Turn(time: time, way: pass.consume(source), source: index))
             turn += 1
             _ = try source.advance()
         }
@@ -138,17 +126,17 @@ struct Leader {
         stretch.nodes = pass.walk.tasks.nodes.count
         stretch.gaps = pass.settlements.ended.count
         waiting.append(stretch)
-        waitingRecords += stretch.order.count
-        recordsSince += stretch.order.count
+        waitingRecords += stretch.turns.count
+        recordsSince += stretch.turns.count
         stretch = Stretch()
         if !pass.canBeAskedEarly { giveUp() }
     }
 
     /// The next stretch to follow, if the first pass is far enough ahead of it.
     mutating func next() -> Stretch? {
-        guard isFollowed, let next = waiting.first, isOver || waitingRecords - next.order.count >= pace.distance else { return nil }
+        guard isFollowed, let next = waiting.first, isOver || waitingRecords - next.turns.count >= pace.distance else { return nil }
         waiting.removeFirst()
-        waitingRecords -= next.order.count
+        waitingRecords -= next.turns.count
         tell(next)
         return isFollowed ? next : nil
     }

@@ -57,9 +57,6 @@ public struct Lookahead: TimedSource {
         return place < state.pointee.end && distance < Lookahead.depth ? Held(place) : nil
     }
 
-    /// The record `distance` places behind the head, for one who knows that there is one.
-    @inline(__always) func ahead(_ distance: Int) -> Held { Held(state.pointee.head + distance) }
-
     /// What belongs to a record that ``peek(_:)`` gives.
     public func peekDetails(_ distance: Int) -> Details { state.pointee.batch[Held(state.pointee.head + distance)] }
 

@@ -86,6 +86,8 @@ public protocol StimulusSink {
     mutating func complete(cpu: Int, at moment: Moment)
     /// A tlb_flush record of the recorded kernel.
     mutating func recorded(_ record: Held)
+    /// The same of a TASK_SWITCH record, of all pages, in task context.
+    mutating func recordedLoad(cpu: Int, at time: UInt64)
     /// The recorded kernel's mm_cpumask(mm), first word, as a probe read it.
     mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment)
     /// The recorded kernel's CPU has `mm` loaded from here on, as its own records show; ``MM/unknown`` where they do not.
@@ -101,6 +103,11 @@ extension StimulusSink {
     public mutating func setBatch(_ batch: Batch, cpu: Int) {}
     public mutating func complete(cpu: Int, at moment: Moment) {}
     public mutating func recorded(_ record: Held) {}
+    public mutating func recordedLoad(cpu: Int, at time: UInt64) {
+        var record = CompactRecord()
+        (record.time, record.cpu, record.kind, record.word1) = (time, Int32(cpu), .tlbFlush, UInt64(bitPattern: Stimulus.flushAll))
+        withUnsafePointer(to: &record) { recorded(Held($0)) }
+    }
     public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) {}
     public mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) {}
     public mutating func marker(_ text: String, at moment: Moment) {}

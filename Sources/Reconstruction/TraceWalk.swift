@@ -42,12 +42,12 @@ struct TraceWalk {
     /// The current task of a CPU as a node, -1 if not known.
     @inline(__always) func current(_ cpu: Int) -> Int32 { cpus[cpu].node }
 
-    /// Takes the record at the head if it is the TASK_SWITCH record of the CPU's last sched_switch, which has been seen from there: so it is for
+    /// Takes a record of the CPU if it is the TASK_SWITCH record of the CPU's last sched_switch, which has been seen from there: so it is for
     /// over a quarter of all records.
     ///
     /// - Parameter isLoad: ``Held/isLoad`` of the record.
-    @inline(__always) func takesLoad(_ source: Lookahead, _ isLoad: Bool) -> Bool {
-        let place = cpus.base + source.cpu
+    @inline(__always) func takesLoad(_ cpu: Int, _ isLoad: Bool) -> Bool {
+        let place = cpus.base + cpu
         // Whether it is one cannot be guessed: both are read first, for one branch.
         let isAwaited = place.pointee.awaitsLoad
         guard isLoad && isAwaited else { return false }
@@ -96,9 +96,6 @@ struct TraceWalk {
         var next: Int32
         var task: UnsafeMutablePointer<TaskNode>
         var loads: Bool
-
-        /// Notes the task in the record (``CompactRecord/detail``), for another walk over the same records.
-        @inline(__always) func note(_ source: Lookahead) { source.state.pointee.head.pointee.detail = UInt32(bitPattern: next) }
     }
 
     /// Takes the sched_switch record at the head of `source` if it is a usual one, and does just what ``stepSwitch(_:)`` would do, which is to be asked if this is nil: then
@@ -121,11 +118,10 @@ struct TraceWalk {
         return take(UsualSwitch(next: next, task: task, loads: loads), nextPID, place)
     }
 
-    /// The same where another walk over the same records has taken it as a usual one, and has noted the task.
-    @inline(__always) mutating func stepNotedSwitch(_ source: Lookahead, loads: Bool) -> UsualSwitch {
-        let next = Int32(bitPattern: source.head.detail)
-        let change = UsualSwitch(next: next, task: tasks.place(next), loads: loads)
-        return take(change, source.head.nextPID, cpus.base + source.cpu)
+    /// The same where another walk over the same records has taken it as a usual one, to that node under its own pid: without a look at the record.
+    @inline(__always) mutating func stepKnownSwitch(_ cpu: Int, to next: Int32, loads: Bool) -> UsualSwitch {
+        let task = tasks.place(next)
+        return take(UsualSwitch(next: next, task: task, loads: loads), task.pointee.pid, cpus.base + cpu)
     }
 
     @inline(__always) private mutating func take(_ change: UsualSwitch, _ nextPID: Int32, _ place: UnsafeMutablePointer<PerCPU>) -> UsualSwitch {

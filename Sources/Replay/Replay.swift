@@ -192,6 +192,11 @@ public struct Replay: StimulusSink, Sendable {
         if reason == 4 { sent(cpu, at: time) }
     }
 
+    @inline(__always) public mutating func recordedLoad(cpu: Int, at time: UInt64) {
+        lastTime = max(lastTime, time)
+        recorded.add(cpu: cpu, reason: 0, pages: Stimulus.flushAll)
+    }
+
     /// A SEND_IPI record of the recorded kernel, which is counted elsewhere.
     mutating func sent(_ cpu: Int, at time: UInt64) { latency.sent(cpu, at: time) }
 

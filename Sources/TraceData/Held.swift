@@ -9,8 +9,8 @@ public struct CompactRecord: Sendable {
     public var uncutComm = Comm.empty
     public var cpu: Int32 = 0
     public var pid: Int32 = 0
-    /// Where the record's ``Details`` are in its batch; 0 if it has none. sched_switch, which has none: a note of the first who takes the record for the next one.
-    public var detail: UInt32 = 0
+    /// Where the record's ``Details`` are in its batch; 0 if it has none.
+    var detail: UInt32 = 0
     public var kind = Record.Kind.other
     public var flags: UInt8 = 0
     /// tlb_flush: a CR3 load in task context (reason 0, TASK_SWITCH), as over a quarter of the records of most traces are.
@@ -41,20 +41,7 @@ public struct Held {
     @inlinable public var kind: Record.Kind { @inline(__always) get { place.pointee.kind } }
     @inlinable public var flags: UInt8 { @inline(__always) get { place.pointee.flags } }
 
-    /// sched_switch: what was noted of it; 0 if nothing was.
-    @inlinable public var detail: UInt32 { @inline(__always) get { place.pointee.detail } }
     @inlinable public var isLoad: Bool { @inline(__always) get { place.pointee.isLoad } }
-
-    /// What tells how it is to be taken.
-    @inlinable public var tag: Tag { @inline(__always) get { Tag(kind: kind, isLoad: isLoad) } }
-
-    /// ``kind`` and ``isLoad`` of a record, for one who looks at them some time before he has to do with the record: which one comes next cannot be guessed, but read early.
-    public struct Tag {
-        public let kind: Record.Kind
-        public let isLoad: Bool
-
-        @inlinable @inline(__always) init(kind: Record.Kind, isLoad: Bool) { (self.kind, self.isLoad) = (kind, isLoad) }
-    }
 
     @inlinable public var inHardIRQ: Bool { @inline(__always) get { flags & 0x08 != 0 } }
     @inlinable public var prevPID: Int32 { @inline(__always) get { Int32(truncatingIfNeeded: word0) } }

@@ -52,8 +52,8 @@ struct UsualSwitchTests {
         while try merge.next() {
             let source = merge.head
             let place = "\(source.head.time) on CPU \(source.head.cpu)"
-            let isTaken = plain.takesLoad(source)
-            try #require(quick.takesLoad(source) == isTaken, "\(place)")
+            let isTaken = plain.takesLoad(source.cpu, source.head.isLoad)
+            try #require(quick.takesLoad(source.cpu, source.head.isLoad) == isTaken, "\(place)")
             if isTaken { continue }
             guard source.head.kind == .schedSwitch else {
                 let (one, other) = (plain.step(source), quick.step(source))
