@@ -27,3 +27,14 @@ extension Comm {
     /// A number follows: `kswapd0`, `md127_raid1`.
     private static let numbered = ["kswapd", "kcompactd", "loop", "md", "kdmflush/", "usb-storage", "card"]
 }
+
+extension Comm {
+    /// `cpuhp/N`, which takes a CPU down and up.
+    var isHotplug: Bool { low & 0xffff_ffff_ffff == 0x2f70_6875_7063 }
+
+    /// `migration/N`, the CPU stopper thread.
+    var isStopper: Bool {
+        // "migratio" and "n/".
+        low == 0x6f69_7461_7267_696d && high & 0xffff == 0x2f6e
+    }
+}

@@ -30,7 +30,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
     let sourceOf: [Lookahead?]
     var contradictions = 0
     /// Context switches by ``Basis``, where that is not what the task's mm is known from all its life (``TaskNode/asFound``).
-    private let switches = Flat(repeating: 0, count: Basis.allCases.count)
+    let switches = Flat(repeating: 0, count: Basis.allCases.count)
 
     struct PerCPU {
         /// The current task's mm.
@@ -180,24 +180,6 @@ struct InferredReconstruction<Sink: StimulusSink> {
         case .nothing, .broken, .switched, .switchLoaded, .flushed, .sent, .answered: break
         }
     }
-
-    /// The trace ends.
-    ///
-    /// - Parameter classes: what the first pass has found in the end.
-    mutating func finish(at end: UInt64, _ classes: TaskClasses) {
-        observed.finish(at: end)
-        for (node, task) in walk.tasks.nodes.enumerated() { switches[Int(classes.basis[node].rawValue)] += Int(task.asFound) }
-        (evidence.exact, evidence.lifeCycle, evidence.snapshot) = (count(.exact), count(.lifeCycle), count(.snapshot))
-        (evidence.hardware, evidence.convention, evidence.unknown) = (count(.hardware), count(.convention), count(.unknown))
-        evidence.unknownTime = observed.unknownTime
-        evidence.brokenChains = walk.brokenChains
-        evidence.gaps = walk.gaps
-        evidence.lostEvents = walk.lostEvents
-        evidence.contradictions = classes.contradictions + contradictions
-        evidence.noteSnapshots(walk.snapshots)
-    }
-
-    private func count(_ basis: Basis) -> Int { switches[Int(basis.rawValue)] }
 
     @inline(__always) mutating func apply(_ stimulus: Stimulus, _ moment: Moment) {
         // The CPU's next stimulus has settled its last switch.
@@ -410,21 +392,5 @@ struct InferredReconstruction<Sink: StimulusSink> {
         }
         deliverRest(cpu, moment)
         load(cpu, .initMM, moment.time)
-    }
-}
-
-extension InferredReconstruction {
-    /// Names by pid, as the last record of each told them.
-    var names: [Int32: Comm] {
-        var names: [Int32: Comm] = [:]
-        for task in walk.tasks.nodes where task.comm != .empty { names[task.pid] = task.comm }
-        return names
-    }
-
-    /// How often a task of each name was switched in.
-    var switchesByName: [Comm: Int] {
-        var switches: [Comm: Int] = [:]
-        for task in walk.tasks.nodes where task.pid != 0 && task.switches > 0 { switches[task.comm, default: 0] += Int(task.switches) }
-        return switches
     }
 }

@@ -113,7 +113,7 @@ extension Lookahead.State {
     }
 }
 
-/// The batches of one CPU between one who reads them and one who follows behind and gets the same records, with what the first one has noted in them.
+/// The batches of one CPU between one who reads them and one who follows behind and gets the same records.
 ///
 /// The first one has left a batch, and one who follows is always behind it: so the next batch is there when it is wanted. Each has a trail of its own, on its own thread;
 /// who drives both takes batches from the one to the other.

@@ -401,14 +401,3 @@ struct TraceWalk {
         }
     }
 }
-
-extension Comm {
-    /// `cpuhp/N`, which takes a CPU down and up.
-    var isHotplug: Bool { low & 0xffff_ffff_ffff == 0x2f70_6875_7063 }
-
-    /// `migration/N`, the CPU stopper thread.
-    var isStopper: Bool {
-        // "migratio" and "n/".
-        low == 0x6f69_7461_7267_696d && high & 0xffff == 0x2f6e
-    }
-}
