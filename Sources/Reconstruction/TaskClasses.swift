@@ -308,6 +308,7 @@ struct TaskClasses {
             case .user:
                 let task = tasks[Int32(node)]
                 mm[node] = MM(numbers[Int(find(Int32(node)))])
+                assert(mm[node].isUser, "the first of a class has no number")
                 if task.origin != .existing || task.isListed || task.switches > Self.fewSwitches { isVague[Int(mm[node].index)] = false }
             }
         }

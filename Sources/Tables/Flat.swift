@@ -45,14 +45,6 @@ public struct FlatList<Element>: FlatTable {
         owner.count = count
     }
 
-    /// Appends the elements of another list.
-    public mutating func append(_ other: FlatList) {
-        append(upTo: other.count) {
-            $0.initialize(from: other.base, count: other.count)
-            return other.count
-        }
-    }
-
     /// A table of its own with the same elements.
     public func copy() -> FlatList {
         var copy = FlatList()
