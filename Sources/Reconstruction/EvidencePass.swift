@@ -76,9 +76,11 @@ struct EvidencePass {
     }
 
     /// Takes the record at the head of `source`. Returns how a second pass may take it.
-    @discardableResult @inline(__always) mutating func consume(_ source: Lookahead) -> Way {
+    ///
+    /// - Parameter cpu: that of `source`.
+    @discardableResult @inline(__always) mutating func consume(_ source: Lookahead, _ cpu: Int) -> Way {
         let record = source.head
-        if state[source.cpu].gap == .none, walk.takesLoad(source.cpu, record.isLoad) { return record.pages == Stimulus.flushAll ? .awaitedLoad : .any }
+        if state[cpu].gap == .none, walk.takesLoad(cpu, record.isLoad) { return record.pages == Stimulus.flushAll ? .awaitedLoad : .any }
         // Looked at once: which kind comes next cannot be guessed.
         if record.kind == .schedSwitch { return consumeSwitch(source) }
         consumeOther(source)

@@ -9,6 +9,7 @@ final class Follower<Sink: StimulusSink>: @unchecked Sendable {
     private let ahead: Lookaheads
     private let sources: Flat<Lookahead>
     private let trails: [Trail]
+    private let stretches: StretchPool
     private var hasBegun = false
     /// It could not go where the first pass went.
     private(set) var hasFailed = false
@@ -17,6 +18,7 @@ final class Follower<Sink: StimulusSink>: @unchecked Sendable {
         trails = leader.ahead.all.map { _ in Trail(pool: pool) }
         ahead = Lookaheads(behind: leader.ahead, trails)
         sources = Flat(ahead.all)
+        stretches = leader.stretches
         replay = .allocate(apart: 1)
         replay.initialize(
             to: InferredReconstruction(
@@ -34,14 +36,25 @@ final class Follower<Sink: StimulusSink>: @unchecked Sendable {
         do throws(TraceError) {
             if !hasBegun { for source in sources { _ = try source.advance() } }
             hasBegun = true
-            let sources = sources.base
-            for turn in stretch.turns {
-                let source = sources[Int(turn.source)]
-                replay.pointee.consume(source, turn)
-                _ = try source.advance()
-            }
+            if stretch.turns.count > 0 { try take(stretch.turns) }
         } catch {
             hasFailed = true
+        }
+        stretches.give(stretch)
+    }
+
+    private func take(_ turns: FlatList<Turn>) throws(TraceError) {
+        let (sources, last, turns) = (sources.base, turns.count - 1, turns.base)
+        // Looked up one record ahead: if a branch was not foreseen, what it takes to begin with the next record is there nevertheless.
+        var source = sources[Int(turns[0].source)]
+        var cpu = source.cpu
+        for index in 0...last {
+            let next = sources[Int(turns[min(index &+ 1, last)].source)]
+            let nextCPU = next.cpu
+            replay.pointee.willConsume(turns[min(index &+ 2, last)])
+            replay.pointee.consume(source, cpu, turns[index])
+            _ = try source.advance()
+            (source, cpu) = (next, nextCPU)
         }
     }
 

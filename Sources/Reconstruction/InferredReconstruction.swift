@@ -1,3 +1,4 @@
+import CPrefetch
 import LazyTLB
 import Tables
 import TraceData
@@ -102,9 +103,14 @@ struct InferredReconstruction<Sink: StimulusSink> {
         }
     }
 
+    /// Asks for what a record needs that comes soon.
+    @inline(__always) mutating func willConsume(_ turn: Turn) {
+        prefetch_write(walk.tasks.nodes.base + Int(turn.node))
+        prefetch_read(findings.nodes.base + Int(turn.node))
+    }
+
     /// The same where the first pass has said how the record may be taken. What it says holds as long as this pass knows as much of the CPU.
-    @inline(__always) mutating func consume(_ source: Lookahead, _ turn: Turn) {
-        let cpu = source.cpu
+    @inline(__always) mutating func consume(_ source: Lookahead, _ cpu: Int, _ turn: Turn) {
         if turn.kind == .awaitedLoad, mayTakeLoad(cpu), walk.takesLoad(cpu, true) {
             finishSwitch(cpu, turn.time)
             sink.recordedLoad(cpu: cpu, at: turn.time)

@@ -14,6 +14,34 @@ final class Stretch: @unchecked Sendable {
     var gaps = 0
     /// What the second pass has to know in it.
     var news = Findings.News()
+
+    fileprivate func reset() {
+        turns.removeAll()
+        batches.removeAll(keepingCapacity: true)
+        (nodes, gaps, news) = (0, 0, Findings.News())
+    }
+}
+
+/// Stretches that were followed, whose memory the next ones take: it is there, and in a near cache.
+///
+/// Any thread may take one and give one back.
+final class StretchPool: @unchecked Sendable {
+    /// Whose turn it is to touch what follows (see ``MergeAhead``).
+    private let turn = DispatchSemaphore(value: 1)
+    private var unused: [Stretch] = []
+
+    func take() -> Stretch {
+        turn.wait()
+        defer { turn.signal() }
+        return unused.popLast() ?? Stretch()
+    }
+
+    func give(_ stretch: Stretch) {
+        stretch.reset()
+        turn.wait()
+        unused.append(stretch)
+        turn.signal()
+    }
 }
 
 /// The first pass on its way through the trace, with a second one behind it, perhaps: what it has seen so far it tells that one early, some thousand records ahead of
@@ -30,6 +58,7 @@ struct Leader {
     /// Somebody may follow.
     private(set) var isFollowed: Bool
     private(set) var isOver = false
+    let stretches = StretchPool()
     private var stretch = Stretch()
     /// Those that wait until the first pass is far enough ahead, and how many records they have.
     private var waiting: [Stretch] = []
@@ -91,7 +120,7 @@ struct Leader {
         if isFollowed {
             endStretch()
         } else {
-            stretch = Stretch()
+            stretch.turns.removeAll()
             giveBatchesBack()
         }
         return !isOver
@@ -107,14 +136,18 @@ struct Leader {
 
     /// Takes a run of records, and writes down how.
     private mutating func consume(_ indices: FlatList<UInt16>, _ turns: UnsafeMutablePointer<Turn>) throws(TraceError) {
-        let sources = sources.base
-        var turn = turns
-        for index in indices {
-            let source = sources[Int(index)]
+        let (sources, last, indices) = (sources.base, indices.count - 1, indices.base)
+        guard last >= 0 else { return }
+        // Looked up one record ahead, see ``Follower``.
+        var source = sources[Int(indices[0])]
+        var cpu = source.cpu
+        for place in 0...last {
+            let next = sources[Int(indices[min(place &+ 1, last)])]
+            let nextCPU = next.cpu
             let time = source.headTime
-            turn.initialize(to: Turn(time: time, way: pass.consume(source), source: index))
-            turn += 1
+            (turns + place).initialize(to: Turn(time: time, way: pass.consume(source, cpu), source: indices[place]))
             _ = try source.advance()
+            (source, cpu) = (next, nextCPU)
         }
     }
 
@@ -128,7 +161,7 @@ struct Leader {
         waiting.append(stretch)
         waitingRecords += stretch.turns.count
         recordsSince += stretch.turns.count
-        stretch = Stretch()
+        stretch = stretches.take()
         if !pass.canBeAskedEarly { giveUp() }
     }
 

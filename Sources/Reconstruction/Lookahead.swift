@@ -140,6 +140,9 @@ public final class Lookaheads {
     /// The order of their records, if it is to be found ahead.
     public let order: MergeAhead?
 
+    /// Those that read them.
+    private let readers: [BatchReader]
+
     /// Bytes that batches may take, all CPUs together.
     static let budget = 16 << 20
 
@@ -157,17 +160,25 @@ public final class Lookaheads {
         let pool = pool ?? Lookaheads.pool(file, isConcurrent: !queues.isEmpty)
         let order = ordered || kept != nil ? MergeAhead(sources: streams.count, isConcurrent: !queues.isEmpty, keeping: kept) : nil
         self.order = order
-        all = streams.enumerated().map { index, stream in
+        readers = streams.enumerated().map { index, stream in
             let queue = queues.isEmpty ? nil : queues[index % queues.count]
-            let reader = BatchReader(stream, from: pool, probes: probes, queue: queue, order: order, source: index, givesAway: trails != nil)
-            reader.start()
-            return Lookahead(state: Lookaheads.state(stream.cpu, RecordBatch(capacity: 0), reader: reader, file: file, trail: trails?[index]))
+            return BatchReader(stream, from: pool, probes: probes, queue: queue, order: order, source: index, givesAway: trails != nil)
         }
+        all = zip(streams, readers).enumerated().map { index, source in
+            source.1.start()
+            return Lookahead(state: Lookaheads.state(source.0.cpu, RecordBatch(capacity: 0), reader: source.1, file: file, trail: trails?[index]))
+        }
+    }
+
+    /// Reads batches ahead that nobody reads yet, one of each CPU at most, as long as `isIdle`: for a thread with time to spare, beside the one that takes the records and leaves
+    /// the batches in trails.
+    func help(while isIdle: () -> Bool) {
+        for reader in readers where isIdle() { _ = reader.help() }
     }
 
     /// The same records again, which others have read: each behind the one of ``all`` with its index.
     init(behind leaders: Lookaheads, _ trails: [Trail]) {
-        order = nil
+        (order, readers) = (nil, [])
         all = zip(leaders.all, trails).map { Lookahead(state: Lookaheads.state($0.cpu, RecordBatch(capacity: 0), reader: nil, file: nil, trail: $1)) }
     }
 
@@ -184,7 +195,7 @@ public final class Lookaheads {
 
     /// Records written down instead of read, by CPU: what tests feed the passes with.
     init(_ records: [[(held: CompactRecord, details: Details)]]) {
-        order = nil
+        (order, readers) = (nil, [])
         all = records.enumerated().map { Lookahead(state: Lookaheads.state($0, RecordBatch($1), reader: nil, file: nil)) }
     }
 

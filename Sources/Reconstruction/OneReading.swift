@@ -1,4 +1,5 @@
 import Dispatch
+import Synchronization
 import TraceData
 
 /// Both passes in one reading of the trace, the second some thousand records behind the first.
@@ -27,7 +28,7 @@ public enum OneReading<Sink: StimulusSink> {
         let pool = Lookaheads.pool(file, isConcurrent: !queues.isEmpty, readers: 2)
         var leader = try Leader(file, cpus: cpus, rules: rules, lifeCycle: true, pace: pace, on: queues, pool: pool)
         let follower = Follower(sink, behind: leader, cpus: cpus, rules: rules, pool: pool)
-        let road = Road(follower, on: workers.last)
+        let road = Road(follower, behind: leader.ahead, on: workers.last)
         defer { road.end() }
         var goesOn = true
         while goesOn {
@@ -45,19 +46,26 @@ public enum OneReading<Sink: StimulusSink> {
 }
 
 /// Where a ``Follower`` follows: here, or on another thread, and then not too far behind.
-private struct Road<Sink: StimulusSink> {
+private final class Road<Sink: StimulusSink>: @unchecked Sendable {
     private let follower: Follower<Sink>
+    private let ahead: Lookaheads
     private let queue: DispatchQueue?
-    private let room = DispatchSemaphore(value: 4)
+    private let room = DispatchSemaphore(value: 16)
+    /// Stretches that are to be followed.
+    private let waiting = Atomic(0)
 
-    init(_ follower: Follower<Sink>, on queue: DispatchQueue?) { (self.follower, self.queue) = (follower, queue) }
+    init(_ follower: Follower<Sink>, behind ahead: Lookaheads, on queue: DispatchQueue?) { (self.follower, self.ahead, self.queue) = (follower, ahead, queue) }
 
     func follow(_ stretch: Stretch) {
         guard let queue else { return follower.follow(stretch) }
         room.wait()
-        queue.async { [follower, room] in
+        waiting.add(1, ordering: .relaxed)
+        queue.async { [self] in
             follower.follow(stretch)
             room.signal()
+            waiting.subtract(1, ordering: .relaxed)
+            // It is faster than the one in front, then.
+            ahead.help { waiting.load(ordering: .relaxed) == 0 }
         }
     }
 

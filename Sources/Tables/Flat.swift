@@ -45,6 +45,13 @@ public struct FlatList<Element>: FlatTable {
         owner.count = count
     }
 
+    /// Leaves it empty, with the memory that it has.
+    public mutating func removeAll() {
+        base.deinitialize(count: count)
+        count = 0
+        owner.count = 0
+    }
+
     /// A table of its own with the same elements.
     public func copy() -> FlatList {
         var copy = FlatList()

@@ -1,23 +1,34 @@
 import Dispatch
 
-/// Gives one CPU's records batch by batch; with a queue, the next batch is decoded (and unpacked) there while this one is used.
+/// Gives one CPU's records batch by batch; with a queue, the next batch is decoded (and unpacked) there while this one is used. Without one, another thread may do so that has
+/// nothing else to do (``help()``).
 ///
-/// What it gives is the same with and without a queue: batches end at the same records.
+/// What it gives is the same however it comes about: batches end at the same records.
 ///
-/// - Complexity: memory for one batch, two with a queue.
-public final class BatchReader {
+/// - Complexity: memory for one batch, two if they are read ahead.
+public final class BatchReader: @unchecked Sendable {
     private let stream: CPUStream
     private let probes: Bool
     private let queue: DispatchQueue?
     private let order: MergeAhead?
     private let source: Int
-    private let ready = DispatchSemaphore(value: 0)
-    private var current: RecordBatch
-    private var coming: RecordBatch
-    /// ``coming`` is being filled.
-    private var isFilling = false
     private let pool: BatchPool
     private let givesAway: Bool
+    private var current: RecordBatch
+    /// Like the stream one thread's at a time: that of the one who has begun to fill it, until ``ready``.
+    private var coming: RecordBatch
+    private let ready = DispatchSemaphore(value: 0)
+    /// How far ``coming`` is, and whose turn it is to touch that (see ``MergeAhead``).
+    private var progress = Progress.idle
+    private let turn = DispatchSemaphore(value: 1)
+
+    private enum Progress {
+        case idle
+        /// It is being filled by another thread, or has been.
+        case begun
+        /// The stream is at its end.
+        case over
+    }
 
     /// - Parameters:
     ///   - pool: where batches come from, and go back to.
@@ -40,42 +51,58 @@ public final class BatchReader {
     }
 
     deinit {
-        if isFilling { ready.wait() }
+        if progress == .begun { ready.wait() }
         if !givesAway { pool.give(current) }
         pool.give(coming)
     }
 
     /// Begins to read ahead, if there is a queue.
-    public func start() { if queue != nil, !isFilling { fill() } }
+    public func start() { readAhead() }
 
     /// The next batch, which is valid until the next but one call, unless it is given away. Not to be called behind the last one.
     public func next() -> RecordBatch {
-        if !isFilling { fill() }
-        if queue != nil { ready.wait() }
-        isFilling = false
+        if begin() { fill() } else { ready.wait() }
         if givesAway { current = pool.take() }
         (current, coming) = (coming, current)
+        turn.wait()
+        progress = current.isLast ? .over : .idle
+        turn.signal()
         return current
     }
 
-    /// Reads ahead into the batch before the current one, whose records are no longer needed, or into another.
-    public func readAhead() { if queue != nil, !current.isLast { fill() } }
+    /// Reads ahead into the batch before the current one, whose records are no longer needed, or into another, if there is a queue.
+    public func readAhead() {
+        guard let queue, begin() else { return }
+        queue.async { [self] in fillAhead() }
+    }
 
+    /// Reads ahead here and now what nobody else has begun to read. Any thread may ask for it, as long as batches are given away.
+    ///
+    /// - Returns: false if there is nothing to be done.
+    public func help() -> Bool {
+        precondition(givesAway, "the batch before may still be read")
+        guard begin() else { return false }
+        fillAhead()
+        return true
+    }
+
+    /// Whether the caller is the one to fill what comes.
+    private func begin() -> Bool {
+        turn.wait()
+        defer { turn.signal() }
+        guard progress == .idle else { return false }
+        progress = .begun
+        return true
+    }
+
+    private func fillAhead() {
+        fill()
+        ready.signal()
+    }
+
+    /// The order reaches as far as the batches that were given, always.
     private func fill() {
-        guard let queue else {
-            stream.fill(coming, probes: probes)
-            order?.take(coming, of: source)
-            return
-        }
-        isFilling = true
-        // A stream, and the batch that it fills, are one thread's at a time: the reader waits for `ready` before it touches either.
-        nonisolated(unsafe) let stream = stream
-        let batch = coming
-        queue.async { [ready, probes, order, source] in
-            stream.fill(batch, probes: probes)
-            ready.signal()
-            // From now on others read the batch as well; records of the batch before may come in front of it.
-            order?.take(batch, of: source)
-        }
+        stream.fill(coming, probes: probes)
+        order?.take(coming, of: source)
     }
 }

@@ -8,7 +8,7 @@ import Tables
 ///
 /// - Complexity: O(log *n*) for a record; memory for 16 bytes a record of those that are decoded and not yet ordered, and 2 of those that are not yet taken.
 public final class MergeAhead: @unchecked Sendable {
-    /// Indices of sources, in the order in which their records come.
+    /// Indices of sources, in the order in which their records come. Valid until the next one is asked for.
     public struct Run {
         public internal(set) var indices = FlatList<UInt16>()
         /// Nothing comes behind it.
@@ -24,6 +24,8 @@ public final class MergeAhead: @unchecked Sendable {
     private let kept: MergeOrder?
     private var pick = Pick()
     private var found = Run()
+    /// What was given last.
+    private var given = FlatList<UInt16>()
     /// Counts the times at which something was found, for one who waits on another thread.
     private let news: DispatchSemaphore?
 
@@ -56,8 +58,9 @@ public final class MergeAhead: @unchecked Sendable {
             news?.wait()
             turn.wait()
             let run = found
-            // Lists are references: from now on another one is written to.
-            found.indices = FlatList()
+            // Lists are references: from now on the one before is written to, whose memory is there.
+            swap(&given, &found.indices)
+            found.indices.removeAll()
             turn.signal()
             if run.isLast || run.indices.count > 0 { return run }
             // Each reader has a batch that reaches beyond the record it shows, so the order reaches beyond what was taken.

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 import TraceSynth
@@ -34,8 +35,11 @@ import TraceSynth
         return seen
     }
 
-    private static func batched(_ file: TraceFile, cpu: Int, from pool: BatchPool, queue: DispatchQueue?) throws -> (seen: [Seen], records: Int) {
-        let reader = BatchReader(file.stream(cpu: cpu), from: pool, probes: true, queue: queue)
+    /// - Parameter isHelped: another thread reads ahead now and then, and batches are given away.
+    private static func batched(_ file: TraceFile, cpu: Int, from pool: BatchPool, queue: DispatchQueue?, isHelped: Bool = false) throws -> (seen: [Seen], records: Int) {
+        let reader = BatchReader(file.stream(cpu: cpu), from: pool, probes: true, queue: queue, givesAway: isHelped)
+        let helper = isHelped ? Helper(reader) : nil
+        defer { helper?.stop() }
         reader.start()
         var seen: [Seen] = []
         var records = 0
@@ -52,8 +56,27 @@ import TraceSynth
                 place += 1
             }
             if let error = batch.error { throw error }
+            defer { if isHelped { pool.give(batch) } }
             if batch.isLast { return (seen, records) }
             reader.readAhead()
+        }
+    }
+
+    /// A thread that reads ahead whenever it can, until it is stopped.
+    private final class Helper: Sendable {
+        private let goesOn = Atomic(true)
+        private let isDone = DispatchSemaphore(value: 0)
+
+        init(_ reader: BatchReader) {
+            Thread.detachNewThread { [self] in
+                while goesOn.load(ordering: .relaxed) { if !reader.help() { sched_yield() } }
+                isDone.signal()
+            }
+        }
+
+        func stop() {
+            goesOn.store(false, ordering: .relaxed)
+            isDone.wait()
         }
     }
 
@@ -65,10 +88,12 @@ import TraceSynth
         for cpu in file.cpusWithData {
             let expected = try Self.oneByOne(file, cpu: cpu)
             for (capacity, pool) in pools {
-                let found = try Self.batched(file, cpu: cpu, from: pool, queue: capacity == 100 ? DispatchQueue(label: "test") : nil)
-                // Not the arrays themselves: a failure would print them.
-                let same = found.seen == expected
-                #expect(same, "CPU \(cpu), batches of \(capacity)")
+                for isHelped in [false, true] {
+                    let found = try Self.batched(file, cpu: cpu, from: pool, queue: capacity == 100 && !isHelped ? DispatchQueue(label: "test") : nil, isHelped: isHelped)
+                    // Not the arrays themselves: a failure would print them.
+                    let same = found.seen == expected
+                    #expect(same, "CPU \(cpu), batches of \(capacity)\(isHelped ? ", helped" : "")")
+                }
             }
         }
     }
