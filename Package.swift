@@ -25,7 +25,7 @@ let package = Package(
 
         // The stages, each depending only on the ones before it.
         .target(name: "TraceData", dependencies: ["CPrefetch", "CTraceEvent", "CZlib", "CZstd", "Tables"]),
-        .target(name: "LazyTLB", dependencies: ["Tables"]),
+        .target(name: "LazyTLB", dependencies: ["CPrefetch", "Tables"]),
         .target(name: "Reconstruction", dependencies: ["CPrefetch", "TraceData", "LazyTLB", "Tables"]),
         .target(name: "Replay", dependencies: ["CPrefetch", "LazyTLB", "Reconstruction", "Tables"]),
         .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),

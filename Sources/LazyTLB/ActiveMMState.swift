@@ -1,3 +1,4 @@
+import CPrefetch
 import Tables
 
 /// The old bookkeeping, common to `v4.12` and `v4.13-parent`: cpu_tlbstate.active_mm and state.
@@ -137,6 +138,11 @@ struct ActiveMMState: Sendable {
     @inline(__always) mutating func contextSwitchToLazy(_ cpu: Int) {
         counters.contextSwitches += 1
         enterLazyTLB(cpu)
+    }
+
+    @inline(__always) func ask(_ cpu: Int, _ mm: MM) {
+        prefetch_write(cpus.base + cpu)
+        masks.ask(Int(mm.index))
     }
 
     @inline(__always) func holds(_ cpu: Int, _ mm: MM) -> Bool {

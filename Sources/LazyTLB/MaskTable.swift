@@ -1,3 +1,4 @@
+import CPrefetch
 import Tables
 
 /// mm_cpumask() of every mm: one row of bits per mm, in one flat array.
@@ -63,6 +64,9 @@ public struct MaskTable: Sendable {
         }
         words[at] = value
     }
+
+    /// Asks for a row, which is to be read soon.
+    @inlinable @inline(__always) public func ask(_ row: Int) { prefetch_write(words.base + row &* stride) }
 
     /// The CPUs of a row but one, ascending: as they are now, without those that come while they are gone through.
     @inlinable @inline(__always) public func others(than cpu: Int, _ row: Int) -> Others { Others(self, row, cpu) }

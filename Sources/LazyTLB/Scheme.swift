@@ -17,6 +17,8 @@ public protocol Scheme: Sendable {
     mutating func contextSwitchToLazy(_ cpu: Int, on machine: Machine)
     /// CR3 points to the user's `mm`, the bookkeeping names it, so that the CPU is in its mask, and no switch of before is left open.
     func holds(_ cpu: Int, _ mm: MM, on machine: Machine) -> Bool
+    /// Asks for what a switch of the CPU to `mm` will look at, which may come soon. Changes nothing.
+    func ask(_ cpu: Int, _ mm: MM)
     /// The same as ``contextSwitch(_:_:on:_:)`` for a task whose mm the CPU holds: it is not lazy any more, and nothing else happens.
     mutating func contextSwitchToHeld(_ cpu: Int)
     /// The mm that CR3 points to, if it is not the user's `mm`, and if a switch to that is as it is meant to be, with nothing to warn of: the bookkeeping names it as well, and so does

@@ -1,3 +1,4 @@
+import CPrefetch
 import Tables
 
 /// `v4.13`: the reworked scheme, cpu_tlbstate.loaded_mm (commit 3d28ebceaffa; arch/x86/mm/tlb.c as released in v4.13).
@@ -47,6 +48,11 @@ public struct V413: Scheme {
         begin(cpu, machine)
         counters.contextSwitches += 1
         enterLazyTLB(cpu)
+    }
+
+    @inline(__always) public func ask(_ cpu: Int, _ mm: MM) {
+        prefetch_write(cpus.base + cpu)
+        masks.ask(Int(mm.index))
     }
 
     @inline(__always) public func holds(_ cpu: Int, _ mm: MM, on machine: Machine) -> Bool { cpus[cpu].loaded == mm && cpus[cpu].lingering == .none }

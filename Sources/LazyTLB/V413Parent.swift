@@ -16,6 +16,7 @@ public struct V413Parent: Scheme {
         old.contextSwitchToLazy(cpu)
     }
 
+    public func ask(_ cpu: Int, _ mm: MM) { old.ask(cpu, mm) }
     public func holds(_ cpu: Int, _ mm: MM, on machine: Machine) -> Bool { machine.activeMM[cpu] == mm && old.holds(cpu, mm) }
     public mutating func contextSwitchToHeld(_ cpu: Int) { old.contextSwitchToHeld(cpu) }
     public func leaves(_ cpu: Int, for mm: MM, on machine: Machine) -> MM { old.leaves(cpu, for: mm, machine) }

@@ -1,3 +1,4 @@
+import CPrefetch
 import LazyTLB
 import Tables
 import TraceData
@@ -85,6 +86,19 @@ struct EvidencePass {
         if record.kind == .schedSwitch { return consumeSwitch(source) }
         consumeOther(source)
         return .any
+    }
+
+    /// Asks for what leads to the task of a record, which is to come.
+    @inline(__always) mutating func willConsume(_ record: Held) {
+        if record.kind == .schedSwitch { walk.tasks.ask(record.nextPID) }
+        prefetch_write(state.base + Int(record.cpu))
+    }
+
+    /// The same for the task itself, when that is there.
+    @inline(__always) mutating func willConsumeSoon(_ record: Held) {
+        guard record.kind == .schedSwitch else { return }
+        prefetch_write(walk.tasks.nodes.base + Int(walk.tasks.known(record.nextPID)))
+        clocks.ask(record.nextPID)
     }
 
     @inline(never) private mutating func consumeSwitch(_ source: Lookahead) -> Way {

@@ -43,18 +43,38 @@ final class Follower<Sink: StimulusSink>: @unchecked Sendable {
         stretches.give(stretch)
     }
 
+    /// As ``Leader`` does.
     private func take(_ turns: FlatList<Turn>) throws(TraceError) {
-        let (sources, last, turns) = (sources.base, turns.count - 1, turns.base)
-        // Looked up one record ahead: if a branch was not foreseen, what it takes to begin with the next record is there nevertheless.
-        var source = sources[Int(turns[0].source)]
-        var cpu = source.cpu
-        for index in 0...last {
-            let next = sources[Int(turns[min(index &+ 1, last)].source)]
-            let nextCPU = next.cpu
-            replay.pointee.willConsume(turns[min(index &+ 2, last)])
-            replay.pointee.consume(source, cpu, turns[index])
+        if sources.count <= Leader.fewSources { try takeOfFew(turns) } else { try takeOfMany(turns) }
+    }
+
+    @inline(never) private func takeOfFew(_ turns: FlatList<Turn>) throws(TraceError) {
+        let (sources, end) = (sources.base, turns.base + turns.count)
+        var place = turns.base
+        var next = sources[Int(place.pointee.source)]
+        while place < end {
+            let source = next
+            next = sources[Int(place[1].source)]
+            replay.pointee.consume(source, source.cpu, place.pointee)
             _ = try source.advance()
-            (source, cpu) = (next, nextCPU)
+            place += 1
+        }
+    }
+
+    @inline(never) private func takeOfMany(_ turns: FlatList<Turn>) throws(TraceError) {
+        let (sources, end) = (sources.base, turns.base + turns.count)
+        var place = turns.base
+        while place < end {
+            sources[Int(place[32].source)].ask()
+            let later = place[24]
+            if later.kind == .any { sources[Int(later.source)].askForHead() }
+            replay.pointee.willConsume(later)
+            let soon = place[12]
+            replay.pointee.willConsumeSoon(soon, sources[Int(soon.source)].cpu)
+            let source = sources[Int(place.pointee.source)]
+            replay.pointee.consume(source, source.cpu, place.pointee)
+            _ = try source.advance(asking: false)
+            place += 1
         }
     }
 

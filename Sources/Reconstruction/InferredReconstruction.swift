@@ -109,6 +109,12 @@ struct InferredReconstruction<Sink: StimulusSink> {
         prefetch_read(findings.nodes.base + Int(turn.node))
     }
 
+    /// The same for what that leads to.
+    @inline(__always) mutating func willConsumeSoon(_ turn: Turn, _ cpu: Int) {
+        prefetch_write(state.base + cpu)
+        if turn.node >= 0 { sink.maySwitch(cpu, to: findings.nodes[Int(turn.node)].mm) }
+    }
+
     /// The same where the first pass has said how the record may be taken. What it says holds as long as this pass knows as much of the CPU.
     @inline(__always) mutating func consume(_ source: Lookahead, _ cpu: Int, _ turn: Turn) {
         if turn.kind == .awaitedLoad, mayTakeLoad(cpu), walk.takesLoad(cpu, true) {

@@ -5,8 +5,9 @@ import TraceData
 
 /// Records between the two passes, when the second follows the first at a distance.
 final class Stretch: @unchecked Sendable {
-    /// Whose turn it is, record by record.
+    /// Whose turn it is, record by record. ``ahead`` of them can be read beyond the end.
     var turns = FlatList<Turn>()
+    static let ahead = 32
     /// The batches that the first pass began to read meanwhile.
     var batches: [(source: Int, batch: RecordBatch)] = []
     /// How many nodes there were at its end, and how many gaps had ended.
@@ -84,6 +85,9 @@ struct Leader {
         var distance = 16384
     }
 
+    /// With more CPUs than these what a record needs is no longer in a near cache, and has to be asked for in time.
+    static let fewSources = 8
+
     /// All evidence is looked at again when there were so many records for each node: it costs some tens of records.
     private static let recordsPerNode = 64
 
@@ -134,20 +138,37 @@ struct Leader {
         }
     }
 
-    /// Takes a run of records, and writes down how.
+    /// Takes a run of records, and writes down how. What a record needs first is looked up before the branches of the one in front of it: where one was not foreseen, it is there
+    /// nevertheless.
     private mutating func consume(_ indices: FlatList<UInt16>, _ turns: UnsafeMutablePointer<Turn>) throws(TraceError) {
-        let (sources, last, indices) = (sources.base, indices.count - 1, indices.base)
-        guard last >= 0 else { return }
-        // Looked up one record ahead, see ``Follower``.
-        var source = sources[Int(indices[0])]
-        var cpu = source.cpu
-        for place in 0...last {
-            let next = sources[Int(indices[min(place &+ 1, last)])]
-            let nextCPU = next.cpu
+        guard indices.count > 0 else { return }
+        if sources.count <= Self.fewSources { try consumeOfFew(indices, turns) } else { try consumeOfMany(indices, turns) }
+    }
+
+    @inline(never) private mutating func consumeOfFew(_ indices: FlatList<UInt16>, _ turns: UnsafeMutablePointer<Turn>) throws(TraceError) {
+        let (sources, count, indices) = (sources.base, indices.count, indices.base)
+        var next = sources[Int(indices[0])]
+        for place in 0..<count {
+            let source = next
+            next = sources[Int(indices[place &+ 1])]
             let time = source.headTime
-            (turns + place).initialize(to: Turn(time: time, way: pass.consume(source, cpu), source: indices[place]))
+            (turns + place).initialize(to: Turn(time: time, way: pass.consume(source, source.cpu), source: indices[place]))
             _ = try source.advance()
-            (source, cpu) = (next, nextCPU)
+        }
+    }
+
+    /// Of many CPUs nothing lies in a near cache: it is asked for step by step.
+    @inline(never) private mutating func consumeOfMany(_ indices: FlatList<UInt16>, _ turns: UnsafeMutablePointer<Turn>) throws(TraceError) {
+        let (sources, count, indices) = (sources.base, indices.count, indices.base)
+        for place in 0..<count {
+            sources[Int(indices[place &+ 32])].ask()
+            sources[Int(indices[place &+ 24])].askForHead()
+            pass.willConsume(sources[Int(indices[place &+ 16])].head)
+            pass.willConsumeSoon(sources[Int(indices[place &+ 8])].head)
+            let source = sources[Int(indices[place])]
+            let time = source.headTime
+            (turns + place).initialize(to: Turn(time: time, way: pass.consume(source, source.cpu), source: indices[place]))
+            _ = try source.advance(asking: false)
         }
     }
 
@@ -156,6 +177,7 @@ struct Leader {
             for batch in trail.batches { stretch.batches.append((source, batch)) }
             trail.batches.removeAll(keepingCapacity: true)
         }
+        if stretch.turns.count > 0 { stretch.turns.pad(Stretch.ahead) }
         stretch.nodes = pass.walk.tasks.nodes.count
         stretch.gaps = pass.settlements.ended.count
         waiting.append(stretch)

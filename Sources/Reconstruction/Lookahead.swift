@@ -57,14 +57,30 @@ public struct Lookahead: TimedSource {
         return place < state.pointee.end && distance < Lookahead.depth ? Held(place) : nil
     }
 
+    /// Asks for what leads to the head, and, some time later, for the head itself and the record behind it: where there are many CPUs, it will be long before the next one.
+    @inline(__always) func ask() { prefetch_read(state) }
+
+    @inline(__always) func askForHead() {
+        let head = UnsafeRawPointer(state.pointee.head)
+        let stride = MemoryLayout<CompactRecord>.stride
+        // The two have up to three cache lines.
+        prefetch_read(head)
+        prefetch_read(head + stride)
+        prefetch_read(head + 2 * stride - 1)
+    }
+
     /// What belongs to a record that ``peek(_:)`` gives.
     public func peekDetails(_ distance: Int) -> Details { state.pointee.batch[Held(state.pointee.head + distance)] }
 
-    @inline(__always)
-    public func advance() throws(TraceError) -> Bool {
+    @inline(__always) public func advance() throws(TraceError) -> Bool { try advance(asking: true) }
+
+    /// Steps to the next record; false at the end.
+    ///
+    /// - Parameter asking: ask for the record some places on, which is right if there are few CPUs. See ``askForHead()``.
+    @inline(__always) func advance(asking: Bool) throws(TraceError) -> Bool {
         let head = state.pointee.head + 1
         state.pointee.head = head
-        prefetch_read(head + 12)
+        if asking { prefetch_read(head + 12) }
         if _slowPath(head >= state.pointee.refillAt) { try state.pointee.refill() }
         return state.pointee.head < state.pointee.end
     }

@@ -78,6 +78,8 @@ public protocol StimulusSink {
     mutating func willReplay(_ mms: MMTable)
     /// The CPU's next stimulus, which comes right behind this, is a context switch to this task, or finds it running.
     mutating func willRun(_ task: IncomingTask, cpu: Int)
+    /// Some records on there may be a context switch to `mm`: what it will look at can be asked for.
+    mutating func maySwitch(_ cpu: Int, to mm: MM)
     /// A stimulus for every scheme.
     mutating func apply(_ stimulus: Stimulus, at moment: Moment)
     /// The mms and CPUs of the batched flush that CPU `cpu` begins; comes before its ``Stimulus/batchLocal(cpu:)``.
@@ -100,6 +102,7 @@ extension StimulusSink {
     public mutating func willReplay(_ mms: MMTable) {}
     public mutating func clearLate() {}
     public mutating func willRun(_ task: IncomingTask, cpu: Int) {}
+    @inline(__always) public mutating func maySwitch(_ cpu: Int, to mm: MM) {}
     public mutating func setBatch(_ batch: Batch, cpu: Int) {}
     public mutating func complete(cpu: Int, at moment: Moment) {}
     public mutating func recorded(_ record: Held) {}

@@ -1,3 +1,4 @@
+import CPrefetch
 import Tables
 import TraceData
 
@@ -22,6 +23,8 @@ struct TaskNode {
         @inline(__always) var isBirth: Bool { 1 &<< rawValue & (1 << Self.kernel.rawValue | 1 << Self.forked.rawValue | 1 << Self.shared.rawValue) != 0 }
     }
 
+    // What nearly every switch looks at comes first, in one cache line: there are more tasks than a near cache holds.
+
     var pid: Int32
     /// Switches to the task so far.
     var switches: UInt32 = 0
@@ -30,9 +33,8 @@ struct TaskNode {
     var switchesWithMM: UInt32 = 0
     /// In the second pass: how many of them were with the mm that the first pass has found.
     var asFound: UInt32 = 0
-    /// Records that only a task with an mm makes, and that only one without makes.
+    /// Records that only a task with an mm makes; those that only one without makes are ``kernelEvidence``.
     var userEvidence: UInt32 = 0
-    var kernelEvidence: UInt32 = 0
     var origin: Origin
     /// sched_process_exit, or a last switch-out in a dead state, was seen.
     var isDead = false { didSet { isUsual = false } }
@@ -40,13 +42,6 @@ struct TaskNode {
     var isDying = false
     /// ``Origin/afterLoad``: it was an exec (true), or the end of the mm (false); nil while open.
     var isExec: Bool?
-    /// The node that it was forked from, or was before; -1 if none.
-    var parent: Int32
-    /// The node that a line of CLONE_VM births goes back to; itself if it was not born so.
-    var founder: Int32 = 0
-    var comm: Comm { didSet { isUsual = false } }
-    /// sched_switch records have just this for ``comm``, with whatever follows its NUL, if ``isUsual``.
-    var uncutComm = Comm.empty
     /// It is alive, has come in before, and has had its name since: see ``TraceWalk/stepUsualSwitch(_:)``.
     var isUsual = false
     /// ``TaskNodes/isSettled(_:)`` was true.
@@ -55,6 +50,17 @@ struct TaskNode {
     var hasKernelName = false
     /// CLONE_THREAD: it renames itself, but does not exec (but for what ends its process's other threads).
     var isThread = false
+    var comm: Comm { didSet { isUsual = false } }
+    /// sched_switch records have just this for ``comm``, with whatever follows its NUL, if ``isUsual``.
+    var uncutComm = Comm.empty
+
+    // What is looked at seldom.
+
+    var kernelEvidence: UInt32 = 0
+    /// The node that it was forked from, or was before; -1 if none.
+    var parent: Int32
+    /// The node that a line of CLONE_VM births goes back to; itself if it was not born so.
+    var founder: Int32 = 0
     /// sched_process_exit was seen, where that comes before exit_mm() (``KernelRules/exitsBeforeMM``).
     var isExiting = false
     /// ``VforkWatch`` looks at it.
@@ -71,9 +77,6 @@ struct TaskNode {
     /// When it was first seen, a task with a higher pid had been: it is older than that one, as long as pids do not wrap around
     /// (alloc_pid() hands them out in order).
     var isOlder = false
-
-    // What is looked at seldom lies behind, in cache lines of its own.
-
     /// When it came in last.
     var cameIn: UInt64 = 0
     /// The name with which it came in first.
@@ -99,7 +102,7 @@ struct TaskNodes {
 
     init() {
         // Every CPU's idle task has pid 0.
-        nodes.append(TaskNode(pid: 0, origin: .kernel, parent: -1, comm: "swapper"))
+        nodes.append(TaskNode(pid: 0, origin: .kernel, comm: "swapper", parent: -1))
         current[0] = 0
     }
 
@@ -117,6 +120,9 @@ struct TaskNodes {
         return known >= 0 ? known : add(pid, pid == 2 ? .kernel : .existing, parent: -1)
     }
 
+    /// Asks for what ``known(_:)`` looks at.
+    @inline(__always) func ask(_ pid: Int32) { current.ask(pid) }
+
     /// The node that the pid is now; negative if it has none.
     @inline(__always) func known(_ pid: Int32) -> Int32 { current.quick(pid) }
 
@@ -129,7 +135,7 @@ struct TaskNodes {
         let comm = parent >= 0 ? nodes[Int(parent)].comm : Comm.empty
         let number = Int32(nodes.count)
         let founder = origin == .shared && parent >= 0 ? nodes[Int(parent)].founder : number
-        nodes.append(TaskNode(pid: pid, origin: origin, parent: parent, founder: founder, comm: comm))
+        nodes.append(TaskNode(pid: pid, origin: origin, comm: comm, parent: parent, founder: founder))
         if pid > highest { highest = pid } else { nodes[Int(number)].isOlder = true }
         current[pid] = number
         if origin == .afterLoad { ended.append(parent) }
@@ -183,6 +189,9 @@ private struct PIDMap {
     private static let limit: Int32 = 1 << 22
     private var table = FlatList<Int32>()
     private var rest: [Int32: Int32] = [:]
+
+    /// Asks for a pid's place.
+    @inline(__always) func ask(_ pid: Int32) { prefetch_read(table.base + Int(pid)) }
 
     /// What the table has; -1 for what it does not reach.
     @inline(__always) func quick(_ pid: Int32) -> Int32 { UInt(UInt32(bitPattern: pid)) < UInt(bitPattern: table.count) ? table.base[Int(pid)] : -1 }

@@ -3,10 +3,12 @@ import Tables
 
 /// How often each tlb_flush record (CPU, reason, pages) was written, or would have been.
 public struct FlushTally: Sendable {
-    /// Pages -1 to 62 have a counter of their own; others, and unknown reasons, are rare and lie in the dictionary.
+    /// Pages -1 to 62 have a counter of their own on each CPU; others, and unknown reasons, are rare and lie in the dictionary.
     @inlinable static var slots: Int { 64 }
     @inlinable static var reasons: Int { 6 }
+    /// By reason, pages and CPU: the CPUs side by side, since few pages are frequent.
     @usableFromInline let counts: Flat<Int>
+    @usableFromInline let cpus: Int
     private var rare: [Key: Int] = [:]
     /// - Complexity: O(CPUs).
     public var total: Int { counts.reduce(0, +) + rare.values.reduce(0, +) }
@@ -17,15 +19,18 @@ public struct FlushTally: Sendable {
         var pages: Int64
     }
 
-    public init(cpus: Int) { counts = Flat(repeating: 0, count: cpus * Self.reasons * Self.slots) }
+    public init(cpus: Int) {
+        self.cpus = cpus
+        counts = Flat(repeating: 0, count: cpus * Self.reasons * Self.slots)
+    }
 
     /// A tally of its own with the same counts.
-    init(_ other: FlushTally) { (counts, rare) = (other.counts.copy(), other.rare) }
+    init(_ other: FlushTally) { (cpus, counts, rare) = (other.cpus, other.counts.copy(), other.rare) }
 
     @inlinable @inline(__always)
     public mutating func add(cpu: Int, reason: Int32, pages: Int64) {
         if UInt64(bitPattern: pages &+ 1) < UInt64(Self.slots), UInt32(bitPattern: reason) < UInt32(Self.reasons) {
-            counts[(cpu &* Self.reasons &+ Int(reason)) &* Self.slots &+ Int(pages &+ 1)] &+= 1
+            counts[(Int(reason) &* Self.slots &+ Int(pages &+ 1)) &* cpus &+ cpu] &+= 1
         } else {
             addRare(cpu, reason, pages)
         }
@@ -47,19 +52,16 @@ public struct FlushTally: Sendable {
     public func count(reason: Int32?) -> Int {
         guard let reason else { return total - (0..<Int32(Self.reasons)).reduce(0) { $0 + count(reason: $1) } }
         var sum = rare.reduce(0) { $1.key.reason == reason ? $0 + $1.value : $0 }
-        for cpu in 0..<counts.count / (Self.reasons * Self.slots) {
-            let start = (cpu * Self.reasons + Int(reason)) * Self.slots
-            for index in start..<start + Self.slots { sum += counts[index] }
-        }
+        for index in indices(of: reason) { sum += counts[index] }
         return sum
     }
 
+    /// The counters of one reason that is known.
+    private func indices(of reason: Int32) -> Range<Int> { Int(reason) * Self.slots * cpus..<(Int(reason) + 1) * Self.slots * cpus }
+
     public func matched(_ other: FlushTally, reason: Int32) -> Int {
         var sum = 0
-        for cpu in 0..<counts.count / (Self.reasons * Self.slots) {
-            let start = (cpu * Self.reasons + Int(reason)) * Self.slots
-            for index in start..<start + Self.slots { sum += min(counts[index], other.counts[index]) }
-        }
+        for index in indices(of: reason) { sum += min(counts[index], other.counts[index]) }
         for (key, count) in rare where key.reason == reason { sum += min(count, other.rare[key] ?? 0) }
         return sum
     }
@@ -68,8 +70,8 @@ public struct FlushTally: Sendable {
     public func differences(_ other: FlushTally) -> [(cpu: Int, reason: Int32, pages: Int64, mine: Int, others: Int)] {
         var found: [(cpu: Int, reason: Int32, pages: Int64, mine: Int, others: Int)] = []
         for index in counts.indices where counts[index] != other.counts[index] {
-            let row = index / Self.slots
-            found.append((row / Self.reasons, Int32(row % Self.reasons), Int64(index % Self.slots) - 1, counts[index], other.counts[index]))
+            let row = index / cpus
+            found.append((index % cpus, Int32(row / Self.slots), Int64(row % Self.slots) - 1, counts[index], other.counts[index]))
         }
         for key in Set(rare.keys).union(other.rare.keys) where rare[key] != other.rare[key] {
             found.append((key.cpu, key.reason, key.pages, rare[key] ?? 0, other.rare[key] ?? 0))

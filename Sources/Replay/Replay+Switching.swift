@@ -3,6 +3,11 @@ import Reconstruction
 
 /// Context switches. Nearly all of them are of few kinds, on which the schemes agree: what is compared stays as it is.
 extension Replay {
+    @inline(__always) public mutating func maySwitch(_ cpu: Int, to mm: MM) {
+        v412.scheme.ask(cpu, mm)
+        v413.scheme.ask(cpu, mm)
+    }
+
     @inline(never) @usableFromInline mutating func contextSwitch(_ cpu: Int, _ mm: MM, _ moment: Moment) {
         lastTime = max(lastTime, moment.time)
         if mm == .none { return contextSwitchToLazy(cpu) }

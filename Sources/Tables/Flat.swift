@@ -45,6 +45,12 @@ public struct FlatList<Element>: FlatTable {
         owner.count = count
     }
 
+    /// Lets one read up to `most` elements beyond the end, where copies of the last one are then, until the table changes. It must not be empty.
+    public mutating func pad(_ most: Int) where Element: BitwiseCopyable {
+        if count + most > owner.capacity { base = owner.grow(to: count + most) }
+        (base + count).update(repeating: base[count - 1], count: most)
+    }
+
     /// Leaves it empty, with the memory that it has.
     public mutating func removeAll() {
         base.deinitialize(count: count)

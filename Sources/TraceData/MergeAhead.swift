@@ -10,10 +10,14 @@ import Tables
 public final class MergeAhead: @unchecked Sendable {
     /// Indices of sources, in the order in which their records come. Valid until the next one is asked for.
     public struct Run {
+        /// ``ahead`` of them can be read beyond the end.
         public internal(set) var indices = FlatList<UInt16>()
         /// Nothing comes behind it.
         public internal(set) var isLast = false
     }
+
+    /// How far one may look beyond the end of a run, at copies of its last index.
+    public static let ahead = 32
 
     /// The sources are told apart by 16 bits.
     public static let sourceLimit = 1 << 16
@@ -23,6 +27,8 @@ public final class MergeAhead: @unchecked Sendable {
     private let queues: [TimeQueue]
     private let kept: MergeOrder?
     private var pick = Pick()
+    /// Records that have no place in the order yet.
+    private var waiting = 0
     private var found = Run()
     /// What was given last.
     private var given = FlatList<UInt16>()
@@ -43,9 +49,11 @@ public final class MergeAhead: @unchecked Sendable {
     func take(_ batch: RecordBatch, of source: Int) {
         turn.wait()
         queues[source].append(batch)
+        waiting += batch.end - batch.start
         let before = found.indices.count
-        if !found.isLast { found.isLast = pick.run(queues, into: &found.indices) }
+        if !found.isLast { found.isLast = pick.run(queues, waiting, into: &found.indices) }
         let added = UnsafeBufferPointer(start: found.indices.base + before, count: found.indices.count - before)
+        waiting -= added.count
         kept?.append(added)
         let isNews = found.isLast || added.count > 0
         turn.signal()
@@ -57,6 +65,7 @@ public final class MergeAhead: @unchecked Sendable {
         while true {
             news?.wait()
             turn.wait()
+            if found.indices.count > 0 { found.indices.pad(Self.ahead) }
             let run = found
             // Lists are references: from now on the one before is written to, whose memory is there.
             swap(&given, &found.indices)
@@ -121,10 +130,10 @@ private struct Pick {
     /// Of more than four queues, when all have a first time.
     private var tree: LoserTree?
 
-    /// Appends the indices of the queues that it took from. True when all are at their end.
-    mutating func run(_ queues: [TimeQueue], into indices: inout FlatList<UInt16>) -> Bool {
+    /// Appends the indices of the queues that it took from, in which there are `waiting` times. True when all are at their end.
+    mutating func run(_ queues: [TimeQueue], _ waiting: Int, into indices: inout FlatList<UInt16>) -> Bool {
         var isOver = false
-        indices.append(upTo: queues.reduce(0) { $0 + $1.count }) { place in
+        indices.append(upTo: waiting) { place in
             var count = 0
             isOver = queues.count <= 4 ? Self.few(queues, place, &count) : many(queues, place, &count)
             return count

@@ -12,6 +12,15 @@ struct UsualSwitchTests {
         #expect(compared.all < 1000 || compared.usual * 2 > compared.all, "\(compared)")
     }
 
+    /// Of a hundred thousand tasks each look at one takes a line from memory.
+    @Test func `what it looks at of a task lies in one cache line`() throws {
+        #expect(MemoryLayout<TaskNode>.stride == 128)
+        for (field, length) in [(\TaskNode.pid as PartialKeyPath<TaskNode>, 4), (\.switches, 4), (\.userEvidence, 4), (\.isUsual, 1), (\.uncutComm, 16)] {
+            let offset = try #require(MemoryLayout<TaskNode>.offset(of: field))
+            #expect(offset + length <= 64, "\(field)")
+        }
+    }
+
     @Test(arguments: 1...UInt64(60), ["4.12.0", "4.19.0", "6.1.0"]) func `in histories that are anything but usual`(seed: UInt64, release: String) throws {
         for lifeCycle in [true, false] {
             let compared = try compare(history(seed, release).sources, cpus: 2, KernelRules(release: release), lifeCycle: lifeCycle)

@@ -1,3 +1,4 @@
+import CPrefetch
 import Tables
 
 /// Sees that the clocks of two CPUs differ: a task comes in on one CPU before it has left another, or a CPU answers a flush before it is sent.
@@ -53,6 +54,9 @@ struct ClockWatch {
         answers &+= 1
         unmatched &+= matched ? 0 : 1
     }
+
+    /// Asks for where a task's place is.
+    @inline(__always) mutating func ask(_ pid: Int32) { prefetch_write(places.base + Int(pid) & (Self.count - 1)) }
 
     @inline(__always) mutating func switched(_ cpu: Int, from prev: Int32, to next: Int32) {
         if _slowPath(current[cpu] != prev) { breaks &+= current[cpu] < 0 ? 0 : 1 }
