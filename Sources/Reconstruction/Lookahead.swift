@@ -1,5 +1,6 @@
 import CPrefetch
 import Dispatch
+import Synchronization
 import Tables
 import TraceData
 
@@ -33,6 +34,9 @@ public struct Lookahead: TimedSource {
         var lastTime: UInt64 = 0
         /// Where to note what could not be read.
         var file: TraceFile?
+        /// Where to note that it has got a batch, and as whose.
+        var latest: LatestRead?
+        var source = 0
     }
 
     /// The CPU whose records they are. ``head`` is only there as long as there are any.
@@ -102,6 +106,7 @@ extension Lookahead.State {
             guard let reader, !batch.isLast else { return refillAt = end + 1 }
             let next = reader.next()
             trail?.batches.append(next)
+            latest?.source.store(source, ordering: .relaxed)
             head = next.prepend(head, end - head, of: batch)
             batch = next
             end = next.end
@@ -127,6 +132,11 @@ extension Lookahead.State {
         end = next.end
         setRefill(behind: next)
     }
+}
+
+/// Whose batch was read last: the next one of the same will be wanted later than those of all others.
+final class LatestRead: Sendable {
+    let source = Atomic(0)
 }
 
 /// The batches of one CPU between one who reads them and one who follows behind and gets the same records.
@@ -158,6 +168,7 @@ public final class Lookaheads {
 
     /// Those that read them.
     private let readers: [BatchReader]
+    private let latest = LatestRead()
 
     /// Bytes that batches may take, all CPUs together.
     static let budget = 16 << 20
@@ -180,16 +191,18 @@ public final class Lookaheads {
             let queue = queues.isEmpty ? nil : queues[index % queues.count]
             return BatchReader(stream, from: pool, probes: probes, queue: queue, order: order, source: index, givesAway: trails != nil)
         }
-        all = zip(streams, readers).enumerated().map { index, source in
+        all = zip(streams, readers).enumerated().map { [latest] index, source in
             source.1.start()
-            return Lookahead(state: Lookaheads.state(source.0.cpu, RecordBatch(capacity: 0), reader: source.1, file: file, trail: trails?[index]))
+            let state = Lookaheads.state(source.0.cpu, RecordBatch(capacity: 0), reader: source.1, file: file, trail: trails?[index])
+            (state.pointee.latest, state.pointee.source) = (latest, index)
+            return Lookahead(state: state)
         }
     }
 
-    /// Reads batches ahead that nobody reads yet, one of each CPU at most, as long as `isIdle`: for a thread with time to spare, beside the one that takes the records and leaves
-    /// the batches in trails.
+    /// Reads batches ahead, as long as `isIdle`: for a thread with time to spare, beside the one that takes the records and leaves the batches in trails. It takes those that will
+    /// be wanted last, so that nobody waits for one that is half read.
     func help(while isIdle: () -> Bool) {
-        for reader in readers where isIdle() { _ = reader.help() }
+        while isIdle(), !readers.isEmpty, readers[latest.source.load(ordering: .relaxed)].help() {}
     }
 
     /// The same records again, which others have read: each behind the one of ``all`` with its index.

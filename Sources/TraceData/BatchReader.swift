@@ -62,6 +62,7 @@ public final class BatchReader: @unchecked Sendable {
     /// The next batch, which is valid until the next but one call, unless it is given away. Not to be called behind the last one.
     public func next() -> RecordBatch {
         if begin() { fill() } else { ready.wait() }
+        if queue == nil { order?.take(coming, of: source) }
         if givesAway { current = pool.take() }
         (current, coming) = (coming, current)
         turn.wait()
@@ -73,7 +74,11 @@ public final class BatchReader: @unchecked Sendable {
     /// Reads ahead into the batch before the current one, whose records are no longer needed, or into another, if there is a queue.
     public func readAhead() {
         guard let queue, begin() else { return }
-        queue.async { [self] in fillAhead() }
+        queue.async { [self] in
+            fill()
+            order?.take(coming, of: source)
+            ready.signal()
+        }
     }
 
     /// Reads ahead here and now what nobody else has begun to read. Any thread may ask for it, as long as batches are given away.
@@ -82,7 +87,9 @@ public final class BatchReader: @unchecked Sendable {
     public func help() -> Bool {
         precondition(givesAway, "the batch before may still be read")
         guard begin() else { return false }
-        fillAhead()
+        // Its place in the order it gets where it is asked for: so nobody waits for another to find that.
+        fill()
+        ready.signal()
         return true
     }
 
@@ -95,14 +102,5 @@ public final class BatchReader: @unchecked Sendable {
         return true
     }
 
-    private func fillAhead() {
-        fill()
-        ready.signal()
-    }
-
-    /// The order reaches as far as the batches that were given, always.
-    private func fill() {
-        stream.fill(coming, probes: probes)
-        order?.take(coming, of: source)
-    }
+    private func fill() { stream.fill(coming, probes: probes) }
 }

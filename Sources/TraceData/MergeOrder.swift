@@ -7,7 +7,7 @@ import Tables
 /// It belongs to one thread at a time: that which finds the order, then that which follows it.
 public final class MergeOrder: @unchecked Sendable {
     /// Bytes that an order may take.
-    public static let limit = 40 << 20
+    public static let limit = 16 << 20
     private static let chunkWords = 1 << 16
 
     /// Bits of an index: 2, 4, 8 or 16.
