@@ -50,6 +50,7 @@ private final class Road<Sink: StimulusSink>: @unchecked Sendable {
     private let follower: Follower<Sink>
     private let ahead: Lookaheads
     private let queue: DispatchQueue?
+    /// Room for stretches that wait, whose batches are kept meanwhile: for eight short ones, so that both threads seldom wait for one another, or four with large batches.
     private let room = DispatchSemaphore(value: 16)
     /// Stretches that are to be followed.
     private let waiting = Atomic(0)
@@ -58,11 +59,12 @@ private final class Road<Sink: StimulusSink>: @unchecked Sendable {
 
     func follow(_ stretch: Stretch) {
         guard let queue else { return follower.follow(stretch) }
-        room.wait()
+        let taken = min(4, 1 + stretch.turns.count / Leader.Pace().stretch)
+        for _ in 0..<taken { room.wait() }
         waiting.add(1, ordering: .relaxed)
         queue.async { [self] in
             follower.follow(stretch)
-            room.signal()
+            for _ in 0..<taken { room.signal() }
             waiting.subtract(1, ordering: .relaxed)
             // It is faster than the one in front, then.
             ahead.help { waiting.load(ordering: .relaxed) == 0 }
