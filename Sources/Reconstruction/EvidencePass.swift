@@ -77,10 +77,8 @@ struct EvidencePass {
     }
 
     /// Takes the record at the head of `source`. Returns how a second pass may take it.
-    ///
-    /// - Parameter cpu: that of `source`.
-    @discardableResult @inline(__always) mutating func consume(_ source: Lookahead, _ cpu: Int) -> Way {
-        let record = source.head
+    @discardableResult @inline(__always) mutating func consume(_ source: Lookahead) -> Way {
+        let (record, cpu) = (source.head, source.cpu)
         if state[cpu].gap == .none, walk.takesLoad(cpu, record.isLoad) { return record.pages == Stimulus.flushAll ? .awaitedLoad : .any }
         // Looked at once: which kind comes next cannot be guessed.
         if record.kind == .schedSwitch { return consumeSwitch(source) }

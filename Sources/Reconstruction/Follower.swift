@@ -55,7 +55,7 @@ final class Follower<Sink: StimulusSink>: @unchecked Sendable {
         while place < end {
             let source = next
             next = sources[Int(place[1].source)]
-            replay.pointee.consume(source, source.cpu, place.pointee)
+            replay.pointee.consume(source, place.pointee)
             _ = try source.advance()
             place += 1
         }
@@ -65,14 +65,14 @@ final class Follower<Sink: StimulusSink>: @unchecked Sendable {
         let (sources, end) = (sources.base, turns.base + turns.count)
         var place = turns.base
         while place < end {
-            sources[Int(place[32].source)].ask()
+            sources[Int(place[Stretch.ahead].source)].ask()
             let later = place[24]
             if later.kind == .any { sources[Int(later.source)].askForHead() }
             replay.pointee.willConsume(later)
             let soon = place[12]
             replay.pointee.willConsumeSoon(soon, sources[Int(soon.source)].cpu)
             let source = sources[Int(place.pointee.source)]
-            replay.pointee.consume(source, source.cpu, place.pointee)
+            replay.pointee.consume(source, place.pointee)
             _ = try source.advance(asking: false)
             place += 1
         }

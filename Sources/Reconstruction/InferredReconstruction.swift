@@ -116,7 +116,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     }
 
     /// The same where the first pass has said how the record may be taken. What it says holds as long as this pass knows as much of the CPU.
-    @inline(__always) mutating func consume(_ source: Lookahead, _ cpu: Int, _ turn: Turn) {
+    @inline(__always) mutating func consume(_ source: Lookahead, _ turn: Turn) {
+        let cpu = source.cpu
         if turn.kind == .awaitedLoad, mayTakeLoad(cpu), walk.takesLoad(cpu, true) {
             finishSwitch(cpu, turn.time)
             sink.recordedLoad(cpu: cpu, at: turn.time)

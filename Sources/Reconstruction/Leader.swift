@@ -152,7 +152,7 @@ struct Leader {
             let source = next
             next = sources[Int(indices[place &+ 1])]
             let time = source.headTime
-            (turns + place).initialize(to: Turn(time: time, way: pass.consume(source, source.cpu), source: indices[place]))
+            (turns + place).initialize(to: Turn(time: time, way: pass.consume(source), source: indices[place]))
             _ = try source.advance()
         }
     }
@@ -161,13 +161,13 @@ struct Leader {
     @inline(never) private mutating func consumeOfMany(_ indices: FlatList<UInt16>, _ turns: UnsafeMutablePointer<Turn>) throws(TraceError) {
         let (sources, count, indices) = (sources.base, indices.count, indices.base)
         for place in 0..<count {
-            sources[Int(indices[place &+ 32])].ask()
+            sources[Int(indices[place &+ MergeAhead.ahead])].ask()
             sources[Int(indices[place &+ 24])].askForHead()
             pass.willConsume(sources[Int(indices[place &+ 16])].head)
             pass.willConsumeSoon(sources[Int(indices[place &+ 8])].head)
             let source = sources[Int(indices[place])]
             let time = source.headTime
-            (turns + place).initialize(to: Turn(time: time, way: pass.consume(source, source.cpu), source: indices[place]))
+            (turns + place).initialize(to: Turn(time: time, way: pass.consume(source), source: indices[place]))
             _ = try source.advance(asking: false)
         }
     }

@@ -139,7 +139,7 @@ struct Script {
 
     func firstPass(lifeCycle: Bool = true) -> EvidencePass {
         var pass = EvidencePass(cpus: records.count, rules: rules, lifeCycle: lifeCycle)
-        feed(Lookaheads(records)) { pass.consume($0, $0.cpu) }
+        feed(Lookaheads(records)) { pass.consume($0) }
         return pass
     }
 
