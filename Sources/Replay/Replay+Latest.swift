@@ -18,6 +18,15 @@ extension Replay {
         }
     }
 
+    /// What `cpu` has loaded, and what the scheme's bookkeeping names. Not what ``effects(_:)`` says of it: flushes of the mm that a CPU runs leave that as it was.
+    func mms(_ id: String, _ cpu: Int) -> (loaded: MM, booked: MM) {
+        switch id {
+        case V413Parent.id where haveParted: (parent.scheme.loadedMM(cpu), parent.scheme.bookedMM(cpu))
+        case V412.id, V413Parent.id: (v412.scheme.loadedMM(cpu), v412.scheme.bookedMM(cpu))
+        default: (v413.scheme.loadedMM(cpu), v413.scheme.bookedMM(cpu))
+        }
+    }
+
     /// The CPUs that have not handled an IPI of `cpu`, under any scheme.
     func outstanding(_ cpu: Int) -> [Int] {
         var found: [Int] = []

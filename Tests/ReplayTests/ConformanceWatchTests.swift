@@ -1,0 +1,32 @@
+import LazyTLB
+import Reconstruction
+import Testing
+
+@testable import Replay
+
+struct ConformanceWatchTests {
+    /// Whatever the stimulus before was about, and wherever it was.
+    @Test(arguments: [V412.id, V413Parent.id, V413.id])
+    func `a record that is missing is told with the mm that its own CPU has loaded`(scheme: String) throws {
+        var watch = ConformanceWatch(Replay(cpus: 2), candidates: [scheme], limit: 100)
+        func at(_ time: UInt64, _ stimuli: Stimulus...) {
+            for stimulus in stimuli { watch.apply(stimulus, at: Moment(time: time, cpu: stimulus.cpu, pid: Run.pid(stimulus.cpu), cause: .tlbFlush)) }
+        }
+        at(0, .cpuUp(cpu: 0), .cpuUp(cpu: 1))
+        at(10, .user(0, a))
+        at(20, .user(1, b))
+        at(30, .flushRange(cpu: 0, mm: a, pages: 1))
+        at(40, .user(1, a))
+        at(50, .flushOthers(cpu: 0, mm: a, pages: 1))
+        at(60, .deliver(cpu: 1, from: 0))
+        at(70, .user(0, b))
+        at(80, .deliver(cpu: 1, from: 0), .flushRange(cpu: 1, mm: a, pages: 2))
+        let list = try #require(watch.finished().first)
+        let missing = list.deviations.map { "\($0.moment.time) \($0.kind.rawValue) \($0.mm)" }
+        #expect(
+            missing == [
+                "10 missing-cr3-load \(a)", "20 missing-cr3-load \(b)", "30 missing-local-flush \(a)", "40 missing-cr3-load \(a)", "50 missing-ipi \(a)",
+                "60 missing-shootdown \(a)", "70 missing-cr3-load \(b)", "80 missing-local-flush \(a)",
+            ])
+    }
+}
