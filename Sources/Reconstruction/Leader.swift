@@ -110,6 +110,8 @@ struct Leader {
     /// Reads on, a stretch at least. True as long as there is more.
     mutating func readOn() throws(TraceError) -> Bool {
         var records = 0
+        // What is no more than this is not moved while it grows, and what is not needed of it is never touched.
+        stretch.turns.reserve(2 * pace.stretch + Stretch.ahead)
         while !isOver, records < pace.stretch {
             let run = order.next()
             isOver = run.isLast

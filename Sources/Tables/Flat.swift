@@ -45,9 +45,14 @@ public struct FlatList<Element>: FlatTable {
         owner.count = count
     }
 
+    /// Has room for `capacity` elements, so that it need not move until there are more.
+    public mutating func reserve(_ capacity: Int) {
+        if capacity > owner.capacity { base = owner.grow(to: capacity) }
+    }
+
     /// Lets one read up to `most` elements beyond the end, where copies of the last one are then, until the table changes. It must not be empty.
     public mutating func pad(_ most: Int) where Element: BitwiseCopyable {
-        if count + most > owner.capacity { base = owner.grow(to: count + most) }
+        reserve(count + most)
         (base + count).update(repeating: base[count - 1], count: most)
     }
 

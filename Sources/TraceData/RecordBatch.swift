@@ -1,5 +1,4 @@
 import Dispatch
-import Glibc
 
 /// A run of one CPU's records in compact form: those that the replay uses, in the order of the file.
 ///
@@ -35,9 +34,11 @@ public final class RecordBatch: @unchecked Sendable {
     public internal(set) var problems: [TraceProblem] = []
 
     public init(capacity: Int) {
-        // Zeros, which are an empty record of kind `other`. What no record is written to is not touched: a short trace does without most of it.
-        memory = calloc(Self.headroom + capacity, MemoryLayout<CompactRecord>.stride)!.bindMemory(to: CompactRecord.self, capacity: Self.headroom + capacity)
+        // What no record is written to is not touched: a short trace does without most of it.
+        memory = .allocate(capacity: Self.headroom + capacity)
         start = memory + Self.headroom
+        // Where a reader stands before the first record.
+        (start - 1).initialize(to: CompactRecord())
         limit = start + capacity
         end = start
     }
@@ -59,7 +60,7 @@ public final class RecordBatch: @unchecked Sendable {
         isLast = true
     }
 
-    deinit { free(memory) }
+    deinit { memory.deallocate() }
 
     /// What belongs to one of the batch's records.
     public subscript(_ held: Held) -> Details { details[Int(held.place.pointee.detail)] }

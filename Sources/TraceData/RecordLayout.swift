@@ -1,18 +1,33 @@
+import Glibc
+
 /// What the hot loop must know about each event: its kind, and where the fields are that go into a ``Record``.
 final class RecordLayout: @unchecked Sendable {
-    /// What is known about an event id.
+    /// What is known about an event id. Zeros are an event that the file does not declare, so that memory that nothing was written to, and which takes no time, is as many of these.
     struct Entry {
         var kind: Record.Kind
-        /// Bytes that a record must have for its fields to be there; the common fields' end for events of no interest.
-        var minimum: UInt16
-        /// Bytes that one may have: where all fields have fixed sizes the kernel writes the structure, which ends with them but for ``padding``.
-        var maximum = UInt16.max
+        private let isDeclared: Bool
+        /// Complements of ``minimum`` and ``maximum``.
+        private var lower: UInt16
+        private var upper: UInt16 = 0
         /// Index into ``probes`` or ``typed``.
-        var detail: UInt16
+        var detail: UInt16 = 0
 
-        /// The file declares no event of this id. No record is so long that a loop would take it for one of no interest.
-        static let undeclared = Entry(kind: .other, minimum: .max, detail: .max)
-        var isUndeclared: Bool { detail == .max }
+        init(kind: Record.Kind, minimum: UInt16) { (self.kind, isDeclared, lower) = (kind, true, ~minimum) }
+
+        var isUndeclared: Bool { !isDeclared }
+
+        /// Bytes that a record must have for its fields to be there; the common fields' end for events of no interest. No record is so long that a loop would take one of an event
+        /// that is not declared for one of no interest.
+        var minimum: UInt16 {
+            @inline(__always) get { ~lower }
+            set { lower = ~newValue }
+        }
+
+        /// Bytes that one may have: where all fields have fixed sizes the kernel writes the structure, which ends with them but for ``padding``.
+        var maximum: UInt16 {
+            @inline(__always) get { ~upper }
+            set { upper = ~newValue }
+        }
     }
 
     /// Fields that are decoded into every record, or into those of the two events that matter most.
@@ -70,16 +85,15 @@ final class RecordLayout: @unchecked Sendable {
             pid: commonField("common_pid", FieldRef(offset: 4, size: 4, signed: true)))
         let commonEnd = UInt16(hot.commonEnd)
 
-        entries = .allocate(capacity: EventFormats.eventLimit)
-        entries.initialize(repeating: .undeclared, count: EventFormats.eventLimit)
-        for event in events { entries[event.id] = Entry(kind: .other, minimum: commonEnd, detail: 0) }
+        entries = calloc(EventFormats.eventLimit, MemoryLayout<Entry>.stride)!.bindMemory(to: Entry.self, capacity: EventFormats.eventLimit)
+        for event in events { entries[event.id] = Entry(kind: .other, minimum: commonEnd) }
         var sched: EventFormats.Event?
         var nextComm: TypedLayout.TextRef?
         var flush: EventFormats.Event?
         var typed: [TypedLayout] = []
         var probes: [ProbeLayout] = []
         for event in events where event.kind != .other {
-            var entry = Entry(kind: event.kind, minimum: commonEnd, detail: 0)
+            var entry = Entry(kind: event.kind, minimum: commonEnd)
             var ends = [Int(commonEnd)]
             if event.kind.isProbe {
                 let layout = ProbeLayout(event)
@@ -124,7 +138,7 @@ final class RecordLayout: @unchecked Sendable {
         self.hot = hot
     }
 
-    deinit { entries.deallocate() }
+    deinit { free(entries) }
 }
 
 extension FieldRef {
