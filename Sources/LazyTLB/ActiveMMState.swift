@@ -79,7 +79,7 @@ struct ActiveMMState: Sendable {
             masks.remove(cpu, Int(mm.index))
             loadCR3(cpu, .initMM, &effects)
             effects.left = true
-            counters.leaveMM += 1
+            counters.leaveMM &+= 1
         } else if mm.isUser {
             effects.staleLeave = true
         }
@@ -107,7 +107,7 @@ struct ActiveMMState: Sendable {
     /// A switch from or to an mm that is not known: whether CR3 was loaded is not known either.
     @inline(never) mutating func switchUnknown(_ cpu: Int, to next: MM) {
         forget(cpu)
-        counters.unknownSwitches += 1
+        counters.unknownSwitches &+= 1
         cpus[cpu].state = .ok
         cpus[cpu].active = next
         cpus[cpu].cr3 = next
@@ -136,7 +136,7 @@ struct ActiveMMState: Sendable {
     }
 
     @inline(__always) mutating func contextSwitchToLazy(_ cpu: Int) {
-        counters.contextSwitches += 1
+        counters.contextSwitches &+= 1
         enterLazyTLB(cpu)
     }
 
@@ -151,7 +151,7 @@ struct ActiveMMState: Sendable {
     }
 
     @inline(__always) mutating func contextSwitchToHeld(_ cpu: Int) {
-        counters.contextSwitches += 1
+        counters.contextSwitches &+= 1
         cpus[cpu].state = .ok
     }
 
@@ -163,7 +163,7 @@ struct ActiveMMState: Sendable {
 
     @inline(__always) mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM, _ machine: Machine) {
         begin(cpu, machine)
-        counters.contextSwitches += 1
+        counters.contextSwitches &+= 1
         counters.cr3Loads += 1
         let place = cpus.base + cpu
         place.pointee.state = .ok
@@ -175,7 +175,7 @@ struct ActiveMMState: Sendable {
 
     @inline(__always) mutating func contextSwitch(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
         if next == .none { return contextSwitchToLazy(cpu) }
-        counters.contextSwitches += 1
+        counters.contextSwitches &+= 1
         switchMM(cpu, from: machine.activeMM[cpu], to: next, &effects)
     }
 
@@ -208,7 +208,7 @@ struct ActiveMMState: Sendable {
 
     @inline(__always) mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
         guard mm.isKnown else {
-            counters.unknownFlushes += 1
+            counters.unknownFlushes &+= 1
             return
         }
         flushOthers(cpu, mm, pages, row: Int(mm.index), in: masks, machine, &effects)
@@ -217,31 +217,31 @@ struct ActiveMMState: Sendable {
     /// flush_tlb_func() on a CPU that was interrupted, arch/x86/mm/tlb.c.
     @inline(__always) mutating func deliver(_ cpu: Int, from sender: Int, _ effects: inout Effects) {
         guard shootdowns.take(cpu, from: sender) else { return }
-        let mm = shootdowns.mm[sender]
-        if shootdowns.xen[sender] { return dropOtherMMRef(cpu, mm, &effects) }
+        let mm = shootdowns[sender].mm
+        if shootdowns[sender].isXen { return dropOtherMMRef(cpu, mm, &effects) }
         if mm != .none && mm != cpus[cpu].active || cpus[cpu].active == .unknown {
             effects.delivery = .ignored
-            counters.ipiIgnored += 1
+            counters.ipiIgnored &+= 1
             return
         }
         if cpus[cpu].state == .ok {
             effects.flushed = true
             effects.delivery = .flushed
             counters.countAnswer()
-            effects.emit(.remoteShootdown, shootdowns.pages[sender])
+            effects.emit(.remoteShootdown, shootdowns[sender].pages)
         } else {
-            counters.vmstat.remoteFlushReceived += 1
+            counters.vmstat.remoteFlushReceived &+= 1
             leaveMM(cpu, &effects)
             // A batch flushes no mm in particular, so none that the CPU would have left.
             if mm == .none { effects.staleLeave = false }
             effects.delivery = effects.left ? .left : .ignored
-            if effects.left { counters.ipiLeft += 1 } else { counters.ipiIgnored += 1 }
+            if effects.left { counters.ipiLeft &+= 1 } else { counters.ipiIgnored &+= 1 }
         }
     }
 
     /// do_flush_tlb_all(), arch/x86/mm/tlb.c.
     mutating func doFlushAll(_ cpu: Int, _ effects: inout Effects) {
-        counters.vmstat.remoteFlushReceived += 1
+        counters.vmstat.remoteFlushReceived &+= 1
         effects.flushed = true
         if cpus[cpu].state == .lazy { leaveMM(cpu, &effects) }
     }

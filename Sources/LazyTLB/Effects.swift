@@ -42,22 +42,6 @@ public struct Effects: Sendable {
         warnings = []
     }
 
-    /// What a stimulus comes to that writes one record and does no more than some flags tell. ``loaded`` and ``booked`` stay: they are for a caller that compares them.
-    @inline(__always) public mutating func become(_ record: FlushRecord, sent: Bool = false, delivery: Delivery = .notTarget) {
-        record0 = record
-        recordCount = 1
-        flags = sent ? .sent : .flushed
-        self.delivery = delivery
-        warnings = []
-    }
-
-    /// What a switch comes to that loads CR3 with `mm` and does nothing else.
-    @inline(__always) public mutating func become(loaded mm: MM) {
-        become(FlushRecord(reason: .taskSwitch, pages: Stimulus.flushAll))
-        flags = .cr3Load
-        (loaded, booked) = (mm, mm)
-    }
-
     /// The records in their order. For those who want all of them; the replay takes them one by one.
     public func forEachRecord(_ body: (FlushRecord) -> Void) {
         if recordCount > 0 { body(record0) }
@@ -173,7 +157,7 @@ public struct Warnings: OptionSet, Sendable {
     ]
 }
 
-/// What a scheme has done so far. Counts, never times.
+/// What a scheme has done so far. Counts, never times; counted up without checks, since no trace overflows 64 bits.
 public struct Counters: Equatable, Sendable {
     public var contextSwitches = 0
     /// Writes of CR3 by switch_mm() and leave_mm(); each emits a TASK_SWITCH record.
@@ -203,21 +187,21 @@ public struct Counters: Equatable, Sendable {
 extension Counters {
     /// A CPU flushed on its own behalf.
     @inline(__always) mutating func countLocal(_ pages: Int64) {
-        localFlushes += 1
-        if pages == Stimulus.flushAll { vmstat.localFlushAll += 1 } else { vmstat.localFlushOne &+= Int(pages) }
+        localFlushes &+= 1
+        if pages == Stimulus.flushAll { vmstat.localFlushAll &+= 1 } else { vmstat.localFlushOne &+= Int(pages) }
     }
 
     /// flush_tlb_others() ran.
     @inline(__always) mutating func countSend(_ targets: Int) {
-        vmstat.remoteFlush += 1
-        ipiSends += 1
-        ipiTargets += targets
+        vmstat.remoteFlush &+= 1
+        ipiSends &+= 1
+        ipiTargets &+= targets
     }
 
     /// An IPI made a CPU flush.
     @inline(__always) mutating func countAnswer() {
-        vmstat.remoteFlushReceived += 1
-        ipiFlushed += 1
+        vmstat.remoteFlushReceived &+= 1
+        ipiFlushed &+= 1
     }
 }
 

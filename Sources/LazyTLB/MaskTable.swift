@@ -8,11 +8,16 @@ import Tables
 public struct MaskTable: Sendable {
     /// Words per row.
     public let stride: Int
-    @usableFromInline var words = FlatList<UInt64>()
+    @usableFromInline var words: FlatList<UInt64>
 
     public init(cpus: Int, rows: Int = 64) {
         stride = max(1, (cpus + 63) / 64)
-        words.extend(with: 0, to: stride * rows)
+        words = FlatList(repeating: 0, count: stride * rows)
+    }
+
+    /// Leaves a row without CPUs.
+    public mutating func clear(_ row: Int) {
+        for index in 0..<stride { setWord(row, index, 0) }
     }
 
     /// A table of its own with the same rows.

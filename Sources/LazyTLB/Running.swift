@@ -20,15 +20,14 @@ extension ActiveMMState {
 
     @inline(__always) func flushesRunning(_ cpu: Int, from sender: Int) -> Bool {
         let place = cpus.place(cpu)
-        return shootdowns.pending.contains(cpu, sender) && shootdowns.mm[sender] == place.pointee.active && place.pointee.active.isUser && place.pointee.state == .ok
-            && !shootdowns.xen[sender]
+        return shootdowns.pending.contains(cpu, sender) && shootdowns[sender].mm == place.pointee.active && place.pointee.active.isUser && place.pointee.state == .ok
+            && !shootdowns[sender].isXen
     }
 
-    @inline(__always) mutating func deliverToRunning(_ cpu: Int, from sender: Int) -> Int64 {
+    @inline(__always) mutating func deliverToRunning(_ cpu: Int, from sender: Int) {
         settle(cpu)
         _ = shootdowns.take(cpu, from: sender)
         counters.countAnswer()
-        return shootdowns.pages[sender]
     }
 }
 
@@ -39,7 +38,8 @@ extension V412 {
     @inline(__always) public func othersWord(_ cpu: Int, _ mm: MM, _ index: Int) -> UInt64 { old.masks.word(Int(mm.index), index, without: cpu) }
     @inline(__always) public mutating func interrupt(_ targets: UInt64, _ cpu: Int, _ mm: MM, _ pages: Int64) { old.interrupt(targets, cpu, mm, pages) }
     @inline(__always) public func flushesRunning(_ cpu: Int, from sender: Int) -> Bool { old.flushesRunning(cpu, from: sender) }
-    @inline(__always) public mutating func deliverToRunning(_ cpu: Int, from sender: Int) -> Int64 { old.deliverToRunning(cpu, from: sender) }
+    @inline(__always) public mutating func deliverToRunning(_ cpu: Int, from sender: Int) { old.deliverToRunning(cpu, from: sender) }
+    @inline(__always) public func pages(sentBy sender: Int) -> Int64 { old.shootdowns[sender].pages }
 }
 
 extension V413Parent {
@@ -49,7 +49,8 @@ extension V413Parent {
     public func othersWord(_ cpu: Int, _ mm: MM, _ index: Int) -> UInt64 { old.masks.word(Int(mm.index), index, without: cpu) }
     public mutating func interrupt(_ targets: UInt64, _ cpu: Int, _ mm: MM, _ pages: Int64) { old.interrupt(targets, cpu, mm, pages) }
     public func flushesRunning(_ cpu: Int, from sender: Int) -> Bool { old.flushesRunning(cpu, from: sender) }
-    public mutating func deliverToRunning(_ cpu: Int, from sender: Int) -> Int64 { old.deliverToRunning(cpu, from: sender) }
+    public mutating func deliverToRunning(_ cpu: Int, from sender: Int) { old.deliverToRunning(cpu, from: sender) }
+    public func pages(sentBy sender: Int) -> Int64 { old.shootdowns[sender].pages }
 }
 
 extension V413 {
@@ -73,14 +74,15 @@ extension V413 {
 
     @inline(__always) public func flushesRunning(_ cpu: Int, from sender: Int) -> Bool {
         let place = cpus.place(cpu)
-        return shootdowns.pending.contains(cpu, sender) && shootdowns.mm[sender] == place.pointee.loaded && place.pointee.loaded.isUser && place.pointee.state == .ok
-            && !shootdowns.xen[sender]
+        return shootdowns.pending.contains(cpu, sender) && shootdowns[sender].mm == place.pointee.loaded && place.pointee.loaded.isUser && place.pointee.state == .ok
+            && !shootdowns[sender].isXen
     }
 
-    @inline(__always) public mutating func deliverToRunning(_ cpu: Int, from sender: Int) -> Int64 {
+    @inline(__always) public mutating func deliverToRunning(_ cpu: Int, from sender: Int) {
         settle(cpu)
         _ = shootdowns.take(cpu, from: sender)
         counters.countAnswer()
-        return shootdowns.pages[sender]
     }
+
+    @inline(__always) public func pages(sentBy sender: Int) -> Int64 { shootdowns[sender].pages }
 }

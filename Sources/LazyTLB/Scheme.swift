@@ -46,8 +46,10 @@ public protocol Scheme: Sendable {
     mutating func interrupt(_ targets: UInt64, _ cpu: Int, _ mm: MM, _ pages: Int64)
     /// `sender` waits for this CPU to flush the mm that it runs.
     func flushesRunning(_ cpu: Int, from sender: Int) -> Bool
-    /// The same as ``deliver(_:from:on:_:)`` for such a CPU: it flushes, with a REMOTE_SHOOTDOWN record of so many pages.
-    mutating func deliverToRunning(_ cpu: Int, from sender: Int) -> Int64
+    /// The same as ``deliver(_:from:on:_:)`` for such a CPU: it flushes, with a REMOTE_SHOOTDOWN record of ``pages(sentBy:)``.
+    mutating func deliverToRunning(_ cpu: Int, from sender: Int)
+    /// The pages of `sender`'s latest flush_tlb_others().
+    func pages(sentBy sender: Int) -> Int64
 
     /// All other stimuli.
     mutating func applyOther(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects)
@@ -100,22 +102,26 @@ public enum TLBState: UInt8, Sendable {
 struct Shootdowns: Sendable {
     var pending: MaskTable
     var sent: MaskTable
-    let mm: Flat<MM>
-    let pages: Flat<Int64>
-    let xen: Flat<Bool>
+    /// By sender.
+    private let flushes: Flat<Flush>
+
+    struct Flush: Sendable {
+        var mm = MM.none
+        /// One of a Xen PV guest's exiting process.
+        var isXen = false
+        var pages: Int64 = 0
+    }
 
     init(cpus: Int) {
         pending = MaskTable(cpus: cpus, rows: cpus)
         sent = MaskTable(cpus: cpus, rows: cpus)
-        mm = Flat(repeating: .none, count: cpus)
-        pages = Flat(repeating: 0, count: cpus)
-        xen = Flat(repeating: false, count: cpus)
+        flushes = Flat(repeating: Flush(), count: cpus)
     }
 
-    private init(_ other: Shootdowns) {
-        (pending, sent) = (other.pending.copy(), other.sent.copy())
-        (mm, pages, xen) = (other.mm.copy(), other.pages.copy(), other.xen.copy())
-    }
+    private init(_ other: Shootdowns) { (pending, sent, flushes) = (other.pending.copy(), other.sent.copy(), other.flushes.copy()) }
+
+    /// The latest flush of `sender`.
+    @inline(__always) subscript(_ sender: Int) -> Flush { flushes[sender] }
 
     func copy() -> Shootdowns { Shootdowns(self) }
 
@@ -123,9 +129,7 @@ struct Shootdowns: Sendable {
     mutating func open(
         _ sender: Int, _ mm: MM, _ pages: Int64, row: Int, in masks: MaskTable, online: MaskTable, xen isXen: Bool = false
     ) -> Int {
-        self.mm[sender] = mm
-        self.pages[sender] = pages
-        xen[sender] = isXen
+        flushes[sender] = Flush(mm: mm, isXen: isXen, pages: pages)
         var count = 0
         for index in 0..<pending.stride {
             let word = masks.word(row, index, without: sender) & online.word(0, index)
@@ -138,9 +142,7 @@ struct Shootdowns: Sendable {
 
     /// The same where it is known who those are, on a machine of up to 64 CPUs.
     @inline(__always) mutating func open(_ sender: Int, _ mm: MM, _ pages: Int64, targets: UInt64) {
-        self.mm[sender] = mm
-        self.pages[sender] = pages
-        xen[sender] = false
+        flushes[sender] = Flush(mm: mm, pages: pages)
         pending.setWord(sender, 0, targets)
         sent.setWord(sender, 0, targets)
     }

@@ -109,7 +109,7 @@ extension ActiveMMState {
         case .idleLeave(let cpu): leaveMM(cpu, &effects)
         case .batchOthers(let cpu):
             flushOthers(cpu, .none, Stimulus.flushAll, row: cpu, in: batchMasks, machine, &effects)
-        case .flushAll(_, let kernelRange): if !kernelRange { counters.vmstat.remoteFlush += 1 }
+        case .flushAll(_, let kernelRange): if !kernelRange { counters.vmstat.remoteFlush &+= 1 }
         case .doFlushAll(let cpu): doFlushAll(cpu, &effects)
         case .xenExitMmap(let cpu, let mm): xenExitMmap(cpu, mm, machine, &effects)
         case .offline, .settled: break

@@ -39,14 +39,14 @@ public struct V413: Scheme {
 
     @inline(__always) public mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects) {
         begin(cpu, machine)
-        counters.contextSwitches += 1
+        counters.contextSwitches &+= 1
         if mm == .none { enterLazyTLB(cpu) } else { switchMM(cpu, mm, machine, &effects) }
         end(cpu, &effects)
     }
 
     @inline(__always) public mutating func contextSwitchToLazy(_ cpu: Int, on machine: Machine) {
         begin(cpu, machine)
-        counters.contextSwitches += 1
+        counters.contextSwitches &+= 1
         enterLazyTLB(cpu)
     }
 
@@ -58,7 +58,7 @@ public struct V413: Scheme {
     @inline(__always) public func holds(_ cpu: Int, _ mm: MM, on machine: Machine) -> Bool { cpus[cpu].loaded == mm && cpus[cpu].lingering == .none }
 
     @inline(__always) public mutating func contextSwitchToHeld(_ cpu: Int) {
-        counters.contextSwitches += 1
+        counters.contextSwitches &+= 1
         cpus[cpu].state = .ok
     }
 
@@ -72,7 +72,7 @@ public struct V413: Scheme {
 
     @inline(__always) public mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM, on machine: Machine) {
         begin(cpu, machine)
-        counters.contextSwitches += 1
+        counters.contextSwitches &+= 1
         counters.cr3Loads += 1
         let place = cpus.base + cpu
         place.pointee.state = .ok
@@ -89,7 +89,7 @@ public struct V413: Scheme {
 
     @inline(__always) public mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, on machine: Machine, _ effects: inout Effects) {
         begin(cpu, machine)
-        if mm.isKnown { flushOthers(cpu, mm, pages, Int(mm.index), masks, machine, &effects) } else { counters.unknownFlushes += 1 }
+        if mm.isKnown { flushOthers(cpu, mm, pages, Int(mm.index), masks, machine, &effects) } else { counters.unknownFlushes &+= 1 }
         end(cpu, &effects)
     }
 
@@ -123,7 +123,7 @@ public struct V413: Scheme {
             prepareBatch(cpu, machine)
             if batchMasks.contains(cpu, cpu) { flushLocal(cpu, .localShootdown, Stimulus.flushAll, machine, &effects) }
         case .batchOthers(let cpu): flushOthers(cpu, .none, Stimulus.flushAll, cpu, batchMasks, machine, &effects)
-        case .flushAll(_, let kernelRange): if !kernelRange { counters.vmstat.remoteFlush += 1 }
+        case .flushAll(_, let kernelRange): if !kernelRange { counters.vmstat.remoteFlush &+= 1 }
         case .doFlushAll(let cpu): doFlushAll(cpu, machine, &effects)
         case .xenExitMmap(let cpu, let mm): xenExitMmap(cpu, mm, machine, &effects)
         case .cpuDown(let cpu): cpuDown(cpu, machine, &effects)
@@ -190,7 +190,7 @@ public struct V413: Scheme {
 
     @inline(never) mutating func switchUnknown(_ cpu: Int, _ next: MM) {
         forget(cpu)
-        counters.unknownSwitches += 1
+        counters.unknownSwitches &+= 1
         cpus[cpu].state = .ok
         cpus[cpu].loaded = next
         if next.isKnown { masks.insert(cpu, Int(next.index)) }
@@ -215,7 +215,7 @@ public struct V413: Scheme {
         switchMM(cpu, .initMM, machine, &effects)
         settle(cpu)
         effects.left = true
-        counters.leaveMM += 1
+        counters.leaveMM &+= 1
     }
 
     /// flush_tlb_func_common() for this CPU itself: a lazy CPU leaves and does nothing else.
@@ -240,33 +240,33 @@ public struct V413: Scheme {
     /// flush_tlb_func_remote() on a CPU that was interrupted.
     @inline(__always) mutating func handle(_ cpu: Int, from sender: Int, _ machine: Machine, _ effects: inout Effects) {
         guard shootdowns.take(cpu, from: sender) else { return }
-        let mm = shootdowns.mm[sender]
-        if shootdowns.xen[sender] {
+        let mm = shootdowns[sender].mm
+        if shootdowns[sender].isXen {
             if cpus[cpu].loaded == mm { leaveMM(cpu, machine, &effects) }
             effects.delivery = effects.left ? .left : .ignored
             return
         }
         if mm != .none && mm != cpus[cpu].loaded || cpus[cpu].loaded == .unknown {
             effects.delivery = .ignored
-            counters.ipiIgnored += 1
+            counters.ipiIgnored &+= 1
             return
         }
         if cpus[cpu].state == .ok {
             effects.flushed = true
             effects.delivery = .flushed
             counters.countAnswer()
-            effects.emit(.remoteShootdown, shootdowns.pages[sender])
+            effects.emit(.remoteShootdown, shootdowns[sender].pages)
         } else {
-            counters.vmstat.remoteFlushReceived += 1
+            counters.vmstat.remoteFlushReceived &+= 1
             leaveMM(cpu, machine, &effects)
             effects.delivery = effects.left ? .left : .ignored
-            if effects.left { counters.ipiLeft += 1 } else { counters.ipiIgnored += 1 }
+            if effects.left { counters.ipiLeft &+= 1 } else { counters.ipiIgnored &+= 1 }
         }
     }
 
     /// do_flush_tlb_all().
     mutating func doFlushAll(_ cpu: Int, _ machine: Machine, _ effects: inout Effects) {
-        counters.vmstat.remoteFlushReceived += 1
+        counters.vmstat.remoteFlushReceived &+= 1
         effects.flushed = true
         if cpus[cpu].state == .lazy { leaveMM(cpu, machine, &effects) }
     }

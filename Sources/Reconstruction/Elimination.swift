@@ -17,7 +17,11 @@ struct Elimination {
     static let limit = 24
 
     /// CPUs with a gap that nothing has settled yet.
-    private var tracked: [Int] = []
+    private var tracked: [Int] = [] {
+        didSet { count = tracked.count }
+    }
+    /// How many these are.
+    private(set) var count = 0
     private var witnesses: [Witness]
     /// By CPU: the end of its gap has been seen.
     private var isBehind: [Bool]
@@ -27,7 +31,7 @@ struct Elimination {
         isBehind = [Bool](repeating: false, count: cpus)
     }
 
-    var isIdle: Bool { tracked.isEmpty }
+    var isIdle: Bool { count == 0 }
 
     mutating func begin(_ cpu: Int) {
         stop(cpu)
@@ -54,7 +58,7 @@ struct Elimination {
             witnesses[cpu].suspects.append(node)
             if witnesses[cpu].suspects.count > Self.limit { isOver = true }
         }
-        if isOver { tracked.removeAll { witnesses[$0].suspects.count > Self.limit } }
+        if isOver { tracked = tracked.filter { witnesses[$0].suspects.count <= Self.limit } }
     }
 
     mutating func suspect(_ node: Int32, of cpu: Int) { witnesses[cpu].suspects.append(node) }

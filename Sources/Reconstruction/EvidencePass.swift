@@ -24,6 +24,8 @@ struct EvidencePass {
     var elimination: Elimination
     private(set) var clocks: ClockWatch
     let usesLifeCycle: Bool
+    /// 0 if births are told and CPUs may be lazy.
+    private let unusual: Int
     /// The order in which the records came, for the second pass.
     var order = MergeOrder(sources: 0)
     /// A switch to the idle task loaded CR3: v4.14 to v4.19 with PCID, where init_mm is loaded whenever a task without an mm runs.
@@ -70,6 +72,7 @@ struct EvidencePass {
         senders = MaskTable(cpus: cpus, rows: 1)
         settlements = GapSettlements(cpus: cpus)
         usesLifeCycle = lifeCycle
+        unusual = lifeCycle && !rules.mayLeaveAtOnce ? 0 : 1
         vforks = VforkWatch(killable: rules.killableState)
         watch = AnswerWatch(cpus: cpus)
         elimination = Elimination(cpus: cpus)
@@ -120,7 +123,8 @@ struct EvidencePass {
 
     /// Nothing is watched for that only few traces have, nor a flush whose answers are counted.
     private var isPlain: Bool {
-        @inline(__always) get { elimination.isIdle && watch.openFlushes == 0 && !walk.rules.mayLeaveAtOnce && !watchesVfork }
+        // One branch for all, since none is ever the one that decides.
+        @inline(__always) get { elimination.count | watch.openFlushes | walk.gaps | unusual == 0 }
     }
 
     @inline(never) private mutating func consumeUnusualSwitch(_ source: Lookahead) {

@@ -42,7 +42,7 @@ extension InferredReconstruction {
             return
         }
         evidence.flushes += 1
-        var mask = MaskTable(cpus: cpus, rows: 1)
+        var mask = emptyMask()
         mask.insert(cpu, 0)
         let send = nextSend(source)
         if let send, send.pages == Stimulus.flushAll { addAnswers(to: &mask, cpu, source, from: send) }
@@ -98,7 +98,7 @@ extension InferredReconstruction {
             return
         }
         let own = state[cpu].mm
-        var mask = MaskTable(cpus: cpus, rows: 1)
+        var mask = emptyMask()
         addAnswers(to: &mask, cpu, source, from: source.head)
         let answers = answeringMMs(mask)
         let only = onlyMM(answers, mask, cpu, source.head)
@@ -153,7 +153,7 @@ extension InferredReconstruction {
             return true
         }
         if local.reason == 2 {
-            var mask = MaskTable(cpus: cpus, rows: 1)
+            var mask = emptyMask()
             mask.insert(cpu, 0)
             addAnswers(to: &mask, cpu, source, from: source.head)
             beginBatch(cpu, mask, moment)

@@ -9,8 +9,9 @@ extension InferredReconstruction {
         settle(mm, moment)
         state[cpu].lingering = mm
         state[cpu].leftAt = moment.time
-        lastLeaver.extend(with: -1, to: Int(mm.index) + 1)
-        lastLeaver[Int(mm.index)] = Int32(cpu)
+        let index = Int(mm.index)
+        if _slowPath(index >= lastLeaver.count) { lastLeaver.extend(with: -1, to: index + 1) }
+        lastLeaver.base[index] = Int32(truncatingIfNeeded: cpu)
     }
 
     /// The CPU that was the last to switch away from a user mm; -1 if none was.

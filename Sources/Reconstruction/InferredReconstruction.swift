@@ -26,6 +26,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     var gaps: Int
     /// Row by sender: the CPUs that had its flush's mm loaded when it began.
     var awaited: MaskTable
+    /// For what a mask is only needed for a moment: ``emptyMask()``.
+    private var mask: MaskTable
     /// All CPUs' records that are to come; and the same by CPU, nil for those without any.
     let sources: [Lookahead]
     let sourceOf: [Lookahead?]
@@ -84,6 +86,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         senders = MaskTable(cpus: cpus, rows: 1)
         answers = MaskTable(cpus: cpus, rows: cpus)
         awaited = MaskTable(cpus: cpus, rows: cpus)
+        mask = MaskTable(cpus: cpus, rows: 1)
         state = Flat(repeating: PerCPU(), count: cpus)
         for cpu in 0..<cpus { state[cpu].gap = cpu }
         gaps = cpus
@@ -203,6 +206,12 @@ struct InferredReconstruction<Sink: StimulusSink> {
     /// Notes what the recorded kernel has loaded.
     @inline(__always) mutating func load(_ cpu: Int, _ mm: MM, _ time: UInt64) {
         if observed.load(cpu, mm, at: time) { sink.loaded(mm, cpu: cpu, at: time) }
+    }
+
+    /// A mask of one row, valid until the next.
+    mutating func emptyMask() -> MaskTable {
+        mask.clear(0)
+        return mask
     }
 
     // MARK: tasks
@@ -387,7 +396,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         evidence.flushes += 1
         apply(.flushRange(cpu: cpu, mm: observed.loaded[cpu], pages: Stimulus.flushAll), moment)
         load(cpu, .initMM, moment.time)
-        var mask = MaskTable(cpus: cpus, rows: 1)
+        var mask = emptyMask()
         addAnswers(to: &mask, cpu, source, from: send)
         beginBatch(cpu, mask, moment)
         apply(.batchLocal(cpu: cpu), moment)

@@ -52,13 +52,13 @@ public struct ObservedCPUs: Sendable {
     /// - Complexity: O(CPUs squared), for the few batched flushes that there are.
     public func batch(mask: MaskTable, spared: MaskTable? = nil) -> Batch {
         var batch = Batch(cpus: loaded.count)
-        var rejected: [MM] = []
-        for cpu in 0..<loaded.count where loaded[cpu].isUser && !mask.contains(cpu, 0) && spared?.contains(cpu, 0) != true {
-            rejected.append(loaded[cpu])
+        func isElsewhere(_ mm: MM) -> Bool {
+            for cpu in 0..<loaded.count where loaded[cpu] == mm && !mask.contains(cpu, 0) && spared?.contains(cpu, 0) != true { return true }
+            return false
         }
         for cpu in 0..<loaded.count where mask.contains(cpu, 0) {
             let mm = loaded[cpu]
-            if mm.isUser, !rejected.contains(mm) {
+            if mm.isUser, batch.mms.contains(mm) || !isElsewhere(mm) {
                 if !batch.mms.contains(mm) { batch.mms.append(mm) }
             } else {
                 batch.others.insert(cpu, 0)

@@ -83,7 +83,7 @@ public struct ConformanceWatch: StimulusSink, Sendable {
     // MARK: What drives it
 
     public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
-        replay.apply(stimulus, at: moment)
+        replay.applyInFull(stimulus, at: moment)
         var there = moment
         there.cpu = stimulus.cpu
         observe(stimulus, there)
@@ -93,7 +93,7 @@ public struct ConformanceWatch: StimulusSink, Sendable {
         // One by one, to see what each receiver does; the replay then finds none left.
         for receiver in replay.outstanding(cpu) {
             let (delivery, handled) = (Stimulus.deliver(cpu: receiver, from: cpu), moment.handled(by: receiver))
-            replay.deliver(receiver, from: cpu, handled)
+            replay.applyInFull(delivery, at: handled)
             observe(delivery, handled)
         }
         replay.complete(cpu: cpu, at: moment)

@@ -10,8 +10,10 @@ public struct FlushTally: Sendable {
     @usableFromInline let counts: Flat<Int>
     @usableFromInline let cpus: Int
     private var rare: [Key: Int] = [:]
+    /// Counts of another tally that are this one's as well: what is the same for several is counted once.
+    private let common: Flat<Int>?
     /// - Complexity: O(CPUs).
-    public var total: Int { counts.reduce(0, +) + rare.values.reduce(0, +) }
+    public var total: Int { counts.indices.reduce(0) { $0 + count(at: $1) } + rare.values.reduce(0, +) }
 
     private struct Key: Hashable {
         var cpu: Int
@@ -19,22 +21,32 @@ public struct FlushTally: Sendable {
         var pages: Int64
     }
 
-    public init(cpus: Int) {
+    public init(cpus: Int) { self.init(cpus: cpus, common: nil) }
+
+    /// - Parameter common: whatever that one counts with ``addFrequent(cpu:reason:pages:)``, now and later, belongs to this one, too.
+    init(cpus: Int, common: FlushTally?) {
         self.cpus = cpus
+        self.common = common?.counts
         counts = Flat(repeating: 0, count: cpus * Self.reasons * Self.slots)
     }
 
-    /// A tally of its own with the same counts.
-    init(_ other: FlushTally) { (cpus, counts, rare) = (other.cpus, other.counts.copy(), other.rare) }
+    /// A tally of its own with the same counts, and what is common to both.
+    init(_ other: FlushTally) { (cpus, counts, common, rare) = (other.cpus, other.counts.copy(), other.common, other.rare) }
 
     @inlinable @inline(__always)
     public mutating func add(cpu: Int, reason: Int32, pages: Int64) {
-        if UInt64(bitPattern: pages &+ 1) < UInt64(Self.slots), UInt32(bitPattern: reason) < UInt32(Self.reasons) {
-            counts[(Int(reason) &* Self.slots &+ Int(pages &+ 1)) &* cpus &+ cpu] &+= 1
-        } else {
-            addRare(cpu, reason, pages)
-        }
+        if !addFrequent(cpu: cpu, reason: reason, pages: pages) { addRare(cpu, reason, pages) }
     }
+
+    /// The same if it is of those that have a counter of their own. Returns whether it is.
+    @inlinable @inline(__always)
+    mutating func addFrequent(cpu: Int, reason: Int32, pages: Int64) -> Bool {
+        guard UInt64(bitPattern: pages &+ 1) < UInt64(Self.slots), UInt32(bitPattern: reason) < UInt32(Self.reasons) else { return false }
+        counts[(Int(reason) &* Self.slots &+ Int(pages &+ 1)) &* cpus &+ cpu] &+= 1
+        return true
+    }
+
+    private func count(at index: Int) -> Int { counts[index] + (common?[index] ?? 0) }
 
     @usableFromInline mutating func addRare(_ cpu: Int, _ reason: Int32, _ pages: Int64) {
         rare[Key(cpu: cpu, reason: reason, pages: pages), default: 0] += 1
@@ -43,7 +55,7 @@ public struct FlushTally: Sendable {
     /// The size of the multiset intersection of the two.
     public func matched(_ other: FlushTally) -> Int {
         var sum = 0
-        for index in counts.indices { sum += min(counts[index], other.counts[index]) }
+        for index in counts.indices { sum += min(count(at: index), other.count(at: index)) }
         for (key, count) in rare { sum += min(count, other.rare[key] ?? 0) }
         return sum
     }
@@ -52,7 +64,7 @@ public struct FlushTally: Sendable {
     public func count(reason: Int32?) -> Int {
         guard let reason else { return total - (0..<Int32(Self.reasons)).reduce(0) { $0 + count(reason: $1) } }
         var sum = rare.reduce(0) { $1.key.reason == reason ? $0 + $1.value : $0 }
-        for index in indices(of: reason) { sum += counts[index] }
+        for index in indices(of: reason) { sum += count(at: index) }
         return sum
     }
 
@@ -61,7 +73,7 @@ public struct FlushTally: Sendable {
 
     public func matched(_ other: FlushTally, reason: Int32) -> Int {
         var sum = 0
-        for index in indices(of: reason) { sum += min(counts[index], other.counts[index]) }
+        for index in indices(of: reason) { sum += min(count(at: index), other.count(at: index)) }
         for (key, count) in rare where key.reason == reason { sum += min(count, other.rare[key] ?? 0) }
         return sum
     }
@@ -69,9 +81,9 @@ public struct FlushTally: Sendable {
     /// Where the two differ, most first: for a look at what a scheme mispredicts.
     public func differences(_ other: FlushTally) -> [(cpu: Int, reason: Int32, pages: Int64, mine: Int, others: Int)] {
         var found: [(cpu: Int, reason: Int32, pages: Int64, mine: Int, others: Int)] = []
-        for index in counts.indices where counts[index] != other.counts[index] {
+        for index in counts.indices where count(at: index) != other.count(at: index) {
             let row = index / cpus
-            found.append((index % cpus, Int32(row / Self.slots), Int64(row % Self.slots) - 1, counts[index], other.counts[index]))
+            found.append((index % cpus, Int32(row / Self.slots), Int64(row % Self.slots) - 1, count(at: index), other.count(at: index)))
         }
         for key in Set(rare.keys).union(other.rare.keys) where rare[key] != other.rare[key] {
             found.append((key.cpu, key.reason, key.pages, rare[key] ?? 0, other.rare[key] ?? 0))

@@ -18,10 +18,10 @@ public struct IPITraffic: Sendable {
         public var targets = (0, 0, 0)
 
         mutating func add(_ more: (Int, Int, Int)) {
-            flushes += 1
-            targets.0 += more.0
-            targets.1 += more.1
-            targets.2 += more.2
+            flushes &+= 1
+            targets.0 &+= more.0
+            targets.1 &+= more.1
+            targets.2 &+= more.2
         }
     }
 
@@ -51,7 +51,7 @@ public struct IPITraffic: Sendable {
         if shown == 0 { return }
         if rows[sender] < 0 { addRow(sender) }
         let first = rows[sender] + wordIndex * 64
-        forEachBit(shown) { cells[first + $0] += 1 }
+        forEachBit(shown) { cells[first &+ $0] &+= 1 }
     }
 
     @inline(never) private mutating func addRow(_ sender: Int) {

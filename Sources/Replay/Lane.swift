@@ -4,16 +4,17 @@ import Tables
 /// One scheme on its way through the history, and the records that it would have written.
 public struct Lane<Model: Scheme>: Sendable {
     public internal(set) var scheme: Model
-    /// What it did with the latest stimulus: one element, so that it is read where it lies.
+    /// What it did with the latest stimulus, if that was one of those that are compared: one element, so that it is read where it lies.
     private let latest = Flat(repeating: Effects(), count: 1)
     /// The tlb_flush records that it predicts.
     public internal(set) var predicted: FlushTally
     /// mm_cpumask() values that it predicted right, of those that probes read.
     public internal(set) var masksMatched = 0
 
-    init(cpus: Int) {
+    /// - Parameter common: what all schemes predict, counted once.
+    init(cpus: Int, common: FlushTally? = nil) {
         scheme = Model(cpus: cpus)
-        predicted = FlushTally(cpus: cpus)
+        predicted = FlushTally(cpus: cpus, common: common)
     }
 
     /// Another scheme, which has done the same so far.
@@ -39,58 +40,13 @@ public struct Lane<Model: Scheme>: Sendable {
         if latest.base.pointee.recordCount > 0, !isSilent { tally(cpu) }
     }
 
-    /// A switch to a task without an mm, of which nothing is written.
-    @inline(__always) mutating func switchToLazy(_ cpu: Int, on machine: Machine) {
-        latest.base.pointee.reset()
-        scheme.contextSwitchToLazy(cpu, on: machine)
-    }
-
-    /// A switch to a task whose mm the CPU holds.
-    @inline(__always) mutating func switchToHeld(_ cpu: Int) {
-        latest.base.pointee.reset()
-        scheme.contextSwitchToHeld(cpu)
-    }
-
-    /// A switch from an mm to another that is as it is meant to be: ``Scheme/leaves(_:for:on:)``.
-    @inline(__always) mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM, on machine: Machine) {
-        scheme.contextSwitch(cpu, from: left, to: mm, on: machine)
-        latest.base.pointee.become(loaded: mm)
-        add(FlushRecord(reason: .taskSwitch, pages: Stimulus.flushAll), cpu)
-    }
-
-    /// Flushes on a CPU that runs a task with the mm that is flushed: ``Scheme/runs(_:_:on:)``.
-    @inline(__always) mutating func flushRangeOfRunning(_ cpu: Int, _ pages: Int64) {
-        scheme.flushRangeOfRunning(cpu, pages)
-        write(FlushRecord(reason: .localMMShootdown, pages: pages), cpu)
-    }
-
-    @inline(__always) mutating func interrupt(_ targets: UInt64, _ cpu: Int, _ mm: MM, _ pages: Int64) {
-        scheme.interrupt(targets, cpu, mm, pages)
-        write(FlushRecord(reason: .remoteSendIPI, pages: pages), cpu, sent: true)
-    }
-
-    @inline(__always) mutating func deliverToRunning(_ cpu: Int, from sender: Int) {
-        write(FlushRecord(reason: .remoteShootdown, pages: scheme.deliverToRunning(cpu, from: sender)), cpu, delivery: .flushed)
-    }
-
-    /// Nothing happened.
-    @inline(__always) mutating func doNothing(_ cpu: Int) {
-        scheme.settle(cpu)
-        latest.base.pointee.reset()
-    }
-
-    @inline(__always) private mutating func write(_ record: FlushRecord, _ cpu: Int, sent: Bool = false, delivery: Delivery = .notTarget) {
-        latest.base.pointee.become(record, sent: sent, delivery: delivery)
-        add(record, cpu)
-    }
-
     @inline(__always) private mutating func tally(_ cpu: Int) {
         add(latest.base.pointee.record0, cpu)
         if _slowPath(latest.base.pointee.recordCount > 1) { add(latest.base.pointee.record1, cpu) }
         if _slowPath(latest.base.pointee.recordCount > 2) { add(latest.base.pointee.record2, cpu) }
     }
 
-    @inline(__always) private mutating func add(_ record: FlushRecord, _ cpu: Int) {
+    @inline(__always) mutating func add(_ record: FlushRecord, _ cpu: Int) {
         predicted.add(cpu: cpu, reason: Int32(record.reason.rawValue), pages: record.pages)
     }
 

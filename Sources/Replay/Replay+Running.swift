@@ -13,9 +13,10 @@ extension Replay {
     /// The local half.
     @inline(__always) mutating func flushRangeOfRunning(_ cpu: Int, _ pages: Int64, _ moment: Moment) {
         lastTime = max(lastTime, moment.time)
-        v412.flushRangeOfRunning(cpu, pages)
-        v413.flushRangeOfRunning(cpu, pages)
-        if haveParted { parent.flushRangeOfRunning(cpu, pages) }
+        v412.scheme.flushRangeOfRunning(cpu, pages)
+        v413.scheme.flushRangeOfRunning(cpu, pages)
+        if haveParted { parent.scheme.flushRangeOfRunning(cpu, pages) }
+        predict(cpu, .localMMShootdown, pages)
     }
 
     /// The other CPUs in the mm's mask, if those are the same in all schemes; up to 64 CPUs.
@@ -28,28 +29,44 @@ extension Replay {
     /// The remote half: all schemes interrupt the same CPUs.
     @inline(__always) mutating func flushSameOthers(_ others: UInt64, _ cpu: Int, _ mm: MM, _ pages: Int64) {
         if others == 0 {
-            v412.doNothing(cpu)
-            v413.doNothing(cpu)
-            if haveParted { parent.doNothing(cpu) }
+            v412.scheme.settle(cpu)
+            v413.scheme.settle(cpu)
+            if haveParted { parent.scheme.settle(cpu) }
             return
         }
         let targets = others & machine.online.word(0, 0)
-        v412.interrupt(targets, cpu, mm, pages)
-        v413.interrupt(targets, cpu, mm, pages)
-        if haveParted { parent.interrupt(targets, cpu, mm, pages) }
+        v412.scheme.interrupt(targets, cpu, mm, pages)
+        v413.scheme.interrupt(targets, cpu, mm, pages)
+        if haveParted { parent.scheme.interrupt(targets, cpu, mm, pages) }
+        predict(cpu, .remoteSendIPI, pages)
         traffic.add(sender: cpu, wordIndex: 0, (targets, targets, targets))
         let count = targets.nonzeroBitCount
         traffic.add(.mm(mm), (count, count, count))
     }
 
-    /// In all schemes `sender` waits for this CPU to flush the mm that it runs.
+    /// In all schemes `sender` waits for this CPU to flush so many pages of the mm that it runs.
     @inline(__always) mutating func flushesRunning(_ cpu: Int, from sender: Int) -> Bool {
-        v412.scheme.flushesRunning(cpu, from: sender) && v413.scheme.flushesRunning(cpu, from: sender) && (!haveParted || parent.scheme.flushesRunning(cpu, from: sender))
+        let pages = v413.scheme.pages(sentBy: sender)
+        return v413.scheme.flushesRunning(cpu, from: sender)
+            && v412.scheme.flushesRunning(cpu, from: sender) && v412.scheme.pages(sentBy: sender) == pages
+            && (!haveParted || parent.scheme.flushesRunning(cpu, from: sender) && parent.scheme.pages(sentBy: sender) == pages)
     }
 
     @inline(__always) mutating func deliverToRunning(_ cpu: Int, from sender: Int) {
-        v412.deliverToRunning(cpu, from: sender)
-        v413.deliverToRunning(cpu, from: sender)
-        if haveParted { parent.deliverToRunning(cpu, from: sender) }
+        v412.scheme.deliverToRunning(cpu, from: sender)
+        v413.scheme.deliverToRunning(cpu, from: sender)
+        if haveParted { parent.scheme.deliverToRunning(cpu, from: sender) }
+        predict(cpu, .remoteShootdown, v413.scheme.pages(sentBy: sender))
+    }
+
+    /// All schemes would have written the record.
+    @inline(__always) mutating func predict(_ cpu: Int, _ reason: FlushReason, _ pages: Int64) {
+        if !common.addFrequent(cpu: cpu, reason: Int32(reason.rawValue), pages: pages) { predictRare(cpu, reason, pages) }
+    }
+
+    @inline(never) private mutating func predictRare(_ cpu: Int, _ reason: FlushReason, _ pages: Int64) {
+        v412.add(FlushRecord(reason: reason, pages: pages), cpu)
+        v413.add(FlushRecord(reason: reason, pages: pages), cpu)
+        if haveParted { parent.add(FlushRecord(reason: reason, pages: pages), cpu) }
     }
 }

@@ -28,27 +28,28 @@ extension Replay {
 
     /// Changes nothing that is compared.
     @inline(__always) private mutating func contextSwitchToLazy(_ cpu: Int) {
-        v412.switchToLazy(cpu, on: machine)
-        v413.switchToLazy(cpu, on: machine)
-        if haveParted { parent.switchToLazy(cpu, on: machine) }
+        v412.scheme.contextSwitchToLazy(cpu, on: machine)
+        v413.scheme.contextSwitchToLazy(cpu, on: machine)
+        if haveParted { parent.scheme.contextSwitchToLazy(cpu, on: machine) }
         machine.run(cpu, .none)
         assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
     }
 
     /// The same: in all schemes the CPU is what it was, but not lazy.
     @inline(__always) private mutating func contextSwitchToHeld(_ cpu: Int, _ mm: MM) {
-        v412.switchToHeld(cpu)
-        v413.switchToHeld(cpu)
-        if haveParted { parent.switchToHeld(cpu) }
+        v412.scheme.contextSwitchToHeld(cpu)
+        v413.scheme.contextSwitchToHeld(cpu)
+        if haveParted { parent.scheme.contextSwitchToHeld(cpu) }
         machine.run(cpu, mm)
         assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
     }
 
     /// In all schemes the CPU has one and the same mm loaded before, and another behind it: nothing is stale, nothing parts.
     @inline(__always) private mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM) {
-        v412.contextSwitch(cpu, from: left, to: mm, on: machine)
-        v413.contextSwitch(cpu, from: left, to: mm, on: machine)
-        if haveParted { parent.contextSwitch(cpu, from: left, to: mm, on: machine) }
+        v412.scheme.contextSwitch(cpu, from: left, to: mm, on: machine)
+        v413.scheme.contextSwitch(cpu, from: left, to: mm, on: machine)
+        if haveParted { parent.scheme.contextSwitch(cpu, from: left, to: mm, on: machine) }
+        predict(cpu, .taskSwitch, Stimulus.flushAll)
         machine.run(cpu, mm)
         assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
     }

@@ -15,6 +15,8 @@ public struct Replay: StimulusSink, Sendable {
     /// The two old schemes have done different things. Until then one is run for both: `parent` and `besideParent` are not used.
     private(set) var haveParted = false
     var parent: Lane<V413Parent>
+    /// The tlb_flush records that all schemes predict, as far as they are counted once for all.
+    var common: FlushTally
     /// A copy, which knows nothing of the latest stimulus: for the end.
     public var v413Parent: Lane<V413Parent> { haveParted ? parent : Lane(v412, scheme: V413Parent(v412.scheme)) }
     public var comparisons: [Comparison] { [besideV412, haveParted ? besideParent : Comparison(besideV412, old: V413Parent.id)] }
@@ -47,9 +49,10 @@ public struct Replay: StimulusSink, Sendable {
         self.cpus = cpus
         stride = max(1, (cpus + 63) / 64)
         machine = Machine(cpus: cpus)
-        v412 = Lane(cpus: cpus)
-        parent = Lane(cpus: cpus)
-        v413 = Lane(cpus: cpus)
+        common = FlushTally(cpus: cpus)
+        v412 = Lane(cpus: cpus, common: common)
+        parent = Lane(cpus: cpus, common: common)
+        v413 = Lane(cpus: cpus, common: common)
         besideV412 = Comparison(old: V412.id, new: V413.id, cpus: cpus, limit: divergenceLimit)
         besideParent = Comparison(old: V413Parent.id, new: V413.id, cpus: cpus, limit: divergenceLimit)
         recorded = FlushTally(cpus: cpus)
@@ -67,6 +70,12 @@ public struct Replay: StimulusSink, Sendable {
         case .deliver(let cpu, let sender): deliver(cpu, from: sender, moment)
         default: applyOther(stimulus, moment)
         }
+    }
+
+    /// The same without any short way, so that ``effects(_:)`` tells what each scheme did.
+    mutating func applyInFull(_ stimulus: Stimulus, at moment: Moment) {
+        applyOther(stimulus, moment)
+        if case .deliver(let cpu, let sender) = stimulus { answered(cpu, from: sender, moment) }
     }
 
     @inline(never) @usableFromInline mutating func flushRange(_ cpu: Int, _ mm: MM, _ pages: Int64, _ moment: Moment) {
@@ -95,6 +104,10 @@ public struct Replay: StimulusSink, Sendable {
             v413.run(cpu) { $0.deliver(cpu, from: sender, on: machine, &$1) }
             compare(cpu, moment, .deliver(cpu: cpu, from: sender))
         }
+        answered(cpu, from: sender, moment)
+    }
+
+    @inline(__always) private mutating func answered(_ cpu: Int, from sender: Int, _ moment: Moment) {
         // Where the sender's record tells, the receiver wrote none: it had nothing to do.
         if moment.recordCPU == cpu { latency.answered(sender, by: cpu, at: moment.time) }
     }

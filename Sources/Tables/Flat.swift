@@ -37,6 +37,13 @@ public struct FlatList<Element>: FlatTable {
         owner = FlatOwner(base, 0)
     }
 
+    public init(repeating element: Element, count: Int) {
+        base = .allocate(apart: count)
+        base.initialize(repeating: element, count: count)
+        self.count = count
+        owner = FlatOwner(base, count)
+    }
+
     /// - Complexity: O(1), amortised.
     public mutating func append(_ element: Element) {
         if count == owner.capacity { base = owner.grow(to: Swift.max(16, count * 2)) }

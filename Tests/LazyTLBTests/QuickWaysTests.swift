@@ -70,7 +70,8 @@ private struct Pair<Model: Scheme> {
             (records, sent) = ([FlushRecord(reason: .remoteSendIPI, pages: pages)], true)
             counts.sends += 1
         case .deliver(_, let sender) where quick.flushesRunning(cpu, from: sender):
-            records = [FlushRecord(reason: .remoteShootdown, pages: quick.deliverToRunning(cpu, from: sender))]
+            quick.deliverToRunning(cpu, from: sender)
+            records = [FlushRecord(reason: .remoteShootdown, pages: quick.pages(sentBy: sender))]
             (flushed, delivery) = (true, .flushed)
             counts.answers += 1
         default:

@@ -39,7 +39,7 @@ struct ClockWatch {
     private static let count = 4096
 
     init(cpus: Int) {
-        places = Flat(repeating: Place(), count: Self.count)
+        places = Flat(repeating: Place(), count: Self.count + cpus)
         current = Flat(repeating: -1, count: cpus)
     }
 
@@ -58,32 +58,40 @@ struct ClockWatch {
     /// Asks for where a task's place is.
     @inline(__always) mutating func ask(_ pid: Int32) { prefetch_write(places.base + Int(pid) & (Self.count - 1)) }
 
+    /// A task's place. Each CPU has one for its idle task, of which there are as many as CPUs.
+    @inline(__always) private func place(_ pid: Int32, _ cpu: Int) -> UnsafeMutablePointer<Place> {
+        places.base + (pid > 0 ? Int(truncatingIfNeeded: pid) & (Self.count - 1) : Self.count &+ cpu)
+    }
+
     @inline(__always) mutating func switched(_ cpu: Int, from prev: Int32, to next: Int32) {
         if _slowPath(current[cpu] != prev) { breaks &+= current[cpu] < 0 ? 0 : 1 }
         current[cpu] = next
-        let cpu = Int32(truncatingIfNeeded: cpu)
-        if prev > 0 {
-            let place = places.base + Int(prev) & (Self.count - 1)
-            if place.pointee.pid == prev {
-                if _fastPath(place.pointee.cpu == cpu && place.pointee.other < 0) { place.pointee.cpu = -1 } else { leave(place, cpu) }
-            }
+        let (from, to, here) = (place(prev, cpu), place(next, cpu), Int32(truncatingIfNeeded: cpu))
+        guard from.pointee.pid == prev, from.pointee.cpu == here, from.pointee.other < 0, to.pointee.pid == next, to.pointee.cpu < 0 else {
+            return switchedOddly(from, prev, to, next, here)
         }
-        if next > 0 {
-            let place = places.base + Int(next) & (Self.count - 1)
-            if _fastPath(place.pointee.pid == next && place.pointee.cpu < 0) {
-                place.pointee.cpu = cpu
-                place.pointee.breaks = breaks
-            } else if place.pointee.pid == next {
-                enter(place, cpu)
-            } else {
-                place.pointee = Place(pid: next, cpu: cpu, breaks: breaks)
-            }
+        from.pointee.cpu = -1
+        to.pointee.cpu = here
+        to.pointee.breaks = breaks
+    }
+
+    /// One of the tasks is not known to be where it should be.
+    @inline(never) private mutating func switchedOddly(_ from: UnsafeMutablePointer<Place>, _ prev: Int32, _ to: UnsafeMutablePointer<Place>, _ next: Int32, _ cpu: Int32) {
+        if from.pointee.pid == prev { leave(from, cpu) }
+        if to.pointee.pid != next {
+            to.pointee = Place(pid: next, cpu: cpu, breaks: breaks)
+        } else if to.pointee.cpu < 0 {
+            to.pointee.cpu = cpu
+            to.pointee.breaks = breaks
+        } else {
+            enter(to, cpu)
         }
     }
 
-    /// A task leaves a CPU that is not the only one on which it seems to run.
-    @inline(never) private mutating func leave(_ place: UnsafeMutablePointer<Place>, _ cpu: Int32) {
-        if place.pointee.cpu == cpu {
+    private mutating func leave(_ place: UnsafeMutablePointer<Place>, _ cpu: Int32) {
+        if place.pointee.cpu == cpu, place.pointee.other < 0 {
+            place.pointee.cpu = -1
+        } else if place.pointee.cpu == cpu {
             // If records are missing, one of them may be its way out and in again.
             if place.pointee.breaks == breaks { inversions += 1 }
             place.pointee.cpu = place.pointee.isOther ? place.pointee.other : -1
@@ -97,7 +105,7 @@ struct ClockWatch {
     }
 
     /// A task comes in that seems to run already. Whether it did shows when it leaves the CPU on which it was.
-    @inline(never) private mutating func enter(_ place: UnsafeMutablePointer<Place>, _ cpu: Int32) {
+    private mutating func enter(_ place: UnsafeMutablePointer<Place>, _ cpu: Int32) {
         if place.pointee.cpu == cpu {
             place.pointee.other = -1
             place.pointee.breaks = breaks
