@@ -70,9 +70,9 @@ extension EvidencePass {
     }
 
     /// The CPU answers a flush of the mm that it has loaded, whosesoever it is. (One of all pages may be a batch, of several mms.)
-    mutating func clear(_ step: Step) {
-        let node = walk.current(step.cpu)
-        if step.pages != Stimulus.flushAll, hasMM(node) { elimination.clear(node) }
+    mutating func clear(_ cpu: Int, pages: Int64) {
+        let node = walk.current(cpu)
+        if pages != Stimulus.flushAll, hasMM(node) { elimination.clear(node) }
     }
 
     mutating func eliminate(_ step: Step) {

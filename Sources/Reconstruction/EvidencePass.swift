@@ -145,9 +145,12 @@ struct EvidencePass {
     }
 
     @inline(never) private mutating func consumeOther(_ source: Lookahead) {
-        let record = source.head
+        let (record, cpu) = (source.head, source.cpu)
+        if state[cpu].gap == .none, let flush = walk.stepUsualFlush(record, cpu) {
+            if !record.inHardIRQ { endSend(cpu, record, flush.kind) }
+            return took(flush.kind, cpu, flush.node, source)
+        }
         let step = walk.step(source)
-        let cpu = step.cpu
         begin(step, source)
         if !record.inHardIRQ { endSend(cpu, record, step.kind) }
         switch step.kind {
@@ -163,21 +166,30 @@ struct EvidencePass {
             settlements.close(cpu)
             state[cpu].loaded = .initMM
         case .leftInIRQ:
-            answered(step, pages: nil)
+            answered(cpu, pages: nil)
             watch.change(cpu, at: record.time)
             settlements.close(cpu)
             state[cpu].loaded = .initMM
             if step.node >= 0, !walk.tasks[step.node].isDead { walk.tasks[step.node].kernelEvidence += 1 }
-        case .flushed: flushed(step)
-        case .sent: sent(step, source)
-        case .answered:
-            if !elimination.isIdle { clear(step) }
-            watch.answer(cpu, pages: step.pages, unique: answered(step, pages: step.pages), at: record.time)
-        case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
         case .broken:
             clocks.lost(cpu)
             state[cpu].send.open = false
+        case .flushed, .sent, .answered, .wrongCPU: took(step.kind, cpu, step.node, source)
         case .nothing, .switched, .switchLoaded, .batch, .lifeCycle, .marker: break
+        }
+    }
+
+    /// A step of a flush, whose tlb_flush record is at the head.
+    @inline(__always) private mutating func took(_ kind: Step.Kind, _ cpu: Int, _ node: Int32, _ source: Lookahead) {
+        let record = source.head
+        switch kind {
+        case .flushed: flushed(cpu, node, pages: record.pages)
+        case .sent: sent(cpu, node, source)
+        case .answered:
+            if !elimination.isIdle { clear(cpu, pages: record.pages) }
+            watch.answer(cpu, pages: record.pages, unique: answered(cpu, pages: record.pages), at: record.time)
+        case .wrongCPU: if record.inHardIRQ { answeredWrong(cpu) }
+        default: break
         }
     }
 
@@ -286,43 +298,44 @@ struct EvidencePass {
         relations[Self.key(a, b), default: Relation()].strong += weight
     }
 
-    private mutating func flushed(_ step: Step) {
-        walk.tasks[step.node].userEvidence += 1
-        if case .of(let other) = state[step.cpu].loaded, other != step.node, !settled(step.node, other) {
-            relations[Self.key(step.node, other), default: Relation()].strong += 4
+    private mutating func flushed(_ cpu: Int, _ node: Int32, pages: Int64) {
+        let (task, place) = (walk.tasks.place(node), state.place(cpu))
+        task.pointee.userEvidence += 1
+        if case .of(let other) = place.pointee.loaded, other != node, !settled(node, other) {
+            relations[Self.key(node, other), default: Relation()].strong += 4
         }
-        if state[step.cpu].loaded == .unknown { state[step.cpu].loaded = .of(step.node) }
-        if settlements.isOpen(step.cpu) { settlements.settle(step.cpu, step.node, walk.tasks[step.node].switches, sure: true) }
+        if place.pointee.loaded == .unknown { place.pointee.loaded = .of(node) }
+        if settlements.isOpen(cpu) { settlements.settle(cpu, node, task.pointee.switches, sure: true) }
         if !walk.rules.sendsFirst {
-            setSend(step.cpu, Send(node: step.node, pages: step.pages, paired: true))
-        } else if state[step.cpu].send.awaitsLocal {
+            setSend(cpu, Send(node: node, pages: pages, paired: true))
+        } else if place.pointee.send.awaitsLocal {
             // The sender runs its own half before it waits (smp_call_function_many_cond()). If it was answered already, this is another
             // flush, of its own mm, behind that of another process's page.
-            state[step.cpu].send.awaitsLocal = false
-            state[step.cpu].send.open = !watch.isAnswered(step.cpu)
+            place.pointee.send.awaitsLocal = false
+            place.pointee.send.open = !watch.isAnswered(cpu)
         }
     }
 
-    private mutating func sent(_ step: Step, _ source: Lookahead) {
-        let cpu = step.cpu
+    private mutating func sent(_ cpu: Int, _ node: Int32, _ source: Lookahead) {
+        let pages = source.head.pages
         let before = state[cpu].send
-        var send = Send(open: before.paired && before.pages == step.pages, node: before.node, pages: step.pages, weight: 4)
+        var send = Send(open: before.paired && before.pages == pages, node: before.node, pages: pages, weight: 4)
         if walk.rules.sendsFirst, let next = ownNext(source) {
             let isOwn = next.kind == .tlbFlush && next.pid == source.head.pid
-            // Where births are told only the rest hangs on this, so it is better to be sure (``flushed(_:)``).
-            send.awaitsLocal = usesLifeCycle && isOwn && next.reason == 3 && next.pages == step.pages
+            // Where births are told only the rest hangs on this, so it is better to be sure (``flushed(_:_:pages:)``).
+            send.awaitsLocal = usesLifeCycle && isOwn && next.reason == 3 && next.pages == pages
             // The last user of an mm is lazy when it tears it down.
-            send.open = isOwn && next.reason == 3 && !usesLifeCycle || isOwn && next.reason == 0 && step.pages == -1 && walk.tasks[step.node].origin != .kernel
-            send.node = step.node
-        } else if !send.open, walk.rules.flushesPageSilently, step.pages == 1, walk.tasks[step.node].origin != .kernel {
+            send.open = isOwn && next.reason == 3 && !usesLifeCycle || isOwn && next.reason == 0 && pages == -1 && walk.tasks[node].origin != .kernel
+            send.node = node
+        } else if !send.open, walk.rules.flushesPageSilently, pages == 1, walk.tasks[node].origin != .kernel {
             // flush_tlb_page(): mostly of the task's own mm.
-            send = Send(open: true, node: step.node, pages: 1, weight: 1)
+            send = Send(open: true, node: node, pages: 1, weight: 1)
         }
         send.underWay = true
         setSend(cpu, send)
         // Where the life cycle has told whose mm it is, and no birth is lost, answers tell nothing new.
         if send.open || send.awaitsLocal, send.weight > 1, send.node >= 0, walk.gaps > 0 || !usesLifeCycle || !walk.tasks.isSettled(send.node) {
-            watch.begin(cpu, pages: step.pages, at: source.headTime)
+            watch.begin(cpu, pages: pages, at: source.headTime)
         }
     }
 
@@ -362,10 +375,10 @@ struct EvidencePass {
     }
 
     /// A CPU that answers the one flush under way with REMOTE_WRONG_CPU has another mm loaded.
-    private mutating func answeredWrong(_ step: Step) {
-        guard openGaps == 0, case .of(let other) = state[step.cpu].loaded else { return }
+    private mutating func answeredWrong(_ receiver: Int) {
+        guard openGaps == 0, case .of(let other) = state[receiver].loaded else { return }
         var sender: Send?
-        for cpu in senders.others(than: step.cpu, 0) {
+        for cpu in senders.others(than: receiver, 0) {
             if sender != nil { return }
             sender = state[cpu].send
         }
@@ -389,10 +402,10 @@ struct EvidencePass {
     }
 
     /// A CPU answers one of two flushes or more. If there are two, of two mms, those may be told apart in the end.
-    private mutating func noteEither(_ step: Step, _ first: Int, _ second: Int) {
+    private mutating func noteEither(_ receiver: Int, _ first: Int, _ second: Int) {
         guard usesLifeCycle, state[first].send.open, state[second].send.open, state[first].send.weight > 1, state[second].send.weight > 1 else { return }
-        for cpu in senders.others(than: step.cpu, 0) where cpu > second && state[cpu].send.pages == state[first].send.pages { return }
-        let node = walk.current(step.cpu)
+        for cpu in senders.others(than: receiver, 0) where cpu > second && state[cpu].send.pages == state[first].send.pages { return }
+        let node = walk.current(receiver)
         let (a, b) = (min(state[first].send.node, state[second].send.node), max(state[first].send.node, state[second].send.node))
         guard hasMM(node), a != node, b != node, !settled(a, node) || !settled(b, node) else { return }
         either[Either(node: node, a: a, b: b), default: 0] += 1
@@ -401,25 +414,22 @@ struct EvidencePass {
     /// A CPU that answers one flush, and one only, had its mm loaded. While records of any CPU are missing, the flush may be one of those.
     ///
     /// - Returns: the flush's CPU, if there is only one.
-    @discardableResult private mutating func answered(_ step: Step, pages: Int64?) -> Int? {
-        guard openGaps == 0, state[step.cpu].loaded != .initMM else { return nil }
-        var sender: Send?
-        var unique: Int?
-        for cpu in senders.others(than: step.cpu, 0) where pages == nil || state[cpu].send.pages == pages {
-            if let first = unique {
-                noteEither(step, first, cpu)
+    @discardableResult private mutating func answered(_ receiver: Int, pages: Int64?) -> Int? {
+        let loaded = state.place(receiver).pointee.loaded
+        guard openGaps == 0, loaded != .initMM else { return nil }
+        var unique = -1
+        for cpu in senders.others(than: receiver, 0) where pages == nil || state[cpu].send.pages == pages {
+            if unique >= 0 {
+                noteEither(receiver, unique, cpu)
                 return nil
             }
-            sender = state[cpu].send
             unique = cpu
         }
-        if pages != nil { clocks.answered(matched: unique != nil) }
-        guard let sender, sender.open else { return nil }
-        if settlements.isOpen(step.cpu) {
-            settlements.settle(step.cpu, sender.node, walk.tasks[sender.node].switches, sure: sender.weight > 1)
-        }
-        guard case .of(let other) = state[step.cpu].loaded, sender.node != other, !settled(sender.node, other) else { return unique }
-        relations[Self.key(sender.node, other), default: Relation()].strong += sender.weight
+        if pages != nil { clocks.answered(matched: unique >= 0) }
+        guard unique >= 0, state.place(unique).pointee.send.open else { return nil }
+        let (node, weight) = (state.base[unique].send.node, state.base[unique].send.weight)
+        if settlements.isOpen(receiver) { settlements.settle(receiver, node, walk.tasks[node].switches, sure: weight > 1) }
+        if case .of(let other) = loaded, node != other, !settled(node, other) { relations[Self.key(node, other), default: Relation()].strong += weight }
         return unique
     }
 }

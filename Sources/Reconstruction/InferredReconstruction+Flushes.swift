@@ -14,29 +14,29 @@ extension InferredReconstruction {
         return nil
     }
 
-    mutating func flushed(_ step: Step, _ source: Lookahead, _ moment: Moment) {
-        let cpu = step.cpu
+    mutating func flushed(_ node: Int32, _ source: Lookahead, _ moment: Moment) {
+        let (cpu, pages) = (moment.cpu, source.head.pages)
         if state[cpu].localDone {
             state[cpu].localDone = false
             return
         }
         evidence.flushes += 1
-        if walk.tasks[step.node].origin == .usesMM, !state[cpu].mm.isUser { useMM(cpu, findings.nodes[Int(step.node)].mm, moment) }
+        if walk.tasks[node].origin == .usesMM, !state[cpu].mm.isUser { useMM(cpu, findings.nodes[Int(node)].mm, moment) }
         let mm = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
         if !mm.isKnown { evidence.unknownFlushes += 1 }
         if observed.loaded[cpu] == .unknown, mm.isUser { load(cpu, mm, moment.time) }
-        apply(.flushRange(cpu: cpu, mm: mm, pages: step.pages), moment)
-        if !rules.sendsFirst, let send = nextSend(source), send.pages == step.pages {
+        apply(.flushRange(cpu: cpu, mm: mm, pages: pages), moment)
+        if !rules.sendsFirst, let send = nextSend(source), send.pages == pages {
             state[cpu].remote = .flush
             state[cpu].remoteMM = mm
         } else {
             settle(mm, sender: cpu, sends: false, moment)
-            apply(.flushOthers(cpu: cpu, mm: mm, pages: step.pages), moment)
+            apply(.flushOthers(cpu: cpu, mm: mm, pages: pages), moment)
         }
     }
 
-    mutating func batch(_ step: Step, _ source: Lookahead, _ moment: Moment) {
-        let cpu = step.cpu
+    mutating func batch(_ source: Lookahead, _ moment: Moment) {
+        let cpu = moment.cpu
         if state[cpu].localDone {
             state[cpu].localDone = false
             return
@@ -64,14 +64,13 @@ extension InferredReconstruction {
         return lazy
     }
 
-    mutating func sent(_ step: Step, _ source: Lookahead, _ moment: Moment) {
-        let cpu = step.cpu
-        let pages = step.pages
+    mutating func sent(_ source: Lookahead, _ moment: Moment) {
+        let (cpu, pages) = (moment.cpu, source.head.pages)
         state[cpu].isBatch = false
         switch state[cpu].remote {
         case .flush: state[cpu].sentMM = state[cpu].remoteMM
         case .batch: state[cpu].isBatch = true
-        case .none: attribute(step, source, moment)
+        case .none: attribute(source, moment)
         }
         state[cpu].remote = .none
         state[cpu].sending = true
@@ -90,10 +89,10 @@ extension InferredReconstruction {
     }
 
     /// A SEND_IPI with no local half before it: of which mm?
-    mutating func attribute(_ step: Step, _ source: Lookahead, _ moment: Moment) {
-        let cpu = step.cpu
+    mutating func attribute(_ source: Lookahead, _ moment: Moment) {
+        let (cpu, pages) = (moment.cpu, source.head.pages)
         evidence.flushes += 1
-        if rules.sendsFirst, localFollows(step, source, moment) {
+        if rules.sendsFirst, localFollows(source, moment) {
             if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
             return
         }
@@ -104,7 +103,7 @@ extension InferredReconstruction {
         let only = onlyMM(answers, mask, cpu, source.head)
         let previous = state[cpu].sentMM
         state[cpu].sentMM = .unknown
-        if step.pages == Stimulus.flushAll {
+        if pages == Stimulus.flushAll {
             if state[cpu].leftMM.isUser, answers.isEmpty || answers == [state[cpu].leftMM] {
                 // exec: the last user of the old mm is gone.
                 state[cpu].sentMM = state[cpu].leftMM
@@ -113,24 +112,24 @@ extension InferredReconstruction {
                 beginBatch(cpu, mask, moment)
                 apply(.batchLocal(cpu: cpu), moment)
             }
-        } else if mayBeSilent(step), own.isUser, answers.isEmpty || answers.contains(own) && (only == nil || only == own) {
+        } else if mayBeSilent(pages), own.isUser, answers.isEmpty || answers.contains(own) && (only == nil || only == own) {
             state[cpu].sentMM = own
-            apply(rules.flushesPageSilently ? .flushPage(cpu: cpu, mm: own) : .flushRange(cpu: cpu, mm: own, pages: step.pages), moment)
+            apply(rules.flushesPageSilently ? .flushPage(cpu: cpu, mm: own) : .flushRange(cpu: cpu, mm: own, pages: pages), moment)
         } else if let only {
             // Its local half left no record: the mm is not loaded here. A scheme whose bookkeeping still names it may act on it.
             state[cpu].sentMM = only
-            apply(step.pages == 1 ? .flushPage(cpu: cpu, mm: only) : .flushRange(cpu: cpu, mm: only, pages: step.pages), moment)
+            apply(pages == 1 ? .flushPage(cpu: cpu, mm: only) : .flushRange(cpu: cpu, mm: only, pages: pages), moment)
         }
         if !state[cpu].isBatch, state[cpu].sentMM == .unknown, answers.isEmpty, wasJustLeft(previous, moment) {
             // The task goes on with the mm's pages, and the last CPU that had it loaded leaves it meanwhile.
             state[cpu].sentMM = previous
-            apply(.flushRange(cpu: cpu, mm: previous, pages: step.pages), moment)
+            apply(.flushRange(cpu: cpu, mm: previous, pages: pages), moment)
         }
         if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
     }
 
     /// A flush of the sender's own mm may leave no record of its local half.
-    @inline(__always) func mayBeSilent(_ step: Step) -> Bool { rules.flushesPageSilently && step.pages == 1 || rules.skipsDoneFlushes }
+    @inline(__always) func mayBeSilent(_ pages: Int64) -> Bool { rules.flushesPageSilently && pages == 1 || rules.skipsDoneFlushes }
 
     /// The mms that the CPUs of `mask` have loaded.
     func answeringMMs(_ mask: MaskTable) -> [MM] {
@@ -143,12 +142,12 @@ extension InferredReconstruction {
     }
 
     /// v5.13 and later: the sender's own half comes behind its SEND_IPI.
-    mutating func localFollows(_ step: Step, _ source: Lookahead, _ moment: Moment) -> Bool {
-        let cpu = step.cpu
+    mutating func localFollows(_ source: Lookahead, _ moment: Moment) -> Bool {
+        let (cpu, pages) = (moment.cpu, source.head.pages)
         guard let local = ownNext(source), local.kind == .tlbFlush, local.pid == moment.pid else { return false }
         if local.reason == 3 {
             state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
-            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: step.pages), moment)
+            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: pages), moment)
             state[cpu].localDone = true
             return true
         }
@@ -162,11 +161,11 @@ extension InferredReconstruction {
             state[cpu].localDone = true
             return true
         }
-        if local.reason == 0, step.pages == Stimulus.flushAll, moment.pid > 0 {
+        if local.reason == 0, pages == Stimulus.flushAll, moment.pid > 0 {
             // The last user of the mm tears it down, and is lazy by now.
             state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
             if state[cpu].mm != .none { exited(cpu, moment) }
-            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: step.pages), moment)
+            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: pages), moment)
             state[cpu].localDone = true
             return true
         }
@@ -192,8 +191,7 @@ extension InferredReconstruction {
     }
 
     /// REMOTE_WRONG_CPU: the flush of another mm than is loaded here is answered.
-    mutating func answeredWrong(_ step: Step) {
-        let cpu = step.cpu
+    mutating func answeredWrong(_ cpu: Int) {
         var found: Int?
         for sender in senders.others(than: cpu, 0) where !state[sender].isBatch && !answers.contains(cpu, sender) {
             if state[sender].sentMM.isUser, state[sender].sentMM == observed.loaded[cpu] { continue }
@@ -272,9 +270,9 @@ extension InferredReconstruction {
         awaited.remove(sender, sender)
     }
 
-    mutating func answered(_ step: Step, _ moment: Moment) {
-        let cpu = step.cpu
-        guard let sender = takeSender(to: cpu, pages: step.pages) else { return }
+    mutating func answered(_ source: Lookahead, _ moment: Moment) {
+        let cpu = moment.cpu
+        guard let sender = takeSender(to: cpu, pages: source.head.pages) else { return }
         if observed.loaded[cpu] == .unknown, state[sender].sentMM.isUser {
             let mm = state[sender].sentMM
             load(cpu, mm, moment.time)

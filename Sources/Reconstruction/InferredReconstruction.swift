@@ -147,53 +147,57 @@ struct InferredReconstruction<Sink: StimulusSink> {
     }
 
     @inline(never) private mutating func consumeUnusualSwitch(_ source: Lookahead) {
+        let record = source.head
         let step = walk.stepSwitch(source)
-        begin(step, source)
+        begin(step, source, Moment(time: record.time, cpu: step.cpu, pid: record.pid, cause: .schedSwitch))
         switched(step, source)
     }
 
     /// Before all else: the end of a flush under way, and records that are missing.
-    @inline(__always) private mutating func begin(_ step: Step, _ source: Lookahead) {
+    @inline(__always) private mutating func begin(_ step: Step, _ source: Lookahead, _ moment: Moment) {
+        endSend(source, moment)
+        if _slowPath(step.broken) { broken(step, moment) }
+        if _slowPath(state[step.cpu].gap >= 0), step.kind != .broken { endGap(step, source, moment) }
+    }
+
+    @inline(__always) private mutating func endSend(_ source: Lookahead, _ moment: Moment) {
         let record = source.head
-        let cpu = step.cpu
-        if _slowPath(state[cpu].sending), !record.inHardIRQ {
-            let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)
-            if isLocalHalf(record) { deliverToSpared(cpu, moment) } else { complete(cpu, moment) }
-        }
-        if _slowPath(step.broken) { broken(step, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)) }
-        if _slowPath(state[cpu].gap >= 0), step.kind != .broken {
-            endGap(step, source, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
-        }
+        guard _slowPath(state[moment.cpu].sending), !record.inHardIRQ else { return }
+        if isLocalHalf(record) { deliverToSpared(moment.cpu, moment) } else { complete(moment.cpu, moment) }
     }
 
     @inline(never) private mutating func consumeOther(_ source: Lookahead) {
-        let record = source.head
+        let (record, cpu) = (source.head, source.cpu)
+        let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)
+        if state[cpu].gap < 0, let flush = walk.stepUsualFlush(record, cpu) {
+            endSend(source, moment)
+            took(flush.kind, flush.node, source, moment)
+            return sink.recorded(record)
+        }
         let step = walk.step(source)
-        let cpu = step.cpu
-        begin(step, source)
+        begin(step, source, moment)
         switch step.kind {
         case .switchLoaded: finishSwitch(cpu, record.time)
-        case .flushed: flushed(step, source, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
-        case .sent: sent(step, source, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
-        case .answered: answered(step, Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind))
+        case .flushed, .sent, .answered, .batch, .wrongCPU: took(step.kind, step.node, source, moment)
+        case .reloaded: reloaded(step, source, moment)
+        case .left: left(step, source, moment)
+        case .leftInIRQ: leftInIRQ(step, moment)
+        case .lifeCycle: lifeCycle(step, record, moment)
+        case .marker: if !TaskSnapshots.isLine(source.headDetails.text) { sink.marker(source.headDetails.text, at: moment) }
         case .nothing, .switched, .broken: break
-        default: consumeRare(step, source)
         }
         if record.kind == .tlbFlush { sink.recorded(record) }
     }
 
-    private mutating func consumeRare(_ step: Step, _ source: Lookahead) {
-        let record = source.head
-        let moment = Moment(time: record.time, cpu: step.cpu, pid: record.pid, cause: record.kind)
-        switch step.kind {
-        case .reloaded: reloaded(step, source, moment)
-        case .left: left(step, source, moment)
-        case .leftInIRQ: leftInIRQ(step, moment)
-        case .batch: batch(step, source, moment)
-        case .wrongCPU: if record.inHardIRQ { answeredWrong(step) }
-        case .lifeCycle: lifeCycle(step, record, moment)
-        case .marker: if !TaskSnapshots.isLine(source.headDetails.text) { sink.marker(source.headDetails.text, at: moment) }
-        case .nothing, .broken, .switched, .switchLoaded, .flushed, .sent, .answered: break
+    /// A step of a flush, whose tlb_flush record is at the head.
+    @inline(__always) private mutating func took(_ kind: Step.Kind, _ node: Int32, _ source: Lookahead, _ moment: Moment) {
+        switch kind {
+        case .flushed: flushed(node, source, moment)
+        case .sent: sent(source, moment)
+        case .answered: answered(source, moment)
+        case .batch: batch(source, moment)
+        case .wrongCPU: if source.head.inHardIRQ { answeredWrong(moment.cpu) }
+        default: break
         }
     }
 

@@ -135,6 +135,34 @@ struct TraceWalk {
         return change
     }
 
+    /// A tlb_flush record as nearly all of those are that are no TASK_SWITCH: of the task that is known to run, of which it tells no more than that it has an mm.
+    struct UsualFlush {
+        var kind: Step.Kind
+        /// The current task.
+        var node: Int32
+        var task: UnsafeMutablePointer<TaskNode>
+    }
+
+    /// Takes a record of the CPU if it is such a one, and does just what ``step(_:)`` would do, which is to be asked if this is nil: then nothing has changed.
+    @inline(__always) mutating func stepUsualFlush(_ record: Held, _ cpu: Int) -> UsualFlush? {
+        let place = cpus.base + cpu
+        let reason = record.reason
+        guard record.kind == .tlbFlush, UInt32(bitPattern: reason &- 1) < UInt32(Self.reasons - 1), place.pointee.pid == record.pid, record.pid >= 0 else { return nil }
+        let task = tasks.nodes.base + Int(place.pointee.node)
+        let isFlushed = reason == 3
+        // A kernel thread that begins to use an mm, or the end of an mm that turns out to be an exec.
+        if isFlushed && tellsMore(task) { return nil }
+        task.pointee.switchesWithMM = isFlushed ? task.pointee.switches : task.pointee.switchesWithMM
+        return UsualFlush(kind: kind(reason, record.flags), node: place.pointee.node, task: task)
+    }
+
+    @inline(__always) private func tellsMore(_ task: UnsafeMutablePointer<TaskNode>) -> Bool {
+        task.pointee.origin == .kernel || task.pointee.origin == .afterLoad && task.pointee.isExec == nil
+    }
+
+    /// What the record of a reason from 1 on is. Which one comes next cannot be guessed, and the passes have to look at what is made of it anyway: no branch here.
+    @inline(__always) private func kind(_ reason: Int32, _ flags: UInt8) -> Step.Kind { kinds.base[Int(reason) | Int(flags & 0x08)] }
+
     @inline(__always) private mutating func newStep(_ source: Lookahead) -> Step {
         let cpu = source.cpu
         latest.base.pointee = Step.Fields(cpu: cpu, node: cpus[cpu].node)
@@ -251,8 +279,7 @@ struct TraceWalk {
         let reason = record.reason
         if reason == 0 { return loaded(record, source, step) }
         guard UInt32(bitPattern: reason) < UInt32(Self.reasons) else { return }
-        // Which of the others comes next cannot be guessed, and the passes have to look at what is made of it anyway: no branch here.
-        step.kind = kinds.base[Int(reason) | Int(record.flags & 0x08)]
+        step.kind = kind(reason, record.flags)
         let isFlushed = reason == 3
         if _slowPath(mayUseMM(step.node)), isFlushed { step.node = usesMM(step.node, cpu) }
         let task = tasks.place(step.node)
