@@ -252,6 +252,20 @@ struct InferredReconstruction<Sink: StimulusSink> {
     @inline(__always) private mutating func cameIn(
         _ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, loads: Bool, isCut: Bool, _ source: Lookahead, _ moment: Moment
     ) {
+        let known = findings.nodes[Int(node)]
+        let loaded = observed.loaded[moment.cpu]
+        let isOdd = task.pointee.isDead || task.pointee.isDying || task.pointee.origin == .usesMM || known.mm == .unknown
+        // As nearly all do: alive, with what it is known to have all its life, which is loaded now or will be.
+        guard !isOdd, loads || known.mm == .none || known.mm == loaded else { return cameInOddly(node, task, loads: loads, isCut: isCut, source, moment) }
+        task.pointee.asFound &+= 1
+        comes(node, task, known.mm, known.basis, loads: loads, loaded, moment)
+        if node > 0, task.pointee.comm.isStopper { goOffline(moment.cpu, source, moment) }
+    }
+
+    /// The same of any other.
+    @inline(never) private mutating func cameInOddly(
+        _ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, loads: Bool, isCut: Bool, _ source: Lookahead, _ moment: Moment
+    ) {
         let (cpu, time) = (source.cpu, moment.time)
         let known = findings.nodes[Int(node)]
         let hasLost = task.pointee.isDead || task.pointee.isDying
@@ -274,28 +288,32 @@ struct InferredReconstruction<Sink: StimulusSink> {
             basis = next == .unknown ? .unknown : .lifeCycle
             switches[Int(basis.rawValue)] &+= 1
         }
-        let place = state.base + cpu
-        place.pointee.mm = next
+        comes(node, task, next, basis, loads: loads, loaded, moment)
+        if !loads, next.isUser, loaded != next {
+            if loaded != .unknown { contradictions += 1 }
+            load(cpu, next, time)
+        }
+        if node > 0, task.pointee.comm.isStopper { goOffline(cpu, source, moment) }
+    }
+
+    /// It runs from here on, or is on its way in.
+    @inline(__always) private mutating func comes(
+        _ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, _ mm: MM, _ basis: Basis, loads: Bool, _ loaded: MM, _ moment: Moment
+    ) {
+        let place = state.base + moment.cpu
+        place.pointee.mm = mm
         place.pointee.leftMM = .none
         place.pointee.sentMM = .none
         place.pointee.remote = .none
         place.pointee.isPending = loads
         place.pointee.loads = loads
-        if !loads {
-            runs(node, task, next, basis, begun: time, moment)
-            if next.isUser, loaded != next {
-                if loaded != .unknown { contradictions += 1 }
-                load(cpu, next, time)
-            }
-        } else {
-            place.pointee.basis = basis
-            place.pointee.nextNode = node
-            place.pointee.prevPID = moment.pid
-            place.pointee.begun = time
-            place.pointee.leaves = loaded != next ? loaded : .none
-            if rules.reloadsStale, loaded == next { finishSwitch(cpu, time) }
-        }
-        if node > 0, task.pointee.comm.isStopper { goOffline(cpu, source, moment) }
+        if !loads { return runs(node, task, mm, basis, begun: moment.time, moment) }
+        place.pointee.basis = basis
+        place.pointee.nextNode = node
+        place.pointee.prevPID = moment.pid
+        place.pointee.begun = moment.time
+        place.pointee.leaves = loaded != mm ? loaded : .none
+        if rules.reloadsStale, loaded == mm { finishSwitch(moment.cpu, moment.time) }
     }
 
     private mutating func up(_ cpu: Int, _ moment: Moment) {
