@@ -44,6 +44,9 @@ public enum Mix: String, Sendable, CaseIterable {
         }
     }
 
+    /// Processes stay about as many, and as large, however long the recording is. Where there are many forks they do so by themselves.
+    var keepsProcesses: Bool { self != .forks }
+
     /// One of so many switches goes to a kernel thread, and one of so many to the idle task.
     var lazy: (kernel: Int, idle: Int) {
         switch self {

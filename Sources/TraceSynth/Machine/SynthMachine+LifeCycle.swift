@@ -24,19 +24,22 @@ extension SynthMachine {
         case 0..<3: if isAlone || tasks.process(of: task).leader != task { try exit(cpu) }
         case 3..<5: if isAlone { try exec(cpu) }
         case 5..<7: if mayMultiply { try multiply(cpu) }
-        default: if mayMultiply, options.mix.threads != nil { try vfork(cpu) }
+        default: if mayMultiply, options.mix.threads != nil, lacksProcesses || !options.mix.keepsProcesses { try vfork(cpu) }
         }
     }
 
-    /// Starts a thread, if the process is to have more of them, else a process, if there are not enough.
+    /// Starts a thread, if the process is to have more of them, else a process, if there are not enough, else a thread again, but seldom: large processes would have ever more.
     private func multiply(_ cpu: Int) throws(WritingError) {
         let task = current[cpu]
         let process = tasks.process(of: task)
         let mayThread = task != initTask && options.mix.threads != 1
         if mayThread, process.threads < process.wanted { return try startThread(cpu) }
-        if tasks.processCount <= options.tasks / (options.mix.threads ?? options.tasks) { return try fork(cpu) }
-        if mayThread { try startThread(cpu) } else { try schedule(cpu) }
+        if lacksProcesses { return try fork(cpu) }
+        if mayThread, !options.mix.keepsProcesses || random.oneIn(4) { try startThread(cpu) } else { try schedule(cpu) }
     }
+
+    /// There are fewer processes than so many tasks are to have.
+    private var lacksProcesses: Bool { tasks.processCount <= options.tasks / (options.mix.threads ?? options.tasks) }
 
     /// Of a new process.
     private func wantedThreads() -> Int {
