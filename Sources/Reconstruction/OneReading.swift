@@ -55,7 +55,11 @@ private final class Road<Sink: StimulusSink>: @unchecked Sendable {
     /// Stretches that are to be followed.
     private let waiting = Atomic(0)
 
-    init(_ follower: Follower<Sink>, behind ahead: Lookaheads, on queue: DispatchQueue?) { (self.follower, self.ahead, self.queue) = (follower, ahead, queue) }
+    init(_ follower: Follower<Sink>, behind ahead: Lookaheads, on queue: DispatchQueue?) {
+        (self.follower, self.ahead, self.queue) = (follower, ahead, queue)
+        // It will be a while until there is anything to follow.
+        queue?.async { [self] in help() }
+    }
 
     func follow(_ stretch: Stretch) {
         guard let queue else { return follower.follow(stretch) }
@@ -66,10 +70,12 @@ private final class Road<Sink: StimulusSink>: @unchecked Sendable {
             follower.follow(stretch)
             for _ in 0..<taken { room.signal() }
             waiting.subtract(1, ordering: .relaxed)
-            // It is faster than the one in front, then.
-            ahead.help { waiting.load(ordering: .relaxed) == 0 }
+            help()
         }
     }
+
+    /// While nothing waits: whoever follows is faster than the one in front, then.
+    private func help() { ahead.help { waiting.load(ordering: .relaxed) == 0 } }
 
     /// Waits until the follower has come to the end of what it was given.
     func end() { queue?.sync {} }
