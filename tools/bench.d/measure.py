@@ -92,11 +92,12 @@ class Sampler(threading.Thread):
 class Measurement:
     """A command that is run several times."""
 
-    def __init__(self, name, command, patience=None, memory=False):
-        """With `patience` the command is slow: it runs once, and no longer than so many seconds."""
+    def __init__(self, name, command, patience=None, memory=False, repeat=1):
+        """With `patience` the command is slow: it runs once, and no longer than so many seconds. It runs `repeat` times in each turn."""
         self.name = name
         self.command = command
         self.patience = patience
+        self.repeat = repeat
         self.memory = memory
         self.runs = []
         self.sampled = None
@@ -133,4 +134,5 @@ def measure(measurements, runs, progress):
             if each.patience and turn > 0:
                 continue
             progress(f"{each.name}: run {turn + 1} of {1 if each.patience else runs}")
-            each.runs.append(Run(each.command, patience=each.patience))
+            for _ in range(each.repeat):
+                each.runs.append(Run(each.command, patience=each.patience))
