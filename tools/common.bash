@@ -70,7 +70,26 @@ build_release() {
     touch "$stamp.new"
     # With Swift's libraries in it the program starts in two thirds of the time, and runs where there is no Swift.
     local options=()
-    if [[ -d $(dirname "$(readlink -f "$(command -v swift)")")/../lib/swift_static ]]; then options=(--static-swift-stdlib); fi
-    quietly swift build --package-path "$root" -c release "${options[@]}" --product "$product" || fail "the build failed"
+    if [[ -d $(swift_tools)/../lib/swift_static ]]; then options=(--static-swift-stdlib); fi
+    local build=(swift build --package-path "$root" -c release "${options[@]}" --product "$product")
+    # Without any shared library it starts in three quarters of that, and runs anywhere. (The C library refuses to start such a program if it names a path for shared ones.)
+    # If that does not work out, whatever the reason, it is built with them.
+    if [[ $product != lazytlb ]] || ! has_static_libraries || ! LAZYTLB_STATIC=1 "${build[@]}" --disable-local-rpath &>/dev/null || ! "$binary" --version &>/dev/null; then
+        quietly "${build[@]}" || fail "the build failed"
+    fi
     mv "$stamp.new" "$stamp"
+}
+
+# Where the toolchain's programs are.
+swift_tools() { dirname "$(readlink -f "$(command -v swift)")"; }
+
+# Whether there is a static one of each library that the program links to, and a linker for them.
+has_static_libraries() {
+    local tools file
+    tools=$(swift_tools)
+    [[ -x $tools/clang && -x $tools/ld.lld && -d $tools/../lib/swift_static ]] || return 1
+    for file in rcrt1.o lib{traceevent,tracefs,yaml,zstd,z,stdc++,m,c,gcc_eh}.a; do
+        # The name alone if there is none.
+        [[ $("$tools/clang" -print-file-name="$file") == /* ]] || return 1
+    done
 }
