@@ -77,11 +77,16 @@ public struct IPITraffic: Sendable {
         }
     }
 
-    /// Those that interrupted any CPU, in no particular order.
+    /// Gives those that interrupted any CPU, in no particular order.
+    public func forEachProcess(_ body: (Process, Sums) -> Void) {
+        for row in byMM.indices where byMM[row].flushes > 0 { body(.mm(MM(Int32(row))), byMM[row]) }
+        for (pid, sums) in byTask { body(.task(pid), sums) }
+    }
+
+    /// The same, all at once.
     public var processes: [Process: Sums] {
         var found: [Process: Sums] = [:]
-        for row in byMM.indices where byMM[row].flushes > 0 { found[.mm(MM(Int32(row)))] = byMM[row] }
-        for (pid, sums) in byTask { found[.task(pid)] = sums }
+        forEachProcess { found[$0] = $1 }
         return found
     }
 }

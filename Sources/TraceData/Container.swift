@@ -135,12 +135,12 @@ public struct CPUStats: Sendable, Equatable {
 
     /// Reads the text of a stats file.
     init?(_ text: String) {
-        var values: [Substring: UInt64] = [:]
+        var values: [String: UInt64] = [:]
         for line in text.split(separator: "\n") {
             let parts = line.split(separator: ":", maxSplits: 1)
             guard parts.count == 2 else { continue }
             let number = parts[1].drop { $0 == " " || $0 == "\t" }.prefix { $0.isNumber }
-            if let value = UInt64(number) { values[parts[0]] = value }
+            if let value = UInt64(number) { values[String(parts[0])] = value }
         }
         guard let number = values["CPU"], let cpu = Int(exactly: number) else { return nil }
         self.cpu = cpu

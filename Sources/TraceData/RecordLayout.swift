@@ -65,7 +65,7 @@ final class RecordLayout: @unchecked Sendable {
     /// (perf_trace_buf_alloc(), kernel/trace/trace_event_perf.c).
     static let padding = 14
     /// Events of the kernel's own that have nothing but numbers and names of 16 bytes.
-    private static let haveFixedSize: Set<Record.Kind> = [.schedSwitch, .tlbFlush, .newTask, .fork, .exit, .rename]
+    private static let haveFixedSize: [Record.Kind] = [.schedSwitch, .tlbFlush, .newTask, .fork, .exit, .rename]
 
     /// One entry for each 16-bit id, so that no id needs a check.
     let entries: UnsafeMutablePointer<Entry>

@@ -6,35 +6,32 @@ extension ReportBuilder {
     ///
     /// A process has another mm after each exec, and flushes without one when it exits: all of that is one entry.
     func interrupters() -> [ReportDocument.Interrupter] {
-        var found: [Sender: Entry] = [:]
-        for (process, sums) in replay.traffic.processes where max(sums.targets.0, sums.targets.1, sums.targets.2) > 0 {
-            let (sender, entry) = identity(process)
-            var sum = found[sender] ?? entry
+        var found: [UInt64: Entry] = [:]
+        replay.traffic.forEachProcess { process, sums in
+            guard max(sums.targets.0, sums.targets.1, sums.targets.2) > 0 else { return }
+            let entry = identity(process)
+            var sum = found[entry.key] ?? entry
             if entry.age > sum.age { (sum.age, sum.name) = (entry.age, entry.name) }
             sum.flushes += sums.flushes
             sum.targets.0 += sums.targets.0
             sum.targets.1 += sums.targets.1
             sum.targets.2 += sums.targets.2
-            found[sender] = sum
+            found[entry.key] = sum
         }
-        return found.sorted { left, right in
-            left.value.most != right.value.most ? left.value.most > right.value.most : left.key < right.key
-        }.map { sender, entry in
+        return found.values.sorted { left, right in
+            left.most != right.most ? left.most > right.most : (left.pid, left.mm) < (right.pid, right.mm)
+        }.map { entry in
             ReportDocument.Interrupter(
-                process: entry.name, pid: sender.pid < 0 ? nil : Int(sender.pid), flushes: entry.flushes,
+                process: entry.name, pid: entry.pid < 0 ? nil : Int(entry.pid), flushes: entry.flushes,
                 ipiTargets: [V412.id: entry.targets.0, V413Parent.id: entry.targets.1, V413.id: entry.targets.2])
         }
     }
 
-    private struct Sender: Hashable, Comparable {
+    private struct Entry {
         var pid: Int32
         /// Tells processes of unknown pid apart; 0 for the others.
         var mm: Int32 = 0
-
-        static func < (left: Sender, right: Sender) -> Bool { (left.pid, left.mm) < (right.pid, right.mm) }
-    }
-
-    private struct Entry {
+        var key: UInt64 { UInt64(UInt32(bitPattern: pid)) << 32 | UInt64(UInt32(bitPattern: mm)) }
         var name: String
         /// The later the mm, the later its name; a task without one is older than all.
         var age: Int32
@@ -44,14 +41,14 @@ extension ReportBuilder {
         var most: Int { max(targets.0, targets.1, targets.2) }
     }
 
-    private func identity(_ process: IPITraffic.Process) -> (Sender, Entry) {
+    private func identity(_ process: IPITraffic.Process) -> Entry {
         switch process {
         case .task(let pid):
-            return (Sender(pid: pid), Entry(name: pid == 0 ? "swapper" : name(pid) ?? "<...>", age: -1))
+            return Entry(pid: pid, name: pid == 0 ? "swapper" : name(pid) ?? "<...>", age: -1)
         case .mm(let mm):
-            guard let owner = history.mms[mm] else { return (Sender(pid: -1, mm: mm.index), Entry(name: "<...>", age: mm.index)) }
+            guard let owner = history.mms[mm] else { return Entry(pid: -1, mm: mm.index, name: "<...>", age: mm.index) }
             let name = owner.name.isEmpty ? name(owner.pid) ?? "<...>" : owner.name
-            return (Sender(pid: owner.pid, mm: owner.pid < 0 ? mm.index : 0), Entry(name: name, age: mm.index))
+            return Entry(pid: owner.pid, mm: owner.pid < 0 ? mm.index : 0, name: name, age: mm.index)
         }
     }
 

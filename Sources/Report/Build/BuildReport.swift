@@ -78,7 +78,12 @@ struct ReportBuilder {
         }
     }
 
-    var lanes: [LaneSummary] { [LaneSummary(replay.v412), LaneSummary(replay.v413Parent), LaneSummary(replay.v413)] }
+    let lanes: [LaneSummary]
+
+    init(replay: Replay, history: Reconstruction<Replay>, context: ReportContext) {
+        (self.replay, self.history, self.context) = (replay, history, context)
+        lanes = [LaneSummary(replay.v412), LaneSummary(replay.v413Parent), LaneSummary(replay.v413)]
+    }
 
     // MARK: The recorded kernel
 
@@ -158,11 +163,8 @@ struct ReportBuilder {
 
     /// Whose tasks ran, by name.
     func workload() -> ReportDocument.Workload {
-        struct Name: Hashable {
-            var text: String
-            var isKernelThread: Bool
-        }
-        var switches: [Name: Int] = [:]
+        // By name, those of kernel threads in a table of their own.
+        var (users, kernel): ([String: Int], [String: Int]) = ([:], [:])
         for (comm, count) in history.switchesByName {
             var text = comm == .empty ? "<...>" : nameFromTrace(comm.bytes)
             let isKernelThread = comm.isKernelThread
@@ -171,14 +173,14 @@ struct ReportBuilder {
                 text = String(text.prefix { $0 != "/" })
                 while text.last?.isNumber == true { text.removeLast() }
             }
-            switches[Name(text: text, isKernelThread: isKernelThread), default: 0] += count
+            if isKernelThread { kernel[text, default: 0] += count } else { users[text, default: 0] += count }
         }
-        let order = switches.sorted { ($1.value, $0.key.text) < ($0.value, $1.key.text) }
+        var tasks: [ReportDocument.Workload.Task] = users.map { .init(name: $0.key, isKernelThread: false, switches: $0.value) }
+        for (name, count) in kernel { tasks.append(.init(name: name, isKernelThread: true, switches: count)) }
+        tasks.sort { ($1.switches, $0.name) < ($0.switches, $1.name) }
         var workload = ReportDocument.Workload()
-        workload.switches = order.reduce(0) { $0 + $1.value }
-        workload.tasks = order.prefix(ReportDocument.Workload.limit).map {
-            .init(name: $0.key.text, isKernelThread: $0.key.isKernelThread, switches: $0.value)
-        }
+        workload.switches = tasks.reduce(0) { $0 + $1.switches }
+        workload.tasks = Array(tasks.prefix(ReportDocument.Workload.limit))
         workload.otherSwitches = workload.switches - workload.tasks.reduce(0) { $0 + $1.switches }
         return workload
     }

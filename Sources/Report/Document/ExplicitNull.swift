@@ -1,14 +1,20 @@
 /// An optional that is written as `null`, so that its key is always there; a missing key reads as nil.
 ///
 /// Without it Codable leaves the key out, and a reader cannot tell "unknown" from "an older report".
+///
+/// What it holds is asked for no more than where it is written or compared: each of these types would have to be looked up when the program starts to use it.
 @propertyWrapper
-public struct ExplicitNull<Value: Codable & Equatable & Sendable>: Codable, Equatable, Sendable {
+public struct ExplicitNull<Value: Sendable>: Sendable {
     public var wrappedValue: Value?
 
     public init(wrappedValue: Value?) {
         self.wrappedValue = wrappedValue
     }
+}
 
+extension ExplicitNull: Equatable where Value: Equatable {}
+
+extension ExplicitNull: Codable where Value: Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         wrappedValue = container.decodeNil() ? nil : try container.decode(Value.self)
@@ -26,7 +32,7 @@ public struct ExplicitNull<Value: Codable & Equatable & Sendable>: Codable, Equa
 
 extension KeyedDecodingContainer {
     /// Chosen by the synthesized `init(from:)` of types that use ``ExplicitNull``.
-    func decode<Value>(_ type: ExplicitNull<Value>.Type, forKey key: Key) throws -> ExplicitNull<Value> {
+    func decode<Value: Codable>(_ type: ExplicitNull<Value>.Type, forKey key: Key) throws -> ExplicitNull<Value> {
         try decodeIfPresent(type, forKey: key) ?? ExplicitNull(wrappedValue: nil)
     }
 }

@@ -55,7 +55,7 @@ struct LiveSummary {
         }
         // A process has another mm after each exec, and flushes without one when it exits.
         var byPID: [Int32: Process] = [:]
-        for (process, sums) in replay.traffic.processes {
+        replay.traffic.forEachProcess { process, sums in
             let targets = recorded.primary == V412.id ? sums.targets.0 : recorded.primary == V413Parent.id ? sums.targets.1 : sums.targets.2
             let pid: Int32
             var name = ""
