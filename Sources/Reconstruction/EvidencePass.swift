@@ -12,17 +12,17 @@ struct EvidencePass {
     /// Switches to a node that left CR3 alone while init_mm was loaded: only a task without an mm does that.
     private(set) var silentOnInit: [Int32: UInt32] = [:]
     /// How often a node answered one of two nodes' flushes.
-    private(set) var either: [Either: UInt32] = [:]
+    var either: [Either: UInt32] = [:]
     var settlements: GapSettlements
     let state: Flat<PerCPU>
     /// Row 0: the CPUs whose SEND_IPI was seen, and nothing behind it yet (``Send/underWay``).
-    private var senders: MaskTable
+    var senders: MaskTable
     /// CPUs whose records are missing here and now.
     var openGaps = 0
     var vforks: VforkWatch
     var watch: AnswerWatch
     var elimination: Elimination
-    private(set) var clocks: ClockWatch
+    var clocks: ClockWatch
     let usesLifeCycle: Bool
     /// 0 if births are told and CPUs may be lazy.
     private let unusual: Int
@@ -200,7 +200,7 @@ struct EvidencePass {
 
     /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well. A task that was born
     /// in a gap may share it, too.
-    @inline(__always) private func settled(_ a: Int32, _ b: Int32) -> Bool {
+    @inline(__always) func settled(_ a: Int32, _ b: Int32) -> Bool {
         guard usesLifeCycle else { return false }
         let (first, second) = (walk.tasks.isSettled(a), walk.tasks.isSettled(b))
         // (What uses an mm for a while is not.)
@@ -296,140 +296,5 @@ struct EvidencePass {
 
     mutating func addStrong(_ a: Int32, _ b: Int32, _ weight: UInt32) {
         relations[Self.key(a, b), default: Relation()].strong += weight
-    }
-
-    private mutating func flushed(_ cpu: Int, _ node: Int32, pages: Int64) {
-        let (task, place) = (walk.tasks.place(node), state.place(cpu))
-        task.pointee.userEvidence += 1
-        if case .of(let other) = place.pointee.loaded, other != node, !settled(node, other) {
-            relations[Self.key(node, other), default: Relation()].strong += 4
-        }
-        if place.pointee.loaded == .unknown { place.pointee.loaded = .of(node) }
-        if settlements.isOpen(cpu) { settlements.settle(cpu, node, task.pointee.switches, sure: true) }
-        if !walk.rules.sendsFirst {
-            setSend(cpu, Send(node: node, pages: pages, paired: true))
-        } else if place.pointee.send.awaitsLocal {
-            // The sender runs its own half before it waits (smp_call_function_many_cond()). If it was answered already, this is another
-            // flush, of its own mm, behind that of another process's page.
-            place.pointee.send.awaitsLocal = false
-            place.pointee.send.open = !watch.isAnswered(cpu)
-        }
-    }
-
-    private mutating func sent(_ cpu: Int, _ node: Int32, _ source: Lookahead) {
-        let pages = source.head.pages
-        let before = state[cpu].send
-        var send = Send(open: before.paired && before.pages == pages, node: before.node, pages: pages, weight: 4)
-        if walk.rules.sendsFirst, let next = ownNext(source) {
-            let isOwn = next.kind == .tlbFlush && next.pid == source.head.pid
-            // Where births are told only the rest hangs on this, so it is better to be sure (``flushed(_:_:pages:)``).
-            send.awaitsLocal = usesLifeCycle && isOwn && next.reason == 3 && next.pages == pages
-            // The last user of an mm is lazy when it tears it down.
-            send.open = isOwn && next.reason == 3 && !usesLifeCycle || isOwn && next.reason == 0 && pages == -1 && walk.tasks[node].origin != .kernel
-            send.node = node
-        } else if !send.open, walk.rules.flushesPageSilently, pages == 1, walk.tasks[node].origin != .kernel {
-            // flush_tlb_page(): mostly of the task's own mm.
-            send = Send(open: true, node: node, pages: 1, weight: 1)
-        }
-        send.underWay = true
-        setSend(cpu, send)
-        // Where the life cycle has told whose mm it is, and no birth is lost, answers tell nothing new.
-        if send.open || send.awaitsLocal, send.weight > 1, send.node >= 0, walk.gaps > 0 || !usesLifeCycle || !walk.tasks.isSettled(send.node) {
-            watch.begin(cpu, pages: pages, at: source.headTime)
-        }
-    }
-
-    /// The sender waits: with its next record the flush is over, unless that is the sender's own half of it.
-    private mutating func endSend(_ cpu: Int, _ record: Held, _ kind: Step.Kind) {
-        if walk.rules.sendsFirst, record.kind == .tlbFlush, kind != .switchLoaded, kind != .sent, state[cpu].send.underWay, !state[cpu].send.hasLocalHalf {
-            state[cpu].send.hasLocalHalf = true
-        } else if kind == .sent {
-            if watch.openFlushes > 0 { endFlush(cpu) }
-        } else {
-            endSend(cpu)
-        }
-    }
-
-    @inline(__always) private mutating func endSend(_ cpu: Int) {
-        if watch.openFlushes > 0 { endFlush(cpu) }
-        dropSend(cpu)
-    }
-
-    @inline(__always) private mutating func dropSend(_ cpu: Int) {
-        if state[cpu].send.isSet { setSend(cpu, Send()) }
-    }
-
-    @inline(__always) private mutating func setSend(_ cpu: Int, _ send: Send) {
-        state[cpu].send = send
-        if send.underWay { senders.insert(cpu, 0) } else { senders.remove(cpu, 0) }
-    }
-
-    /// The next record of this CPU outside of interrupts.
-    private mutating func ownNext(_ source: Lookahead) -> Held? {
-        var distance = 1
-        while let next = source.peek(distance) {
-            distance += 1
-            if !next.inHardIRQ { return next }
-        }
-        return nil
-    }
-
-    /// A CPU that answers the one flush under way with REMOTE_WRONG_CPU has another mm loaded.
-    private mutating func answeredWrong(_ receiver: Int) {
-        guard openGaps == 0, case .of(let other) = state[receiver].loaded else { return }
-        var sender: Send?
-        for cpu in senders.others(than: receiver, 0) {
-            if sender != nil { return }
-            sender = state[cpu].send
-        }
-        guard let sender, sender.open, sender.node != other, !settled(sender.node, other) else { return }
-        relations[Self.key(sender.node, other), default: Relation()].different += sender.weight
-    }
-
-    /// The sender goes on: whoever has its mm loaded, and runs a task with an mm, has answered.
-    private mutating func endFlush(_ cpu: Int) {
-        guard let flush = watch.end(cpu, inGap: openGaps > 0), usesLifeCycle, state[cpu].send.open else { return }
-        let sender = state[cpu].send.node
-        if !elimination.isIdle { elimination.clear(sender) }
-        if let only = flush.only {
-            let node = walk.current(only)
-            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].strong += 1 }
-        }
-        for other in state.indices where other != cpu && watch.isSilent(other, since: flush.begun) {
-            let node = walk.current(other)
-            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].different += 1 }
-        }
-    }
-
-    /// A CPU answers one of two flushes or more. If there are two, of two mms, those may be told apart in the end.
-    private mutating func noteEither(_ receiver: Int, _ first: Int, _ second: Int) {
-        guard usesLifeCycle, state[first].send.open, state[second].send.open, state[first].send.weight > 1, state[second].send.weight > 1 else { return }
-        for cpu in senders.others(than: receiver, 0) where cpu > second && state[cpu].send.pages == state[first].send.pages { return }
-        let node = walk.current(receiver)
-        let (a, b) = (min(state[first].send.node, state[second].send.node), max(state[first].send.node, state[second].send.node))
-        guard hasMM(node), a != node, b != node, !settled(a, node) || !settled(b, node) else { return }
-        either[Either(node: node, a: a, b: b), default: 0] += 1
-    }
-
-    /// A CPU that answers one flush, and one only, had its mm loaded. While records of any CPU are missing, the flush may be one of those.
-    ///
-    /// - Returns: the flush's CPU, if there is only one.
-    @discardableResult private mutating func answered(_ receiver: Int, pages: Int64?) -> Int? {
-        let loaded = state.place(receiver).pointee.loaded
-        guard openGaps == 0, loaded != .initMM else { return nil }
-        var unique = -1
-        for cpu in senders.others(than: receiver, 0) where pages == nil || state[cpu].send.pages == pages {
-            if unique >= 0 {
-                noteEither(receiver, unique, cpu)
-                return nil
-            }
-            unique = cpu
-        }
-        if pages != nil { clocks.answered(matched: unique >= 0) }
-        guard unique >= 0, state.place(unique).pointee.send.open else { return nil }
-        let (node, weight) = (state.base[unique].send.node, state.base[unique].send.weight)
-        if settlements.isOpen(receiver) { settlements.settle(receiver, node, walk.tasks[node].switches, sure: weight > 1) }
-        if case .of(let other) = loaded, node != other, !settled(node, other) { relations[Self.key(node, other), default: Relation()].strong += weight }
-        return unique
     }
 }

@@ -1,0 +1,140 @@
+import LazyTLB
+import TraceData
+
+/// What flushes, and the answers to them, tell of which tasks share an mm.
+extension EvidencePass {
+    mutating func flushed(_ cpu: Int, _ node: Int32, pages: Int64) {
+        let (task, place) = (walk.tasks.place(node), state.place(cpu))
+        task.pointee.userEvidence += 1
+        if case .of(let other) = place.pointee.loaded, other != node, !settled(node, other) {
+            relations[Self.key(node, other), default: Relation()].strong += 4
+        }
+        if place.pointee.loaded == .unknown { place.pointee.loaded = .of(node) }
+        if settlements.isOpen(cpu) { settlements.settle(cpu, node, task.pointee.switches, sure: true) }
+        if !walk.rules.sendsFirst {
+            setSend(cpu, Send(node: node, pages: pages, paired: true))
+        } else if place.pointee.send.awaitsLocal {
+            // The sender runs its own half before it waits (smp_call_function_many_cond()). If it was answered already, this is another
+            // flush, of its own mm, behind that of another process's page.
+            place.pointee.send.awaitsLocal = false
+            place.pointee.send.open = !watch.isAnswered(cpu)
+        }
+    }
+
+    mutating func sent(_ cpu: Int, _ node: Int32, _ source: Lookahead) {
+        let pages = source.head.pages
+        let before = state[cpu].send
+        var send = Send(open: before.paired && before.pages == pages, node: before.node, pages: pages, weight: 4)
+        if walk.rules.sendsFirst, let next = ownNext(source) {
+            let isOwn = next.kind == .tlbFlush && next.pid == source.head.pid
+            // Where births are told only the rest hangs on this, so it is better to be sure (``flushed(_:_:pages:)``).
+            send.awaitsLocal = usesLifeCycle && isOwn && next.reason == 3 && next.pages == pages
+            // The last user of an mm is lazy when it tears it down.
+            send.open = isOwn && next.reason == 3 && !usesLifeCycle || isOwn && next.reason == 0 && pages == -1 && walk.tasks[node].origin != .kernel
+            send.node = node
+        } else if !send.open, walk.rules.flushesPageSilently, pages == 1, walk.tasks[node].origin != .kernel {
+            // flush_tlb_page(): mostly of the task's own mm.
+            send = Send(open: true, node: node, pages: 1, weight: 1)
+        }
+        send.underWay = true
+        setSend(cpu, send)
+        // Where the life cycle has told whose mm it is, and no birth is lost, answers tell nothing new.
+        if send.open || send.awaitsLocal, send.weight > 1, send.node >= 0, walk.gaps > 0 || !usesLifeCycle || !walk.tasks.isSettled(send.node) {
+            watch.begin(cpu, pages: pages, at: source.headTime)
+        }
+    }
+
+    /// The sender waits: with its next record the flush is over, unless that is the sender's own half of it.
+    mutating func endSend(_ cpu: Int, _ record: Held, _ kind: Step.Kind) {
+        if walk.rules.sendsFirst, record.kind == .tlbFlush, kind != .switchLoaded, kind != .sent, state[cpu].send.underWay, !state[cpu].send.hasLocalHalf {
+            state[cpu].send.hasLocalHalf = true
+        } else if kind == .sent {
+            if watch.openFlushes > 0 { endFlush(cpu) }
+        } else {
+            endSend(cpu)
+        }
+    }
+
+    @inline(__always) mutating func endSend(_ cpu: Int) {
+        if watch.openFlushes > 0 { endFlush(cpu) }
+        dropSend(cpu)
+    }
+
+    @inline(__always) mutating func dropSend(_ cpu: Int) {
+        if state[cpu].send.isSet { setSend(cpu, Send()) }
+    }
+
+    @inline(__always) mutating func setSend(_ cpu: Int, _ send: Send) {
+        state[cpu].send = send
+        if send.underWay { senders.insert(cpu, 0) } else { senders.remove(cpu, 0) }
+    }
+
+    /// The next record of this CPU outside of interrupts.
+    private mutating func ownNext(_ source: Lookahead) -> Held? {
+        var distance = 1
+        while let next = source.peek(distance) {
+            distance += 1
+            if !next.inHardIRQ { return next }
+        }
+        return nil
+    }
+
+    /// A CPU that answers the one flush under way with REMOTE_WRONG_CPU has another mm loaded.
+    mutating func answeredWrong(_ receiver: Int) {
+        guard openGaps == 0, case .of(let other) = state[receiver].loaded else { return }
+        var sender: Send?
+        for cpu in senders.others(than: receiver, 0) {
+            if sender != nil { return }
+            sender = state[cpu].send
+        }
+        guard let sender, sender.open, sender.node != other, !settled(sender.node, other) else { return }
+        relations[Self.key(sender.node, other), default: Relation()].different += sender.weight
+    }
+
+    /// The sender goes on: whoever has its mm loaded, and runs a task with an mm, has answered.
+    private mutating func endFlush(_ cpu: Int) {
+        guard let flush = watch.end(cpu, inGap: openGaps > 0), usesLifeCycle, state[cpu].send.open else { return }
+        let sender = state[cpu].send.node
+        if !elimination.isIdle { elimination.clear(sender) }
+        if let only = flush.only {
+            let node = walk.current(only)
+            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].strong += 1 }
+        }
+        for other in state.indices where other != cpu && watch.isSilent(other, since: flush.begun) {
+            let node = walk.current(other)
+            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].different += 1 }
+        }
+    }
+
+    /// A CPU answers one of two flushes or more. If there are two, of two mms, those may be told apart in the end.
+    private mutating func noteEither(_ receiver: Int, _ first: Int, _ second: Int) {
+        guard usesLifeCycle, state[first].send.open, state[second].send.open, state[first].send.weight > 1, state[second].send.weight > 1 else { return }
+        for cpu in senders.others(than: receiver, 0) where cpu > second && state[cpu].send.pages == state[first].send.pages { return }
+        let node = walk.current(receiver)
+        let (a, b) = (min(state[first].send.node, state[second].send.node), max(state[first].send.node, state[second].send.node))
+        guard hasMM(node), a != node, b != node, !settled(a, node) || !settled(b, node) else { return }
+        either[Either(node: node, a: a, b: b), default: 0] += 1
+    }
+
+    /// A CPU that answers one flush, and one only, had its mm loaded. While records of any CPU are missing, the flush may be one of those.
+    ///
+    /// - Returns: the flush's CPU, if there is only one.
+    @discardableResult mutating func answered(_ receiver: Int, pages: Int64?) -> Int? {
+        let loaded = state.place(receiver).pointee.loaded
+        guard openGaps == 0, loaded != .initMM else { return nil }
+        var unique = -1
+        for cpu in senders.others(than: receiver, 0) where pages == nil || state[cpu].send.pages == pages {
+            if unique >= 0 {
+                noteEither(receiver, unique, cpu)
+                return nil
+            }
+            unique = cpu
+        }
+        if pages != nil { clocks.answered(matched: unique >= 0) }
+        guard unique >= 0, state.place(unique).pointee.send.open else { return nil }
+        let (node, weight) = (state.base[unique].send.node, state.base[unique].send.weight)
+        if settlements.isOpen(receiver) { settlements.settle(receiver, node, walk.tasks[node].switches, sure: weight > 1) }
+        if case .of(let other) = loaded, node != other, !settled(node, other) { relations[Self.key(node, other), default: Relation()].strong += weight }
+        return unique
+    }
+}
