@@ -1,13 +1,14 @@
 import LazyTLB
+import Tables
 import TraceData
 
 /// What flushes, and the answers to them, tell of which tasks share an mm.
 extension EvidencePass {
     mutating func flushed(_ cpu: Int, _ node: Int32, pages: Int64) {
         let (task, place) = (walk.tasks.place(node), state.place(cpu))
-        task.pointee.userEvidence += 1
+        task.pointee.userEvidence.addClamped(1)
         if case .of(let other) = place.pointee.loaded, other != node, !settled(node, other) {
-            relations[Self.key(node, other), default: Relation()].strong += 4
+            relations[Self.key(node, other), default: Relation()].strong.addClamped(4)
         }
         if place.pointee.loaded == .unknown { place.pointee.loaded = .of(node) }
         if settlements.isOpen(cpu) { settlements.settle(cpu, node, task.pointee.switches, sure: true) }
@@ -88,7 +89,7 @@ extension EvidencePass {
             sender = state[cpu].send
         }
         guard let sender, sender.open, sender.node != other, !settled(sender.node, other) else { return }
-        relations[Self.key(sender.node, other), default: Relation()].different += sender.weight
+        relations[Self.key(sender.node, other), default: Relation()].different.addClamped(sender.weight)
     }
 
     /// The sender goes on: whoever has its mm loaded, and runs a task with an mm, has answered.
@@ -98,11 +99,11 @@ extension EvidencePass {
         if !elimination.isIdle { elimination.clear(sender) }
         if let only = flush.only {
             let node = walk.current(only)
-            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].strong += 1 }
+            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].strong.addClamped(1) }
         }
         for other in state.indices where other != cpu && watch.isSilent(other, since: flush.begun) {
             let node = walk.current(other)
-            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].different += 1 }
+            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].different.addClamped(1) }
         }
     }
 
@@ -113,7 +114,7 @@ extension EvidencePass {
         let node = walk.current(receiver)
         let (a, b) = (min(state[first].send.node, state[second].send.node), max(state[first].send.node, state[second].send.node))
         guard hasMM(node), a != node, b != node, !settled(a, node) || !settled(b, node) else { return }
-        either[Either(node: node, a: a, b: b), default: 0] += 1
+        either[Either(node: node, a: a, b: b), default: 0].addClamped(1)
     }
 
     /// A CPU that answers one flush, and one only, had its mm loaded. While records of any CPU are missing, the flush may be one of those.
@@ -134,7 +135,7 @@ extension EvidencePass {
         guard unique >= 0, state.place(unique).pointee.send.open else { return nil }
         let (node, weight) = (state.base[unique].send.node, state.base[unique].send.weight)
         if settlements.isOpen(receiver) { settlements.settle(receiver, node, walk.tasks[node].switches, sure: weight > 1) }
-        if case .of(let other) = loaded, node != other, !settled(node, other) { relations[Self.key(node, other), default: Relation()].strong += weight }
+        if case .of(let other) = loaded, node != other, !settled(node, other) { relations[Self.key(node, other), default: Relation()].strong.addClamped(weight) }
         return unique
     }
 }

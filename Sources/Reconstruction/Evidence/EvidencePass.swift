@@ -170,7 +170,7 @@ struct EvidencePass {
             watch.change(cpu, at: record.time)
             settlements.close(cpu)
             state[cpu].loaded = .initMM
-            if step.node >= 0, !walk.tasks[step.node].isDead { walk.tasks[step.node].kernelEvidence += 1 }
+            if step.node >= 0, !walk.tasks[step.node].isDead { walk.tasks[step.node].kernelEvidence.addClamped(1) }
         case .broken:
             clocks.lost(cpu)
             state[cpu].send.open = false
@@ -235,16 +235,16 @@ struct EvidencePass {
         if hasNone {
             if loads { place.pointee.loaded = .initMM }
         } else if loads {
-            task.pointee.userEvidence += 1
+            task.pointee.userEvidence.addClamped(1)
             if case .of(let other) = place.pointee.loaded, other != next, !(walk.rules.reloadsStale && wasLazy), !settled(next, other) {
-                relations[Self.key(next, other), default: Relation()].different += 1
+                relations[Self.key(next, other), default: Relation()].different.addClamped(1)
             }
             place.pointee.loaded = .of(next)
         } else if task.pointee.origin != .usesMM {
             if settlements.isOpen(cpu) { settleSilently(cpu, next) }
             switch place.pointee.loaded {
             case .unknown: if walk.tasks.isSettled(next) || task.pointee.userEvidence > 0 { place.pointee.loaded = .of(next) }
-            case .initMM: silentOnInit[next, default: 0] += 1
+            case .initMM: silentOnInit[next, default: 0].addClamped(1)
             case .of(let other):
                 if other != next, !settled(next, other) { cameSilently(next, on: other) }
             }
@@ -252,7 +252,7 @@ struct EvidencePass {
     }
 
     private mutating func cameSilently(_ node: Int32, on other: Int32) {
-        relations[Self.key(node, other), default: Relation()].silent += 1
+        relations[Self.key(node, other), default: Relation()].silent.addClamped(1)
         walk.tasks[node].silentOn = other
         walk.tasks[node].silentAt = walk.tasks[node].switches
     }
@@ -275,15 +275,15 @@ struct EvidencePass {
         switch state[cpu].loaded {
         case .initMM:
             if hasNone { break }
-            if step.loads { walk.tasks[next].userEvidence += 1 } else { silentOnInit[next, default: 0] += 1 }
+            if step.loads { walk.tasks[next].userEvidence.addClamped(1) } else { silentOnInit[next, default: 0].addClamped(1) }
         case .of(let other) where other != next:
             if hasNone {
-                if step.loads { walk.tasks[other].userEvidence += 1 } else { walk.tasks[other].kernelEvidence += 1 }
+                if step.loads { walk.tasks[other].userEvidence.addClamped(1) } else { walk.tasks[other].kernelEvidence.addClamped(1) }
             } else if !settled(next, other) {
                 if step.loads {
-                    relations[Self.key(next, other), default: Relation()].different += 1
+                    relations[Self.key(next, other), default: Relation()].different.addClamped(1)
                 } else {
-                    relations[Self.key(next, other), default: Relation()].silent += 1
+                    relations[Self.key(next, other), default: Relation()].silent.addClamped(1)
                 }
             }
         case .of, .unknown: break
@@ -295,6 +295,6 @@ struct EvidencePass {
     private var watchesVfork: Bool { !usesLifeCycle || walk.gaps > 0 }
 
     mutating func addStrong(_ a: Int32, _ b: Int32, _ weight: UInt32) {
-        relations[Self.key(a, b), default: Relation()].strong += weight
+        relations[Self.key(a, b), default: Relation()].strong.addClamped(weight)
     }
 }

@@ -203,7 +203,8 @@ struct TaskClasses {
         for (key, relation) in pass.relations {
             let (a, b) = (Int32(key >> 32), Int32(truncatingIfNeeded: key))
             guard kinds[Int(a)] == .user, kinds[Int(b)] == .user else { continue }
-            let same = relation.strong + relation.silent
+            var same = relation.strong
+            same.addClamped(relation.silent)
             if same > 0 { candidates.append(Candidate(a: a, b: b, same: same, different: relation.different, strong: relation.strong > 0)) }
         }
         candidates.sort { ($0.strong ? 1 : 0, $0.same, $1.a, $1.b) > ($1.strong ? 1 : 0, $1.same, $0.a, $0.b) }
@@ -240,9 +241,9 @@ struct TaskClasses {
             guard kinds[Int(either.a)] == .user, kinds[Int(either.b)] == .user else { continue }
             let (node, a, b) = (find(either.node), find(either.a), find(either.b))
             let (fromA, fromB) = (apart.between(node, a), apart.between(node, b))
-            if a == b || fromB > 2 * (fromA + 1) {
+            if a == b || UInt64(fromB) > 2 * (UInt64(fromA) + 1) {
                 found.append(Candidate(a: either.node, b: either.a, same: count, different: fromA, strong: true))
-            } else if fromA > 2 * (fromB + 1) {
+            } else if UInt64(fromA) > 2 * (UInt64(fromB) + 1) {
                 found.append(Candidate(a: either.node, b: either.b, same: count, different: fromB, strong: true))
             }
         }
@@ -254,8 +255,8 @@ struct TaskClasses {
         var silent: [Int32: [Int32: UInt32]] = [:]
         for (key, relation) in pass.relations where relation.silent > 0 {
             let (a, b) = (Int32(key >> 32), Int32(truncatingIfNeeded: key))
-            if kinds[Int(a)] == .open, kinds[Int(b)] == .user { silent[a, default: [:]][find(b), default: 0] += relation.silent }
-            if kinds[Int(b)] == .open, kinds[Int(a)] == .user { silent[b, default: [:]][find(a), default: 0] += relation.silent }
+            if kinds[Int(a)] == .open, kinds[Int(b)] == .user { silent[a, default: [:]][find(b), default: 0].addClamped(relation.silent) }
+            if kinds[Int(b)] == .open, kinds[Int(a)] == .user { silent[b, default: [:]][find(a), default: 0].addClamped(relation.silent) }
         }
         for node in silent.keys.sorted() {
             let classes = silent[node]!
@@ -334,8 +335,8 @@ private struct Differences {
     /// Two classes, by their roots as they are now, were seen apart.
     mutating func add(_ a: Int32, _ b: Int32, _ count: UInt32) {
         guard a != b else { return }
-        counts[a, default: [:]][b, default: 0] += count
-        counts[b, default: [:]][a, default: 0] += count
+        counts[a, default: [:]][b, default: 0].addClamped(count)
+        counts[b, default: [:]][a, default: 0].addClamped(count)
     }
 
     func between(_ a: Int32, _ b: Int32) -> UInt32 { counts[a]?[b] ?? 0 }
@@ -344,9 +345,9 @@ private struct Differences {
         let gone = root == a ? b : a
         guard let moved = counts.removeValue(forKey: gone) else { return }
         for (other, count) in moved where other != root {
-            counts[root, default: [:]][other, default: 0] += count
+            counts[root, default: [:]][other, default: 0].addClamped(count)
             counts[other]?[gone] = nil
-            counts[other, default: [:]][root, default: 0] += count
+            counts[other, default: [:]][root, default: 0].addClamped(count)
         }
         counts[root]?[gone] = nil
     }

@@ -1,3 +1,4 @@
+import Tables
 import TraceData
 
 /// Finds the parent of a vfork() child where no record of its birth is used: the parent sleeps, killable, until the child execs or
@@ -155,7 +156,7 @@ extension EvidencePass {
     /// What the watch has found, as evidence: a flush's would weigh more.
     mutating func takeVforks() {
         for claim in vforks.claims where claim.load < 0 || walk.tasks[claim.load].isExec == true {
-            walk.tasks[claim.child].userEvidence += 1
+            walk.tasks[claim.child].userEvidence.addClamped(1)
             addStrong(claim.child, claim.parent, 2)
         }
     }

@@ -336,7 +336,7 @@ struct TraceWalk {
             origin = .forked
         }
         if origin == .forked || origin == .shared && (details.cloneFlags & cloneThread != 0 || details.cloneFlags & cloneUntraced == 0) {
-            tasks[parent].userEvidence += 1
+            tasks[parent].userEvidence.addClamped(1)
         }
         let node = tasks.add(details.pid, origin, parent: parent)
         tasks[node].comm = details.comm
