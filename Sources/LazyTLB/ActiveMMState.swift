@@ -66,7 +66,7 @@ struct ActiveMMState: Sendable {
         effects.cr3Load = true
         if place.pointee.cr3 == mm { effects.redundantLoad = true }
         place.pointee.cr3 = mm
-        counters.cr3Loads += 1
+        counters.cr3Loads &+= 1
         effects.emit(.taskSwitch, Stimulus.flushAll)
     }
 
@@ -164,7 +164,7 @@ struct ActiveMMState: Sendable {
     @inline(__always) mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM, _ machine: Machine) {
         begin(cpu, machine)
         counters.contextSwitches &+= 1
-        counters.cr3Loads += 1
+        counters.cr3Loads &+= 1
         let place = cpus.base + cpu
         place.pointee.state = .ok
         place.pointee.active = mm

@@ -73,7 +73,7 @@ public struct V413: Scheme {
     @inline(__always) public mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM, on machine: Machine) {
         begin(cpu, machine)
         counters.contextSwitches &+= 1
-        counters.cr3Loads += 1
+        counters.cr3Loads &+= 1
         let place = cpus.base + cpu
         place.pointee.state = .ok
         place.pointee.loaded = mm
@@ -167,7 +167,7 @@ public struct V413: Scheme {
         place.pointee.loaded = next
         if masks.insert(cpu, Int(next.index)) { warn(.nextAlreadyInMask, &effects) }
         effects.cr3Load = true
-        counters.cr3Loads += 1
+        counters.cr3Loads &+= 1
         effects.emit(.taskSwitch, Stimulus.flushAll)
         let wasIn: Bool
         if machine.clearsLate {

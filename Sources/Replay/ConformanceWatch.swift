@@ -125,14 +125,13 @@ public struct ConformanceWatch: StimulusSink, Sendable {
         for index in lists.indices {
             let effects = replay.effects(lists[index].scheme)
             if effects.recordCount == 0, effects.warnings.isEmpty { continue }
-            let mms = replay.mms(lists[index].scheme, moment.cpu)
             for (warning, name) in Warnings.all where effects.warnings.contains(warning) {
-                lists[index].add(Deviation(kind: .warning, moment: moment, mm: mms.booked, detail: name))
+                lists[index].add(Deviation(kind: .warning, moment: moment, mm: effects.booked, detail: name))
             }
             // Tracepoints are silent on a CPU that is marked offline.
             if case .cpuDown = stimulus { continue }
             effects.forEachRecord { record in
-                let mm: MM = record.reason == .remoteSendIPI ? stimulus.mm : mms.loaded
+                let mm: MM = record.reason == .remoteSendIPI ? stimulus.mm : effects.loaded
                 let targets = record.reason == .remoteSendIPI ? replay.targets(lists[index].scheme, moment.cpu) : []
                 lists[index].meet(Int32(record.reason.rawValue), record.pages, isPredicted: true, moment, mm, targets)
             }

@@ -1,6 +1,6 @@
 import LazyTLB
 
-/// What each scheme did with the latest stimulus. Until the two old schemes part, what v4.12 did stands for both.
+/// What each scheme did with the latest stimulus, if that was applied in full (``Replay/applyInFull(_:at:)``). Until the two old schemes part, what v4.12 did stands for both.
 extension Replay {
     func effects(_ id: String) -> Effects {
         switch id {
@@ -15,15 +15,6 @@ extension Replay {
         case V413Parent.id where haveParted: parent.scheme.maskWord(mm, 0)
         case V412.id, V413Parent.id: v412.scheme.maskWord(mm, 0)
         default: v413.scheme.maskWord(mm, 0)
-        }
-    }
-
-    /// What `cpu` has loaded, and what the scheme's bookkeeping names. Not what ``effects(_:)`` says of it: flushes of the mm that a CPU runs leave that as it was.
-    func mms(_ id: String, _ cpu: Int) -> (loaded: MM, booked: MM) {
-        switch id {
-        case V413Parent.id where haveParted: (parent.scheme.loadedMM(cpu), parent.scheme.bookedMM(cpu))
-        case V412.id, V413Parent.id: (v412.scheme.loadedMM(cpu), v412.scheme.bookedMM(cpu))
-        default: (v413.scheme.loadedMM(cpu), v413.scheme.bookedMM(cpu))
         }
     }
 

@@ -37,7 +37,7 @@ struct RunningTests {
     private func isSame<Model: Scheme>(_ one: Lane<Model>, _ other: Lane<Model>, _ cpu: Int) -> Bool {
         let (first, second) = (one.scheme, other.scheme)
         return first.state(cpu) == second.state(cpu) && first.loadedMM(cpu) == second.loadedMM(cpu) && first.bookedMM(cpu) == second.bookedMM(cpu)
-            && first.targetWord(cpu, 0) == second.targetWord(cpu, 0) && first.pendingWord(cpu, 0) == second.pendingWord(cpu, 0)
+            && (0..<2).allSatisfy { first.targetWord(cpu, $0) == second.targetWord(cpu, $0) && first.pendingWord(cpu, $0) == second.pendingWord(cpu, $0) }
             && first.counters == second.counters
     }
 

@@ -17,11 +17,7 @@ struct Elimination {
     static let limit = 24
 
     /// CPUs with a gap that nothing has settled yet.
-    private var tracked: [Int] = [] {
-        didSet { count = tracked.count }
-    }
-    /// How many these are.
-    private(set) var count = 0
+    private var tracked: [Int] = []
     private var witnesses: [Witness]
     /// By CPU: the end of its gap has been seen.
     private var isBehind: [Bool]
@@ -31,7 +27,9 @@ struct Elimination {
         isBehind = [Bool](repeating: false, count: cpus)
     }
 
-    var isIdle: Bool { count == 0 }
+    /// How many these are.
+    @inline(__always) var count: Int { tracked.count }
+    var isIdle: Bool { tracked.isEmpty }
 
     mutating func begin(_ cpu: Int) {
         stop(cpu)
@@ -58,7 +56,7 @@ struct Elimination {
             witnesses[cpu].suspects.append(node)
             if witnesses[cpu].suspects.count > Self.limit { isOver = true }
         }
-        if isOver { tracked = tracked.filter { witnesses[$0].suspects.count <= Self.limit } }
+        if isOver { tracked.removeAll { witnesses[$0].suspects.count > Self.limit } }
     }
 
     mutating func suspect(_ node: Int32, of cpu: Int) { witnesses[cpu].suspects.append(node) }

@@ -58,11 +58,8 @@ public struct ObservedCPUs: Sendable {
         }
         for cpu in 0..<loaded.count where mask.contains(cpu, 0) {
             let mm = loaded[cpu]
-            if mm.isUser, batch.mms.contains(mm) || !isElsewhere(mm) {
-                if !batch.mms.contains(mm) { batch.mms.append(mm) }
-            } else {
-                batch.others.insert(cpu, 0)
-            }
+            if batch.mms.contains(mm) { continue }
+            if mm.isUser, !isElsewhere(mm) { batch.mms.append(mm) } else { batch.others.insert(cpu, 0) }
         }
         return batch
     }
