@@ -72,10 +72,12 @@ build_release() {
     local options=()
     if [[ -d $(swift_tools)/../lib/swift_static ]]; then options=(--static-swift-stdlib); fi
     local build=(swift build --package-path "$root" -c release "${options[@]}" --product "$product")
-    # Without any shared library it starts in three quarters of that, and runs anywhere. (The C library refuses to start such a program if it names a path for shared ones.)
-    # If that does not work out, whatever the reason, it is built with them.
-    if [[ $product != lazytlb ]] || ! has_static_libraries || ! LAZYTLB_STATIC=1 "${build[@]}" --disable-local-rpath &>/dev/null || ! "$binary" --version &>/dev/null; then
-        quietly "${build[@]}" || fail "the build failed"
+    # Generic types are not looked up by name when they are first needed, for which the runtime goes through all conformances of the program: a tenth of the start.
+    local lean=("${build[@]}" -Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors)
+    # Without any shared library it starts in three quarters of the time, and runs anywhere. (The C library refuses to start such a program if it names a path for shared ones.)
+    # What does not work out, whatever the reason, is built as Swift does by itself.
+    if [[ $product != lazytlb ]] || ! has_static_libraries || ! LAZYTLB_STATIC=1 "${lean[@]}" --disable-local-rpath &>/dev/null || ! "$binary" --version &>/dev/null; then
+        "${lean[@]}" &>/dev/null || quietly "${build[@]}" || fail "the build failed"
     fi
     mv "$stamp.new" "$stamp"
 }
