@@ -106,7 +106,7 @@ extension Lookahead.State {
             guard let reader, !batch.isLast else { return refillAt = end + 1 }
             let next = reader.next()
             trail?.batches.append(next)
-            latest?.source.store(source, ordering: .relaxed)
+            latest?.note(source)
             head = next.prepend(head, end - head, of: batch)
             batch = next
             end = next.end
@@ -134,9 +134,19 @@ extension Lookahead.State {
     }
 }
 
-/// Whose batch was read last: the next one of the same will be wanted later than those of all others.
+/// Whose batches were read last: the next ones of the same will be wanted later than those of all others.
 final class LatestRead: Sendable {
-    let source = Atomic(0)
+    /// The last four, 16 bits each, the very last one in the lowest.
+    private let four = Atomic<UInt64>(0)
+
+    /// One thread's.
+    func note(_ source: Int) { four.store(four.load(ordering: .relaxed) << 16 | UInt64(UInt16(truncatingIfNeeded: source)), ordering: .relaxed) }
+
+    /// The last one, the one before that, and so on.
+    var sources: some Sequence<Int> {
+        let four = four.load(ordering: .relaxed)
+        return (0..<4).lazy.map { Int(UInt16(truncatingIfNeeded: four >> (16 * UInt64($0)))) }
+    }
 }
 
 /// The batches of one CPU between one who reads them and one who follows behind and gets the same records.
@@ -202,7 +212,8 @@ public final class Lookaheads {
     /// Reads batches ahead, as long as `isIdle`: for a thread with time to spare, beside the one that takes the records and leaves the batches in trails. It takes those that will
     /// be wanted last, so that nobody waits for one that is half read.
     func help(while isIdle: () -> Bool) {
-        while isIdle(), !readers.isEmpty, readers[latest.source.load(ordering: .relaxed)].help() {}
+        if readers.isEmpty { return }
+        while isIdle(), latest.sources.contains(where: { readers[$0].help() }) {}
     }
 
     /// The same records again, which others have read: each behind the one of ``all`` with its index.

@@ -35,8 +35,8 @@ public enum OneReading<Sink: StimulusSink> {
             goesOn = try leader.readOn()
             while let stretch = leader.next() { road.follow(stretch) }
         }
-        road.end()
         let first = FirstPass(leader, leader.conclusion(savedNames: file.commands), pool)
+        road.end()
         if leader.isFollowed, let replay = follower.result(leader, first.classes) {
             self = .done(Reconstruction(replay, first, leader.ahead))
         } else {
