@@ -58,7 +58,7 @@ public func jsonEscaped(_ scalar: Unicode.Scalar) -> String? {
 }
 
 /// Columns of a terminal that a printable text takes: two for East Asian wide characters and emoji, none for combining marks.
-func displayWidth(_ text: String) -> Int {
+func displayWidth(_ text: some StringProtocol) -> Int {
     if text.utf8.allSatisfy({ $0 < 0x80 }) { return text.utf8.count }
     return text.reduce(0) { $0 + columns($1) }
 }

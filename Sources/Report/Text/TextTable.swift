@@ -111,13 +111,23 @@ struct SideBySide {
 func wrapped(_ text: String, width: Int, indent: String = "  ") -> [String] {
     var lines: [String] = []
     var line = ""
+    var used = 0
     for word in text.split(separator: " ") {
-        if !line.isEmpty, displayWidth(indent) + displayWidth(line) + 1 + displayWidth(String(word)) > width {
-            lines.append(indent + line)
+        let columns = displayWidth(word)
+        if !line.isEmpty, used + 1 + columns > width {
+            lines.append(line)
             line = ""
         }
-        line += (line.isEmpty ? "" : " ") + word
+        if line.isEmpty {
+            line = indent
+            used = displayWidth(indent)
+        } else {
+            line += " "
+            used += 1
+        }
+        line += word
+        used += columns
     }
-    if !line.isEmpty { lines.append(indent + line) }
+    if !line.isEmpty { lines.append(line) }
     return lines
 }
