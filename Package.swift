@@ -28,7 +28,7 @@ let package = Package(
         .target(name: "LazyTLB", dependencies: ["CPrefetch", "Tables"]),
         .target(name: "Reconstruction", dependencies: ["CPrefetch", "TraceData", "LazyTLB", "Tables"]),
         .target(name: "Replay", dependencies: ["CPrefetch", "LazyTLB", "Reconstruction", "Tables"]),
-        .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay"]),
+        .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay", "Tables"]),
         .target(name: "Checks", dependencies: ["LazyTLB", "Replay", "Report", "CYaml"]),
         .executableTarget(
             name: "lazytlb",

@@ -1,5 +1,6 @@
 import LazyTLB
 import Reconstruction
+import Tables
 import TraceData
 
 /// What one CPU does between two changes: who runs, with which mm, and which mm is loaded.
@@ -48,12 +49,24 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     private let cpus: Int
     private var lane: Lane<Model>?
     private var machine: Machine
-    private var observed: [MM]
-    private var open: [Interval]
+    private let observed: Flat<MM>
+    private let open: Flat<Interval>
     /// By CPU: the name of the task that comes with the next switch.
-    private var coming: [IncomingTask?]
-    private var mms: MMTable?
-    private let emit: (Interval, MMTable) -> Void
+    private let coming: Flat<IncomingTask?>
+    private var output: Output
+    private var hasNames: Bool
+
+    /// Where intervals go, with the names that are known: unchangeable, so that an interval has none of it counted.
+    private final class Output {
+        private let mms: MMTable
+        private let emit: (Interval, MMTable) -> Void
+
+        init(_ mms: MMTable, _ emit: @escaping (Interval, MMTable) -> Void) { (self.mms, self.emit) = (mms, emit) }
+
+        convenience init(_ mms: MMTable, _ other: Output) { self.init(mms, other.emit) }
+
+        func take(_ interval: Interval) { emit(interval, mms) }
+    }
 
     /// - Parameters:
     ///   - start: the time at which every CPU's timeline begins, ns.
@@ -62,21 +75,25 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     ///   - emit: called with each interval when it ends; those of one CPU in the order of time.
     public init(cpus: Int, start: UInt64, replaying: Bool, mms: MMTable?, emit: @escaping (Interval, MMTable) -> Void) {
         self.cpus = cpus
-        self.emit = emit
-        self.mms = mms
+        output = Output(mms ?? MMTable(), emit)
+        hasNames = mms != nil
         lane = replaying ? Lane(cpus: cpus) : nil
         machine = Machine(cpus: cpus)
-        observed = [MM](repeating: .unknown, count: cpus)
-        coming = [IncomingTask?](repeating: nil, count: cpus)
-        open = (0..<cpus).map {
-            Interval(
-                cpu: $0, start: start, end: start, pid: -1, comm: .empty, mm: .unknown, loaded: .unknown, active: .unknown, basis: .unknown)
-        }
+        observed = Flat(repeating: .unknown, count: cpus)
+        coming = Flat(repeating: nil, count: cpus)
+        open = Flat(
+            (0..<cpus).map {
+                Interval(
+                    cpu: $0, start: start, end: start, pid: -1, comm: .empty, mm: .unknown, loaded: .unknown, active: .unknown, basis: .unknown)
+            })
     }
 
     public mutating func clearLate() { machine.clearsLate = true }
     public mutating func setBatch(_ batch: Batch, cpu: Int) { machine.batch[cpu] = batch }
-    public mutating func willReplay(_ mms: MMTable) { self.mms = self.mms ?? mms }
+    public mutating func willReplay(_ mms: MMTable) {
+        if hasNames { return }
+        (output, hasNames) = (Output(mms, output), true)
+    }
 
     public mutating func willRun(_ task: IncomingTask, cpu: Int) { coming[cpu] = task }
 
@@ -127,27 +144,32 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     }
 
     private mutating func change(_ cpu: Int, to next: Interval, at time: UInt64) {
-        var last = open[cpu]
+        let place = open.place(cpu)
+        if next.isSame(as: place.pointee) { return }
         // A clock may step back a little between CPUs; a CPU's own timeline does not.
-        let time = max(time, last.start)
-        var next = next
-        next.start = last.start
-        next.end = last.end
-        if next == last { return }
-        if time > last.start {
-            last.end = time
-            emit(last, mms ?? MMTable())
+        if time > place.pointee.start {
+            place.pointee.end = time
+            output.take(place.pointee)
         }
-        next.start = time
-        open[cpu] = next
+        let start = max(time, place.pointee.start)
+        place.pointee = next
+        place.pointee.start = start
     }
 
     /// The trace ends at `end`.
     public mutating func finish(at end: UInt64) {
         for cpu in 0..<cpus where end > open[cpu].start {
             open[cpu].end = end
-            emit(open[cpu], mms ?? MMTable())
+            output.take(open[cpu])
             open[cpu].start = end
         }
+    }
+}
+
+extension Interval {
+    /// Whether nothing has changed, on the same CPU.
+    @inline(__always)
+    fileprivate func isSame(as other: Interval) -> Bool {
+        pid == other.pid && mm == other.mm && loaded == other.loaded && active == other.active && basis == other.basis && comm == other.comm
     }
 }

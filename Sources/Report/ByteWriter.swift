@@ -1,4 +1,5 @@
 import Glibc
+import TraceData
 
 /// Why a write of a ``ByteWriter`` failed.
 public enum WriteError: Error, Sendable, Equatable {
@@ -71,7 +72,24 @@ public final class ByteWriter {
         used += 1
     }
 
+    @inline(__always)
     public func bytes(_ bytes: UnsafeRawBufferPointer) {
+        guard let base = bytes.baseAddress, used + bytes.count <= capacity else { return many(bytes) }
+        UnsafeMutableRawPointer(buffer + used).copyMemory(from: base, byteCount: bytes.count)
+        used += bytes.count
+    }
+
+    /// The first bytes of memory behind which ``atOnce`` more can be read.
+    @inline(__always)
+    func bytes(_ memory: UnsafeRawPointer, _ count: Int) {
+        guard count <= Self.atOnce, used + Self.atOnce <= capacity else { return bytes(UnsafeRawBufferPointer(start: memory, count: count)) }
+        UnsafeMutableRawPointer(buffer + used).copyMemory(from: memory, byteCount: Self.atOnce)
+        used += count
+    }
+
+    static let atOnce = 32
+
+    private func many(_ bytes: UnsafeRawBufferPointer) {
         var rest = bytes[...]
         while !rest.isEmpty {
             if used == capacity { flush() }
@@ -82,34 +100,40 @@ public final class ByteWriter {
         }
     }
 
-    public func bytes(_ bytes: [UInt8]) { bytes.withUnsafeBytes { self.bytes($0) } }
-
+    /// A constant one, whose bytes lie in the program.
+    @inline(__always)
     public func text(_ text: StaticString) { bytes(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)) }
 
-    public func text(_ text: String) {
+    public func string(_ text: String) {
         var text = text
         text.withUTF8 { bytes(UnsafeRawBufferPointer($0)) }
     }
 
-    /// An unsigned number, with zeros before it up to `width` digits.
+    /// An unsigned number, with zeros before it up to `width` digits, 24 at most.
+    @inline(__always)
     public func decimal(_ value: UInt64, width: Int = 1) {
-        reserve(20 + width)
-        var digits: (UInt64, UInt64, UInt64) = (0, 0, 0)
-        withUnsafeMutableBytes(of: &digits) { scratch in
-            var value = value
-            var start = 24
-            repeat {
-                start -= 1
-                scratch[start] = UInt8(truncatingIfNeeded: 0x30 + value % 10)
-                value /= 10
-            } while value != 0
-            while 24 - start < width, start > 0 {
-                start -= 1
-                scratch[start] = 0x30
-            }
-            UnsafeMutableRawPointer(buffer + used).copyMemory(from: scratch.baseAddress! + start, byteCount: 24 - start)
-            used += 24 - start
+        reserve(24)
+        let count = max(decimalDigits(value), width)
+        var place = UnsafeMutableRawPointer(buffer + (used &+ count))
+        used &+= count
+        // Two at a time, from behind.
+        let pairs: StaticString =
+            "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
+        var (rest, left) = (value, count)
+        while left >= 2 {
+            let (quotient, pair) = rest.quotientAndRemainder(dividingBy: 100)
+            place -= 2
+            place.storeBytes(of: UnsafeRawPointer(pairs.utf8Start).loadUnaligned(fromByteOffset: 2 &* Int(pair), as: UInt16.self), as: UInt16.self)
+            (rest, left) = (quotient, left &- 2)
         }
+        if left > 0 { (place - 1).storeBytes(of: UInt8(truncatingIfNeeded: 0x30 &+ rest), as: UInt8.self) }
+    }
+
+    /// The same, with spaces before it up to `columns` bytes.
+    @inline(__always)
+    public func decimal(_ value: UInt64, columns: Int) {
+        spaces(columns - decimalDigits(value))
+        decimal(value)
     }
 
     public func signed(_ value: Int64) {
@@ -139,13 +163,74 @@ public final class ByteWriter {
         byte(Self.hexDigit(value & 15))
     }
 
+    @inline(__always)
     public func spaces(_ count: Int) {
+        guard count <= 16, used + 16 <= capacity else { return manySpaces(count) }
+        // What lies behind them is written next.
+        let target = UnsafeMutableRawPointer(buffer + used)
+        target.storeBytes(of: 0x2020_2020_2020_2020, as: UInt64.self)
+        target.storeBytes(of: 0x2020_2020_2020_2020, toByteOffset: 8, as: UInt64.self)
+        used += max(count, 0)
+    }
+
+    private func manySpaces(_ count: Int) {
         for _ in 0..<max(count, 0) { byte(UInt8(ascii: " ")) }
     }
 
     /// Bytes for a terminal, as ``Report/printable(_:)`` shows them; what is not UTF-8 as `\xNN`.
     public func printable(_ bytes: UnsafeRawBufferPointer) {
-        if bytes.allSatisfy({ 0x20..<0x7f ~= $0 }) { self.bytes(bytes) } else { text(Report.printable(nameFromTrace(bytes))) }
+        if Self.arePlain(bytes) { self.bytes(bytes) } else { string(Report.printable(nameFromTrace(bytes))) }
+    }
+
+    /// A task's name in the same way, with spaces before it up to `columns` bytes.
+    public func printable(_ comm: Comm, columns: Int = 0) {
+        if plain(comm, columns: columns) { return }
+        spaces(columns - comm.count)
+        comm.withBytes { printable($0) }
+    }
+
+    /// The same, if all of it is ASCII that a terminal shows; else nothing is written.
+    ///
+    /// - Returns: whether it was written.
+    @inline(__always)
+    func plain(_ comm: Comm, columns: Int = 0) -> Bool {
+        let (comm, count) = (comm.cut, comm.count)
+        guard Self.isPlain(comm.low | Self.blanks(behind: count)), Self.isPlain(comm.high | Self.blanks(behind: count - 8)) else { return false }
+        spaces(columns - count)
+        reserve(16)
+        let target = UnsafeMutableRawPointer(buffer + used)
+        target.storeBytes(of: comm.low.littleEndian, as: UInt64.self)
+        target.storeBytes(of: comm.high.littleEndian, toByteOffset: 8, as: UInt64.self)
+        used += count
+        return true
+    }
+
+    /// Whether all are ASCII that a terminal shows.
+    private static func arePlain(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var place = 0
+        while place + 8 <= bytes.count {
+            guard isPlain(bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)) else { return false }
+            place += 8
+        }
+        while place < bytes.count {
+            guard 0x20..<0x7f ~= bytes[place] else { return false }
+            place += 1
+        }
+        return true
+    }
+
+    /// The same of eight.
+    @inline(__always)
+    private static func isPlain(_ word: UInt64) -> Bool {
+        let (ones, highest) = (0x0101_0101_0101_0101 as UInt64, 0x8080_8080_8080_8080 as UInt64)
+        // The highest bit of each stays if it is no less than a space, and if it is another one than DEL.
+        return (word | ((word | highest) &- 0x20 &* ones ^ highest) | (((word ^ 0x7f &* ones) | highest) &- ones ^ highest)) & highest == 0
+    }
+
+    /// A space in each byte of a word but for the first ones, of which there are `count`.
+    @inline(__always)
+    private static func blanks(behind count: Int) -> UInt64 {
+        count >= 8 ? 0 : 0x2020_2020_2020_2020 << UInt64(8 * max(count, 0))
     }
 
     /// Bytes as a JSON string. What is not UTF-8 becomes `\xNN` in the string, as in every other output.
@@ -155,7 +240,7 @@ public final class ByteWriter {
             for value in bytes { jsonASCII(value) }
         } else {
             for scalar in nameFromTrace(bytes).unicodeScalars {
-                if scalar.isASCII { jsonASCII(UInt8(scalar.value)) } else { text(jsonEscaped(scalar) ?? String(scalar)) }
+                if scalar.isASCII { jsonASCII(UInt8(scalar.value)) } else { string(jsonEscaped(scalar) ?? String(scalar)) }
             }
         }
         byte(UInt8(ascii: "\""))
@@ -164,6 +249,13 @@ public final class ByteWriter {
     public func json(_ text: String) {
         var text = text
         text.withUTF8 { json(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// What `body` writes, as a string: no more than ``capacity`` bytes of UTF-8.
+    static func string(_ body: (ByteWriter) -> Void) -> String {
+        let writer = ByteWriter(descriptor: -1)
+        body(writer)
+        return String(decoding: UnsafeBufferPointer(start: writer.buffer, count: writer.used), as: UTF8.self)
     }
 
     private func jsonASCII(_ value: UInt8) {
@@ -177,5 +269,19 @@ public final class ByteWriter {
             hexByte(value)
         default: byte(value)
         }
+    }
+}
+
+/// Digits of a number in decimal.
+@inline(__always)
+func decimalDigits(_ value: UInt64) -> Int {
+    var (rest, count) = (value, 1)
+    while true {
+        if rest < 10 { return count }
+        if rest < 100 { return count &+ 1 }
+        if rest < 1_000 { return count &+ 2 }
+        if rest < 10_000 { return count &+ 3 }
+        rest /= 10_000
+        count &+= 4
     }
 }

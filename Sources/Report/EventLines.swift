@@ -1,7 +1,8 @@
+import Tables
 import TraceData
 
 /// Writes the records of one trace, a line each: text as `trace-cmd report -R -t` has it, or NDJSON.
-public struct EventLines {
+public final class EventLines {
     public enum Format: String, Sendable, CaseIterable { case text, json }
 
     private let writer: ByteWriter
@@ -10,13 +11,17 @@ public struct EventLines {
     private let inNanoseconds: Bool
     /// Written into every object, to tell the traces of one run from each other.
     private let path: String?
-    private var plans: [Plan] = []
-    private var planByID: [Int32] = Array(repeating: -1, count: 1 << 16)
+    /// By id of the event; -1 for those that no line was written of yet.
+    private let planByID = Flat<Int32>(repeating: -1, count: 1 << 16)
+    private var plans = FlatList<Plan>()
+    private var fields = FlatList<(prefix: Labels.Label, reader: FieldReader)>()
+    private let labels = Labels()
 
     /// The fixed parts of an event's lines.
     private struct Plan {
-        var name: [UInt8]
-        var fields: [(prefix: [UInt8], field: EventFormats.Field)]
+        var name: Labels.Label
+        /// As indices of ``fields``.
+        var fields: Range<Int32>
     }
 
     public init(_ file: TraceFile, _ format: Format, to writer: ByteWriter, path: String? = nil) {
@@ -28,7 +33,7 @@ public struct EventLines {
     }
 
     /// Writes a record; `comm` is the name of the task that was current, nil if unknown.
-    public mutating func write(_ record: Record, comm: Comm?) {
+    public func write(_ record: Record, comm: Comm?) {
         switch (format, record.kind) {
         case (.text, .lost): lostText(record)
         case (.json, .lost): lostJSON(record)
@@ -37,41 +42,48 @@ public struct EventLines {
         }
     }
 
-    private mutating func plan(_ id: UInt16) -> Int {
+    @inline(__always)
+    private func plan(_ id: UInt16) -> Plan {
         let known = planByID[Int(id)]
-        if known >= 0 { return Int(known) }
+        return known >= 0 ? plans[Int(known)] : newPlan(id)
+    }
+
+    @inline(never)
+    private func newPlan(_ id: UInt16) -> Plan {
         let event = formats.event(id)
-        let fields = (event?.fields ?? []).enumerated().map { index, field in
-            let prefix = format == .text ? (index == 0 ? "" : " ") + field.name + "=" : (index == 0 ? "" : ",") + "\"\(field.name)\":"
-            return (prefix: Array(prefix.utf8), field: field)
+        let first = Int32(fields.count)
+        for field in event?.fields ?? [] {
+            let separator = Int(first) == fields.count ? "" : format == .text ? " " : ","
+            let prefix = format == .text ? separator + field.name + "=" : separator + "\"\(field.name)\":"
+            fields.append((prefix: labels.add(prefix), reader: formats.reader(of: field)))
         }
-        plans.append(Plan(name: Array((event?.name ?? "event-\(id)").utf8), fields: fields))
-        planByID[Int(id)] = Int32(plans.count - 1)
-        return plans.count - 1
+        let plan = Plan(name: labels.add(event?.name ?? "event-\(id)"), fields: first..<Int32(fields.count))
+        planByID[Int(id)] = Int32(plans.count)
+        plans.append(plan)
+        return plan
     }
 
     // MARK: Text
 
-    private mutating func text(_ record: Record, _ comm: Comm?) {
-        let index = plan(record.eventID)
-        withBytes(of: comm) { name in
-            writer.spaces(16 - name.count)
-            writer.printable(name)
-        }
+    private func text(_ record: Record, _ comm: Comm?) {
+        let plan = plan(record.eventID)
+        if let comm { writer.printable(comm, columns: 16) } else { writer.text("           <...>") }
         writer.byte(UInt8(ascii: "-"))
         writer.signed(Int64(record.pid))
-        writer.spaces(5 - digits(record.pid))
+        writer.spaces((record.pid < 0 ? 4 : 5) - decimalDigits(UInt64(record.pid.magnitude)))
         writer.text(" [")
         writer.decimal(UInt64(UInt32(bitPattern: record.cpu)), width: 3)
         writer.text("] ")
         time(record.time)
         writer.text(": ")
-        writer.bytes(plans[index].name)
+        labels.write(plan.name, to: writer)
         writer.text(": ")
-        writer.spaces(21 - plans[index].name.count)
-        for (prefix, field) in plans[index].fields {
-            guard let value = formats.value(of: field, record.data) else { continue }
-            writer.bytes(prefix)
+        writer.spaces(21 - Int(plan.name.count))
+        let fields = fields.base
+        for index in plan.fields {
+            let (prefix, reader) = fields[Int(index)]
+            guard let value = reader.value(record.data) else { continue }
+            labels.write(prefix, to: writer)
             switch value {
             case .signed(let number): writer.signed(number)
             case .unsigned(let number): writer.decimal(number)
@@ -104,51 +116,32 @@ public struct EventLines {
     }
 
     private func time(_ time: UInt64) {
-        guard inNanoseconds else {
-            writer.spaces(15 - digits(time))
-            writer.decimal(time)
-            return
-        }
-        writer.spaces(5 - digits(time / 1_000_000_000))
-        writer.decimal(time / 1_000_000_000)
+        guard inNanoseconds else { return writer.decimal(time, columns: 15) }
+        let (seconds, rest) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
+        writer.decimal(seconds, columns: 5)
         writer.byte(UInt8(ascii: "."))
-        writer.decimal(time % 1_000_000_000, width: 9)
-    }
-
-    private func digits(_ value: Int32) -> Int { digits(UInt64(value.magnitude)) + (value < 0 ? 1 : 0) }
-
-    private func digits(_ value: UInt64) -> Int {
-        var count = 1
-        var rest = value / 10
-        while rest != 0 {
-            count += 1
-            rest /= 10
-        }
-        return count
-    }
-
-    private func withBytes(of comm: Comm?, _ body: (UnsafeRawBufferPointer) -> Void) {
-        guard let comm else { return "<...>".utf8.withContiguousStorageIfAvailable { body(UnsafeRawBufferPointer($0)) } ?? () }
-        comm.withBytes(body)
+        writer.decimal(rest, width: 9)
     }
 
     // MARK: JSON
 
-    private mutating func json(_ record: Record, _ comm: Comm?) {
-        let index = plan(record.eventID)
+    private func json(_ record: Record, _ comm: Comm?) {
+        let plan = plan(record.eventID)
         jsonHead(record)
         writer.text(",\"pid\":")
         writer.signed(Int64(record.pid))
         writer.text(",\"comm\":")
         if let comm { comm.withBytes { writer.json($0) } } else { writer.text("null") }
         writer.text(",\"event\":\"")
-        writer.bytes(plans[index].name)
+        labels.write(plan.name, to: writer)
         writer.text("\",\"flags\":")
         writer.decimal(UInt64(record.flags))
         writer.text(",\"fields\":{")
-        for (prefix, field) in plans[index].fields {
-            guard let value = formats.value(of: field, record.data) else { continue }
-            writer.bytes(prefix)
+        let fields = fields.base
+        for index in plan.fields {
+            let (prefix, reader) = fields[Int(index)]
+            guard let value = reader.value(record.data) else { continue }
+            labels.write(prefix, to: writer)
             switch value {
             case .signed(let number): writer.signed(number)
             case .unsigned(let number): writer.decimal(number)

@@ -15,12 +15,13 @@ struct JSONObject {
 
     mutating func number(_ name: StaticString, _ value: (some BinaryInteger)?) {
         key(name)
-        if let value { writer.text(String(value)) } else { writer.text("null") }
+        guard let value else { return writer.text("null") }
+        if let value = UInt64(exactly: value) { writer.decimal(value) } else { writer.signed(Int64(value)) }
     }
 
     mutating func bool(_ name: StaticString, _ value: Bool) {
         key(name)
-        writer.text(value ? "true" : "false")
+        if value { writer.text("true") } else { writer.text("false") }
     }
 
     /// A member whose value `body` writes.

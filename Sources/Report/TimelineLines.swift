@@ -1,40 +1,44 @@
 import LazyTLB
 import Reconstruction
 import Replay
+import Tables
 import TraceData
 
 /// The timeline of the loaded mm, a row an interval.
-public struct TimelineLines {
+///
+/// There may be millions: a row is written piece by piece, and what recurs is kept as bytes.
+public final class TimelineLines {
     public enum Format: String, CaseIterable, Sendable { case text, csv, json }
 
     private let writer: ByteWriter
     private let format: Format
     private let times: TimeFormat
-    /// Names of mms, as they were written last: escaped for the format.
-    private var names: [Int32: String] = [:]
-    private var cells: [Int32: Cell] = [:]
-    private var comms: [Comm: Cell] = [:]
+    private let labels = Labels()
+    /// What is written for an mm, by its number and those of ``MM/none`` and ``MM/unknown``: nil if it was not yet. The name is the one that the mm has by then.
+    private var mms = FlatList<Labels.Label?>()
+    private static let firstMM = Int(MM.unknown.index)
+    /// By `rawValue`.
+    private var bases = FlatList<Labels.Label>()
 
     /// - Parameter unit: what the trace's clock counts.
     public init(_ format: Format, to writer: ByteWriter, unit: ReportDocument.Trace.TimeUnit) {
         self.format = format
         times = TimeFormat(unit: unit)
         self.writer = writer
+        for basis in Basis.allCases { bases.append(labels.add(basis.name)) }
     }
 
     /// The line above all rows, where the format has one.
     public func header() {
         switch format {
         case .text:
-            numbers("CPU", "start", "duration")
-            left(Cell(narrow: "task"), Self.taskWidth)
-            rest(mm: Cell(narrow: "mm"), loaded: Cell(narrow: "loaded mm"), state: "state", evidence: "evidence", active: "active_mm")
+            writer.text("CPU            start  duration task                 mm               loaded mm        state   evidence   active_mm\n")
         case .csv: writer.text("cpu,start_ns,end_ns,pid,comm,mm,loaded_mm,state,active_mm,evidence\n")
         case .json: break
         }
     }
 
-    public mutating func line(_ interval: Interval, _ mms: MMTable) {
+    public func line(_ interval: Interval, _ mms: MMTable) {
         switch format {
         case .text: text(interval, mms)
         case .csv: csv(interval, mms)
@@ -42,146 +46,204 @@ public struct TimelineLines {
         }
     }
 
-    /// The task's own mm: empty for none.
-    private mutating func own(_ mm: MM, _ mms: MMTable) -> String { mm == .none ? "" : name(mm, mms) }
-
-    private mutating func name(_ mm: MM, _ mms: MMTable) -> String {
-        if let known = names[mm.index] { return known }
-        let name = mms.name(mm)
-        names[mm.index] = name
-        return name
+    /// An mm's name in the form that the format asks for.
+    @inline(__always)
+    private func name(_ mm: MM, _ table: MMTable) -> Labels.Label {
+        let place = Int(mm.index) - Self.firstMM
+        if place < mms.count, let known = mms[place] { return known }
+        return newName(mm, table)
     }
 
-    private static func comm(_ interval: Interval) -> String {
-        if interval.pid == 0 { return "swapper/\(interval.cpu)" }
-        return interval.pid < 0 ? "" : nameFromTrace(interval.comm.bytes)
+    @inline(never)
+    private func newName(_ mm: MM, _ table: MMTable) -> Labels.Label {
+        let name = table.name(mm)
+        let label =
+            switch format {
+            case .text: labels.add(printable(name))
+            case .csv: labels.add(Self.field(name))
+            case .json: labels.add(ByteWriter.string { $0.json(name) })
+            }
+        let place = Int(mm.index) - Self.firstMM
+        mms.extend(with: nil, to: place + 1)
+        mms[place] = label
+        return label
+    }
+
+    @inline(__always)
+    private func write(_ label: Labels.Label) { labels.write(label, to: writer) }
+
+    /// A column of so many characters, and the space behind it.
+    @inline(__always)
+    private func left(_ label: Labels.Label, _ width: Int) {
+        write(label)
+        writer.spaces(max(0, width - Int(label.columns)) + 1)
     }
 
     // MARK: text
 
-    /// A text that is fit for a terminal, and the columns that it takes.
-    private struct Cell {
-        var text: String
-        var width: Int
-
-        init(_ text: String) {
-            self.text = text
-            width = displayWidth(text)
-        }
-
-        /// A text of characters that take one column each.
-        init(narrow text: String) {
-            self.text = text
-            width = text.unicodeScalars.count
-        }
-    }
-
     private static let taskWidth = 20
 
-    /// A row is written piece by piece, not made of one string: there may be millions.
-    private mutating func text(_ interval: Interval, _ mms: MMTable) {
-        numbers(String(interval.cpu), times.moment(interval.start), times.duration(interval.end - interval.start))
+    private func text(_ interval: Interval, _ table: MMTable) {
+        writer.decimal(UInt64(interval.cpu), columns: 3)
+        writer.byte(UInt8(ascii: " "))
+        moment(interval.start)
+        writer.byte(UInt8(ascii: " "))
+        duration(interval.end - interval.start)
+        writer.byte(UInt8(ascii: " "))
         task(interval)
-        rest(
-            mm: interval.mm == .none ? Cell(narrow: "-") : cell(interval.mm, mms), loaded: cell(interval.loaded, mms), state: interval.state.rawValue,
-            evidence: interval.basis.name, active: interval.active == interval.loaded ? nil : "active_mm " + cell(interval.active, mms).text)
-    }
-
-    private func numbers(_ cpu: String, _ start: String, _ duration: String) {
-        right(Cell(narrow: cpu), 3)
-        right(Cell(narrow: start), 16)
-        right(Cell(narrow: duration), 9)
-    }
-
-    private func rest(mm: Cell, loaded: Cell, state: String, evidence: String, active: String?) {
-        left(mm, 16)
-        left(loaded, 16)
-        left(Cell(narrow: state), 7)
-        // No spaces at the end of a line.
-        guard let active else { return writer.text(evidence + "\n") }
-        left(Cell(narrow: evidence), 10)
-        writer.text(active + "\n")
-    }
-
-    /// A column of so many characters, and the space behind it.
-    private func left(_ cell: Cell, _ width: Int) {
-        writer.text(cell.text)
-        writer.spaces(max(0, width - cell.width) + 1)
-    }
-
-    private func right(_ cell: Cell, _ width: Int) {
-        writer.spaces(width - cell.width)
-        writer.text(cell.text)
-        writer.spaces(1)
-    }
-
-    private mutating func task(_ interval: Interval) {
-        guard interval.pid >= 0 else { return left(Cell(narrow: "?"), Self.taskWidth) }
-        let name: Cell
-        if interval.pid == 0 {
-            name = Cell("swapper/\(interval.cpu)")
-        } else if let known = comms[interval.comm] {
-            name = known
-        } else {
-            name = Cell(printable(nameFromTrace(interval.comm.bytes)))
-            // A damaged trace may have any number of names.
-            if comms.count < 65_536 { comms[interval.comm] = name }
+        if interval.mm == .none { writer.text("-                ") } else { left(name(interval.mm, table), 16) }
+        left(name(interval.loaded, table), 16)
+        switch interval.state {
+        case .user: writer.text("user    ")
+        case .lazy: writer.text("lazy    ")
+        case .`init`: writer.text("init    ")
+        case .unknown: writer.text("unknown ")
         }
-        writer.text(name.text)
-        let pid = String(interval.pid)
-        writer.byte(UInt8(ascii: "-"))
-        writer.text(pid)
-        writer.spaces(max(0, Self.taskWidth - name.width - 1 - pid.utf8.count) + 1)
+        let basis = bases[Int(interval.basis.rawValue)]
+        // No spaces at the end of a line.
+        if interval.active == interval.loaded {
+            write(basis)
+        } else {
+            left(basis, 10)
+            writer.text("active_mm ")
+            write(name(interval.active, table))
+        }
+        writer.byte(UInt8(ascii: "\n"))
     }
 
-    private mutating func cell(_ mm: MM, _ mms: MMTable) -> Cell {
-        if let known = cells[mm.index] { return known }
-        let cell = Cell(printable(mms.name(mm)))
-        cells[mm.index] = cell
-        return cell
+    /// As ``TimeFormat/moment(_:)`` has it, in 16 columns.
+    @inline(__always)
+    private func moment(_ time: UInt64) {
+        guard times.unit == .ns else { return writer.decimal(time, columns: 16) }
+        let (seconds, rest) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
+        writer.decimal(seconds, columns: 6)
+        writer.byte(UInt8(ascii: "."))
+        writer.decimal(rest, width: 9)
+    }
+
+    /// As ``TimeFormat/duration(_:)`` has it, in 9 columns.
+    @inline(__always)
+    private func duration(_ span: UInt64) {
+        // A thousand seconds have a comma.
+        guard times.unit == .ns, span < 999_500_000_000 else {
+            let text = times.duration(span)
+            writer.spaces(9 - displayWidth(text))
+            return writer.string(text)
+        }
+        let figure = TimeFormat.Figure(span)
+        let unitWidth = figure.unitColumns + 1
+        switch figure.decimals {
+        case 0: writer.decimal(figure.value, columns: 9 - unitWidth)
+        case 1: decimal(figure.value, 10, 1, 9 - unitWidth)
+        default: decimal(figure.value, 100, 2, 9 - unitWidth)
+        }
+        writer.byte(UInt8(ascii: " "))
+        writer.text(figure.unit)
+    }
+
+    @inline(__always)
+    private func decimal(_ value: UInt64, _ scale: UInt64, _ decimals: Int, _ columns: Int) {
+        writer.decimal(value / scale, columns: columns - decimals - 1)
+        writer.byte(UInt8(ascii: "."))
+        writer.decimal(value % scale, width: decimals)
+    }
+
+    private func task(_ interval: Interval) {
+        let pid = UInt64(UInt32(bitPattern: interval.pid))
+        var columns: Int
+        if interval.pid < 0 {
+            writer.text("?")
+            return writer.spaces(Self.taskWidth)
+        } else if interval.pid == 0 {
+            writer.text("swapper/")
+            writer.decimal(UInt64(interval.cpu))
+            columns = 8 + decimalDigits(UInt64(interval.cpu))
+        } else if writer.plain(interval.comm) {
+            columns = interval.comm.count
+        } else {
+            let name = printable(nameFromTrace(interval.comm.bytes))
+            writer.string(name)
+            columns = displayWidth(name)
+        }
+        writer.byte(UInt8(ascii: "-"))
+        writer.decimal(pid)
+        columns += 1 + decimalDigits(pid)
+        writer.spaces(max(0, Self.taskWidth - columns) + 1)
     }
 
     // MARK: CSV (RFC 4180)
 
-    private mutating func csv(_ interval: Interval, _ mms: MMTable) {
+    private func csv(_ interval: Interval, _ table: MMTable) {
         writer.decimal(UInt64(interval.cpu))
         writer.byte(UInt8(ascii: ","))
         writer.decimal(interval.start)
         writer.byte(UInt8(ascii: ","))
         writer.decimal(interval.end)
         writer.byte(UInt8(ascii: ","))
-        if interval.pid >= 0 { writer.signed(Int64(interval.pid)) }
-        field(Self.comm(interval))
-        field(own(interval.mm, mms))
-        field(name(interval.loaded, mms))
-        field(interval.state.rawValue)
-        field(interval.active == interval.loaded ? "" : name(interval.active, mms))
-        field(interval.basis.name)
+        if interval.pid >= 0 { writer.decimal(UInt64(interval.pid)) }
+        writer.byte(UInt8(ascii: ","))
+        comm(interval) { writer.string(Self.field($0)) }
+        writer.byte(UInt8(ascii: ","))
+        if interval.mm != .none { write(name(interval.mm, table)) }
+        writer.byte(UInt8(ascii: ","))
+        write(name(interval.loaded, table))
+        writer.byte(UInt8(ascii: ","))
+        state(interval)
+        writer.byte(UInt8(ascii: ","))
+        if interval.active != interval.loaded { write(name(interval.active, table)) }
+        writer.byte(UInt8(ascii: ","))
+        write(bases[Int(interval.basis.rawValue)])
         writer.byte(UInt8(ascii: "\n"))
     }
 
-    private func field(_ text: String) {
-        writer.byte(UInt8(ascii: ","))
+    private static func field(_ text: String) -> String {
         let text = printable(text)
-        guard text.utf8.contains(where: { $0 == 0x22 || $0 == 0x2c }) else { return writer.text(text) }
-        writer.text("\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"")
+        guard text.utf8.contains(where: { $0 == 0x22 || $0 == 0x2c }) else { return text }
+        return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
+
+    private func state(_ interval: Interval) {
+        switch interval.state {
+        case .user: writer.text("user")
+        case .lazy: writer.text("lazy")
+        case .`init`: writer.text("init")
+        case .unknown: writer.text("unknown")
+        }
+    }
+
+    /// The task's name, by `escaped` if it has other characters than letters, digits and `-./:_`; nothing if the task is not known.
+    private func comm(_ interval: Interval, _ escaped: (String) -> Void) {
+        if interval.pid < 0 { return }
+        if interval.pid == 0 {
+            writer.text("swapper/")
+            return writer.decimal(UInt64(interval.cpu))
+        }
+        let isSimple = interval.comm.withBytes { bytes in
+            bytes.allSatisfy { 0x2d...0x3a ~= $0 || 0x41...0x5a ~= $0 || $0 == 0x5f || 0x61...0x7a ~= $0 }
+        }
+        if !isSimple || !writer.plain(interval.comm) { escaped(nameFromTrace(interval.comm.bytes)) }
     }
 
     // MARK: JSON, an object a line
 
-    private mutating func json(_ interval: Interval, _ mms: MMTable) {
+    private func json(_ interval: Interval, _ table: MMTable) {
         var object = JSONObject(writer)
         object.number("cpu", interval.cpu)
         object.number("start_ns", interval.start)
         object.number("end_ns", interval.end)
         object.number("pid", interval.pid < 0 ? nil : interval.pid)
-        object.string("comm", interval.pid < 0 ? nil : Self.comm(interval))
-        object.string("mm", interval.mm == .none ? nil : name(interval.mm, mms))
-        object.string("loaded_mm", name(interval.loaded, mms))
+        object.string("comm", interval.pid < 0 ? nil : interval.pid == 0 ? "swapper/\(interval.cpu)" : nameFromTrace(interval.comm.bytes))
+        name("mm", interval.mm == .none ? nil : interval.mm, &object, table)
+        name("loaded_mm", interval.loaded, &object, table)
         object.string("state", interval.state.rawValue)
-        object.string("active_mm", interval.active == interval.loaded ? nil : name(interval.active, mms))
+        name("active_mm", interval.active == interval.loaded ? nil : interval.active, &object, table)
         object.string("evidence", interval.basis.name)
         object.end()
         writer.byte(UInt8(ascii: "\n"))
+    }
+
+    private func name(_ key: StaticString, _ mm: MM?, _ object: inout JSONObject, _ table: MMTable) {
+        let label = mm.map { name($0, table) }
+        object.raw(key) { if let label { write(label) } else { writer.text("null") } }
     }
 }

@@ -32,6 +32,12 @@ extension Comm {
         return Comm(low: low & inLow, high: inLow == .max ? high & inHigh : 0)
     }
 
+    /// Bytes up to the first NUL, 16 at most.
+    public var count: Int {
+        let (inLow, inHigh) = (Self.belowZero(low), Self.belowZero(high))
+        return ((inLow == .max ? 64 + (64 - inHigh.leadingZeroBitCount) : 64 - inLow.leadingZeroBitCount)) / 8
+    }
+
     /// All ones in the bytes below the lowest zero byte; in all of them if there is none.
     @inline(__always)
     private static func belowZero(_ word: UInt64) -> UInt64 {

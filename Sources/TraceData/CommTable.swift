@@ -1,17 +1,31 @@
+import Tables
+
 /// Names of tasks while a trace is read: what sched_switch, task_rename and task_newtask said last, else the names that the file
 /// saved at its end.
 public struct CommTable {
-    private var names: [Int32: Comm] = [0: "<idle>"]
+    /// PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h).
+    private static let pidLimit: UInt32 = 4 << 20
+    private static let pageSize: UInt32 = 1024
+
+    /// The names of pids below the limit, by pages of 16 KiB, which are made when they are needed. An empty name is none.
+    private let pages = Flat<Flat<Comm>?>(repeating: nil, count: Int(pidLimit / pageSize))
+    /// Those of all others, and empty ones that the file has saved.
+    private var others: [Int32: Comm] = [:]
     private let formats: EventFormats
 
-    public init(_ file: TraceFile) {
-        formats = file.formats
-        for (pid, name) in file.commands { names[pid] = Comm(name) }
-        names[0] = "<idle>"
+    public init(_ file: TraceFile) { self.init(file.formats, saved: file.commands) }
+
+    init(_ formats: EventFormats, saved: [Int32: String]) {
+        self.formats = formats
+        for (pid, name) in saved { keep(pid, Comm(name)) }
+        keep(0, "<idle>")
     }
 
     /// The name of a task; nil if nothing has told it.
-    public func name(_ pid: Int32) -> Comm? { names[pid] }
+    public func name(_ pid: Int32) -> Comm? {
+        if let place = place(pid), place.pointee != .empty { return place.pointee }
+        return others.isEmpty ? nil : others[pid]
+    }
 
     /// Takes over what a record says. To be called after the record itself was shown.
     public mutating func update(_ record: Record) {
@@ -33,6 +47,27 @@ public struct CommTable {
 
     private mutating func set(_ pid: Int32, _ name: Comm) {
         // Every CPU's idle task has pid 0.
-        if pid != 0, name != .empty { names[pid] = name }
+        if pid != 0, name != .empty { keep(pid, name) }
+    }
+
+    private mutating func keep(_ pid: Int32, _ name: Comm) {
+        if let place = place(pid) {
+            place.pointee = name
+            if name != .empty { return }
+        } else if name != .empty, UInt32(bitPattern: pid) < Self.pidLimit {
+            let page = Flat<Comm>(repeating: .empty, count: Int(Self.pageSize))
+            page[Int(UInt32(bitPattern: pid) % Self.pageSize)] = name
+            pages[Int(UInt32(bitPattern: pid) / Self.pageSize)] = page
+            return
+        }
+        others[pid] = name
+    }
+
+    /// Where the name of a pid is, if its page is there.
+    @inline(__always)
+    private func place(_ pid: Int32) -> UnsafeMutablePointer<Comm>? {
+        let (page, place) = UInt32(bitPattern: pid).quotientAndRemainder(dividingBy: Self.pageSize)
+        guard page < Self.pidLimit / Self.pageSize else { return nil }
+        return pages.base[Int(page)]?.place(Int(place))
     }
 }

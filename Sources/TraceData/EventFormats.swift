@@ -27,7 +27,7 @@ public final class EventFormats: @unchecked Sendable {
     }
 
     /// How an integer is shown.
-    public enum IntegerStyle: Sendable { case signed, unsigned, hex }
+    public enum IntegerStyle: BitwiseCopyable, Sendable { case signed, unsigned, hex }
 
     /// One event.
     public struct Event: Sendable {

@@ -62,7 +62,7 @@ struct EventsCommand: ParsableCommand {
     private func print(_ file: TraceFile, to writer: ByteWriter) throws {
         let wanted = try ids(file)
         let cpus = cpu.isEmpty ? nil : cpu.reduce(into: Set<Int>()) { $0.formUnion($1.cpus) }
-        var lines = EventLines(file, format, to: writer, path: traces.count > 1 ? file.path : nil)
+        let lines = EventLines(file, format, to: writer, path: traces.count > 1 ? file.path : nil)
         var names = CommTable(file)
         var merge = RecordMerge(file)
         var record = Record.none

@@ -35,7 +35,7 @@ struct InfoCommand: ParsableCommand {
                 switch format {
                 case .text:
                     if index > 0 { writer.byte(10) }
-                    writer.text(info.text())
+                    writer.string(info.text())
                 case .json:
                     info.json(to: writer)
                 }

@@ -95,7 +95,7 @@ struct TimelineCommand: ParsableCommand {
         // With probe events the names of mms are known at the end only, and are read beforehand.
         let names = evidence == .all && file.hasProbes ? try Reconstruction(file, sink: NoSink(), kernel: kernel).mms : nil
         let (first, last) = (try from?.time(file) ?? 0, try to?.time(file) ?? UInt64.max)
-        var lines = TimelineLines(format, to: writer, unit: file.clock.unit == .nanoseconds ? .ns : .count)
+        let lines = TimelineLines(format, to: writer, unit: file.clock.unit == .nanoseconds ? .ns : .count)
         lines.header()
         let start = try Reconstruction<NoSink>.firstTime(file)
         let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: names) { interval, mms in

@@ -24,7 +24,7 @@ import TraceData
         defer { try? FileManager.default.removeItem(atPath: path) }
         let file = try #require(FileHandle(forWritingAtPath: path))
         let writer = ByteWriter(descriptor: file.fileDescriptor)
-        var lines = TimelineLines(format, to: writer, unit: .ns)
+        let lines = TimelineLines(format, to: writer, unit: .ns)
         lines.header()
         lines.line(interval, mms)
         try writer.finish()

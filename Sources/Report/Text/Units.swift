@@ -60,12 +60,32 @@ struct TimeFormat {
     /// A span: three digits and a unit, as "12.3 µs"; a plain count where the clock is not one of time.
     func duration(_ span: UInt64) -> String {
         guard unit == .ns else { return grouped(span) + " ticks" }
-        let value = Double(span)
-        return switch span {
-        case ..<1_000: "\(span) ns"
-        case ..<999_500: threeDigits(value / 1e3) + " µs"
-        case ..<999_500_000: threeDigits(value / 1e6) + " ms"
-        default: threeDigits(value / 1e9) + " s"
+        let figure = Figure(span)
+        return (figure.decimals == 0 ? grouped(figure.value) : fixed(Double(figure.value) / (figure.decimals == 1 ? 10 : 100), figure.decimals)) + " " + figure.unit.description
+    }
+
+    /// A span of ns in the largest unit of which it is one at least: three digits where it has more, the rest rounded.
+    struct Figure {
+        /// In the last decimal.
+        let value: UInt64
+        let decimals: Int
+        let unit: StaticString
+        var unitColumns: Int { unit.utf8CodeUnitCount == 1 ? 1 : 2 }
+
+        init(_ ns: UInt64) {
+            let one: UInt64
+            switch ns {
+            case ..<1_000: (one, unit) = (1, "ns")
+            case ..<999_500: (one, unit) = (1_000, "µs")
+            case ..<999_500_000: (one, unit) = (1_000_000, "ms")
+            default: (one, unit) = (1_000_000_000, "s")
+            }
+            // Below 9.995, and below 99.95.
+            let tenths = one / 10, hundredths = one / 100
+            let last = one == 1 ? 1 : ns < 10 * one - hundredths / 2 ? hundredths : ns < 100 * one - tenths / 2 ? tenths : one
+            decimals = one == last ? 0 : last == tenths ? 1 : 2
+            let (whole, rest) = ns.quotientAndRemainder(dividingBy: last)
+            value = rest >= last - rest ? whole + 1 : whole
         }
     }
 
@@ -77,9 +97,5 @@ struct TimeFormat {
         guard unit == .ns else { return String(time) }
         let fraction = String(time % 1_000_000_000)
         return "\(time / 1_000_000_000)." + String(repeating: "0", count: 9 - fraction.count) + fraction
-    }
-
-    private func threeDigits(_ value: Double) -> String {
-        fixed(value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0)
     }
 }
