@@ -26,7 +26,7 @@ extension EvidencePass {
         let pages = source.head.pages
         let before = state[cpu].send
         var send = Send(open: before.paired && before.pages == pages, node: before.node, pages: pages, weight: 4)
-        if walk.rules.sendsFirst, let next = ownNext(source) {
+        if walk.rules.sendsFirst, let next = source.ownNext() {
             let isOwn = next.kind == .tlbFlush && next.pid == source.head.pid
             // Where births are told only the rest hangs on this, so it is better to be sure (``flushed(_:_:pages:)``).
             send.awaitsLocal = usesLifeCycle && isOwn && next.reason == 3 && next.pages == pages
@@ -68,16 +68,6 @@ extension EvidencePass {
     @inline(__always) mutating func setSend(_ cpu: Int, _ send: Send) {
         state[cpu].send = send
         if send.underWay { senders.insert(cpu, 0) } else { senders.remove(cpu, 0) }
-    }
-
-    /// The next record of this CPU outside of interrupts.
-    private mutating func ownNext(_ source: Lookahead) -> Held? {
-        var distance = 1
-        while let next = source.peek(distance) {
-            distance += 1
-            if !next.inHardIRQ { return next }
-        }
-        return nil
     }
 
     /// A CPU that answers the one flush under way with REMOTE_WRONG_CPU has another mm loaded.

@@ -144,7 +144,7 @@ extension InferredReconstruction {
     /// v5.13 and later: the sender's own half comes behind its SEND_IPI.
     mutating func localFollows(_ source: Lookahead, _ moment: Moment) -> Bool {
         let (cpu, pages) = (moment.cpu, source.head.pages)
-        guard let local = ownNext(source), local.kind == .tlbFlush, local.pid == moment.pid else { return false }
+        guard let local = source.ownNext(), local.kind == .tlbFlush, local.pid == moment.pid else { return false }
         if local.reason == 3 {
             state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
             apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: pages), moment)
@@ -199,16 +199,6 @@ extension InferredReconstruction {
             found = sender
         }
         if let found { answers.insert(cpu, found) }
-    }
-
-    /// The next record of this CPU outside of interrupts.
-    mutating func ownNext(_ source: Lookahead) -> Held? {
-        var distance = 1
-        while let next = source.peek(distance) {
-            distance += 1
-            if !next.inHardIRQ { return next }
-        }
-        return nil
     }
 
     /// Adds the CPUs that answer the SEND_IPI record `send` of CPU `cpu`: their records lie between it and the sender's next one.

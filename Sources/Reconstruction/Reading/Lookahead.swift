@@ -61,6 +61,16 @@ public struct Lookahead: TimedSource {
         return place < state.pointee.end && distance < Lookahead.depth ? Held(place) : nil
     }
 
+    /// The next record of this CPU outside of interrupts; nil if the view does not reach to one.
+    func ownNext() -> Held? {
+        var distance = 1
+        while let next = peek(distance) {
+            distance += 1
+            if !next.inHardIRQ { return next }
+        }
+        return nil
+    }
+
     /// Asks for what leads to the head, and, some time later, for the head itself and the record behind it: where there are many CPUs, it will be long before the next one.
     @inline(__always) func ask() { prefetch_read(state) }
 
