@@ -81,12 +81,13 @@ public final class BatchReader: @unchecked Sendable {
         }
     }
 
-    /// Reads ahead here and now what nobody else has begun to read. Any thread may ask for it, as long as batches are given away.
+    /// Reads ahead here and now what nobody else has begun to read. Any thread may ask for it, as long as batches are given away. What a queue reads is left to that: there
+    /// batches get their place in the order.
     ///
     /// - Returns: false if there is nothing to be done.
     public func help() -> Bool {
         precondition(givesAway, "the batch before may still be read")
-        guard begin() else { return false }
+        guard queue == nil, begin() else { return false }
         // Its place in the order it gets where it is asked for: so nobody waits for another to find that.
         fill()
         ready.signal()

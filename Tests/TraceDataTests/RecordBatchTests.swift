@@ -98,6 +98,30 @@ import TraceSynth
         }
     }
 
+    /// What the queue reads has its place in the order from there: a batch that another thread took meanwhile would have none, and its records would be lost.
+    @Test func whatAQueueReadsNobodyElseDoes() throws {
+        let file = try TraceFile(path: Recordings.fixture("v4.12-threads-4cpu-plain.dat"))
+        let order = MergeAhead(sources: 1, isConcurrent: true, keeping: nil)
+        let reader = BatchReader(
+            file.stream(cpu: file.cpusWithData[0]), from: BatchPool(capacity: 50), probes: false, queue: DispatchQueue(label: "test"), order: order, givesAway: true)
+        reader.start()
+        var (records, ordered) = (0, 0)
+        while true {
+            let batch = reader.next()
+            records += batch.end - batch.start
+            // The next one is not begun yet.
+            #expect(!reader.help())
+            if batch.isLast { break }
+            reader.readAhead()
+        }
+        while ordered < records {
+            let run = order.next()
+            ordered += run.indices.count
+            if run.isLast { break }
+        }
+        #expect(ordered == records)
+    }
+
     @Test func allRecordsCountThoughSomeAreNotKept() throws {
         let file = try TraceFile(path: Recordings.fixture("v4.12-threads-4cpu-plain.dat"))
         for cpu in file.cpusWithData {

@@ -123,6 +123,8 @@ struct Leader {
             }
             if let failure { throw failure }
         }
+        // Better no report than one of a part.
+        if isOver { for source in sources { precondition(source.peek(0) == nil, "the order of records ends before the records do") } }
         if isFollowed {
             endStretch()
         } else {
