@@ -71,13 +71,14 @@ build_release() {
     # With Swift's libraries in it the program starts in two thirds of the time, and runs where there is no Swift.
     local options=()
     if [[ -d $(swift_tools)/../lib/swift_static ]]; then options=(--static-swift-stdlib); fi
-    local build=(swift build --package-path "$root" -c release "${options[@]}" --product "$product")
     # Generic types are not looked up by name when they are first needed, for which the runtime goes through all conformances of the program: a tenth of the start.
-    local lean=("${build[@]}" -Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors)
+    local flag=-disable-concrete-type-metadata-mangled-name-accessors
+    if "$(swift_tools)/swiftc" -typecheck -Xfrontend $flag - </dev/null &>/dev/null; then options+=(-Xswiftc -Xfrontend -Xswiftc $flag); fi
+    local build=(swift build --package-path "$root" -c release "${options[@]}" --product "$product")
     # Without any shared library it starts in three quarters of the time, and runs anywhere. (The C library refuses to start such a program if it names a path for shared ones.)
-    # What does not work out, whatever the reason, is built as Swift does by itself.
-    if [[ $product != lazytlb ]] || ! has_static_libraries || ! LAZYTLB_STATIC=1 "${lean[@]}" --disable-local-rpath &>/dev/null || ! "$binary" --version &>/dev/null; then
-        "${lean[@]}" &>/dev/null || quietly "${build[@]}" || fail "the build failed"
+    # If that does not work out, whatever the reason, it is built with them.
+    if [[ $product != lazytlb ]] || ! has_static_libraries || ! LAZYTLB_STATIC=1 "${build[@]}" --disable-local-rpath &>/dev/null || ! "$binary" --version &>/dev/null; then
+        quietly "${build[@]}" || fail "the build failed"
     fi
     mv "$stamp.new" "$stamp"
 }
