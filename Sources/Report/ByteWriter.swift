@@ -136,6 +136,16 @@ public final class ByteWriter {
         decimal(value)
     }
 
+    /// A moment of `columns` bytes: seconds and nine decimals, or the count of a clock that is not one of time.
+    @inline(__always)
+    func moment(_ time: UInt64, inNanoseconds: Bool, columns: Int) {
+        guard inNanoseconds else { return decimal(time, columns: columns) }
+        let (seconds, rest) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
+        decimal(seconds, columns: columns - 10)
+        byte(UInt8(ascii: "."))
+        decimal(rest, width: 9)
+    }
+
     public func signed(_ value: Int64) {
         if value < 0 { byte(UInt8(ascii: "-")) }
         decimal(value.magnitude)
@@ -255,6 +265,7 @@ public final class ByteWriter {
     static func string(_ body: (ByteWriter) -> Void) -> String {
         let writer = ByteWriter(descriptor: -1)
         body(writer)
+        precondition(writer.failure == nil, "too long for the buffer")
         return String(decoding: UnsafeBufferPointer(start: writer.buffer, count: writer.used), as: UTF8.self)
     }
 

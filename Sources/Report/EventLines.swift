@@ -74,7 +74,7 @@ public final class EventLines {
         writer.text(" [")
         writer.decimal(UInt64(UInt32(bitPattern: record.cpu)), width: 3)
         writer.text("] ")
-        time(record.time)
+        writer.moment(record.time, inNanoseconds: inNanoseconds, columns: 15)
         writer.text(": ")
         labels.write(plan.name, to: writer)
         writer.text(": ")
@@ -113,14 +113,6 @@ public final class EventLines {
         } else {
             writer.text(" [EVENTS DROPPED]\n")
         }
-    }
-
-    private func time(_ time: UInt64) {
-        guard inNanoseconds else { return writer.decimal(time, columns: 15) }
-        let (seconds, rest) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
-        writer.decimal(seconds, columns: 5)
-        writer.byte(UInt8(ascii: "."))
-        writer.decimal(rest, width: 9)
     }
 
     // MARK: JSON

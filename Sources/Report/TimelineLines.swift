@@ -86,19 +86,16 @@ public final class TimelineLines {
     private func text(_ interval: Interval, _ table: MMTable) {
         writer.decimal(UInt64(interval.cpu), columns: 3)
         writer.byte(UInt8(ascii: " "))
-        moment(interval.start)
+        writer.moment(interval.start, inNanoseconds: times.unit == .ns, columns: 16)
         writer.byte(UInt8(ascii: " "))
         duration(interval.end - interval.start)
         writer.byte(UInt8(ascii: " "))
         task(interval)
         if interval.mm == .none { writer.text("-                ") } else { left(name(interval.mm, table), 16) }
         left(name(interval.loaded, table), 16)
-        switch interval.state {
-        case .user: writer.text("user    ")
-        case .lazy: writer.text("lazy    ")
-        case .`init`: writer.text("init    ")
-        case .unknown: writer.text("unknown ")
-        }
+        let state = Self.name(interval.state)
+        writer.text(state)
+        writer.spaces(8 - state.utf8CodeUnitCount)
         let basis = bases[Int(interval.basis.rawValue)]
         // No spaces at the end of a line.
         if interval.active == interval.loaded {
@@ -111,16 +108,6 @@ public final class TimelineLines {
         writer.byte(UInt8(ascii: "\n"))
     }
 
-    /// As ``TimeFormat/moment(_:)`` has it, in 16 columns.
-    @inline(__always)
-    private func moment(_ time: UInt64) {
-        guard times.unit == .ns else { return writer.decimal(time, columns: 16) }
-        let (seconds, rest) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
-        writer.decimal(seconds, columns: 6)
-        writer.byte(UInt8(ascii: "."))
-        writer.decimal(rest, width: 9)
-    }
-
     /// As ``TimeFormat/duration(_:)`` has it, in 9 columns.
     @inline(__always)
     private func duration(_ span: UInt64) {
@@ -131,21 +118,14 @@ public final class TimelineLines {
             return writer.string(text)
         }
         let figure = TimeFormat.Figure(span)
-        let unitWidth = figure.unitColumns + 1
-        switch figure.decimals {
-        case 0: writer.decimal(figure.value, columns: 9 - unitWidth)
-        case 1: decimal(figure.value, 10, 1, 9 - unitWidth)
-        default: decimal(figure.value, 100, 2, 9 - unitWidth)
+        let behind = (figure.decimals > 0 ? figure.decimals + 1 : 0) + 1 + figure.unitColumns
+        writer.decimal(figure.value / figure.scale, columns: 9 - behind)
+        if figure.decimals > 0 {
+            writer.byte(UInt8(ascii: "."))
+            writer.decimal(figure.value % figure.scale, width: figure.decimals)
         }
         writer.byte(UInt8(ascii: " "))
         writer.text(figure.unit)
-    }
-
-    @inline(__always)
-    private func decimal(_ value: UInt64, _ scale: UInt64, _ decimals: Int, _ columns: Int) {
-        writer.decimal(value / scale, columns: columns - decimals - 1)
-        writer.byte(UInt8(ascii: "."))
-        writer.decimal(value % scale, width: decimals)
     }
 
     private func task(_ interval: Interval) {
@@ -182,13 +162,13 @@ public final class TimelineLines {
         writer.byte(UInt8(ascii: ","))
         if interval.pid >= 0 { writer.decimal(UInt64(interval.pid)) }
         writer.byte(UInt8(ascii: ","))
-        comm(interval) { writer.string(Self.field($0)) }
+        comm(interval)
         writer.byte(UInt8(ascii: ","))
         if interval.mm != .none { write(name(interval.mm, table)) }
         writer.byte(UInt8(ascii: ","))
         write(name(interval.loaded, table))
         writer.byte(UInt8(ascii: ","))
-        state(interval)
+        writer.text(Self.name(interval.state))
         writer.byte(UInt8(ascii: ","))
         if interval.active != interval.loaded { write(name(interval.active, table)) }
         writer.byte(UInt8(ascii: ","))
@@ -202,26 +182,24 @@ public final class TimelineLines {
         return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
     }
 
-    private func state(_ interval: Interval) {
-        switch interval.state {
-        case .user: writer.text("user")
-        case .lazy: writer.text("lazy")
-        case .`init`: writer.text("init")
-        case .unknown: writer.text("unknown")
+    private static func name(_ state: Interval.State) -> StaticString {
+        switch state {
+        case .user: "user"
+        case .lazy: "lazy"
+        case .`init`: "init"
+        case .unknown: "unknown"
         }
     }
 
-    /// The task's name, by `escaped` if it has other characters than letters, digits and `-./:_`; nothing if the task is not known.
-    private func comm(_ interval: Interval, _ escaped: (String) -> Void) {
+    /// The task's name; nothing if the task is not known.
+    private func comm(_ interval: Interval) {
         if interval.pid < 0 { return }
         if interval.pid == 0 {
             writer.text("swapper/")
             return writer.decimal(UInt64(interval.cpu))
         }
-        let isSimple = interval.comm.withBytes { bytes in
-            bytes.allSatisfy { 0x2d...0x3a ~= $0 || 0x41...0x5a ~= $0 || $0 == 0x5f || 0x61...0x7a ~= $0 }
-        }
-        if !isSimple || !writer.plain(interval.comm) { escaped(nameFromTrace(interval.comm.bytes)) }
+        let isQuoted = interval.comm.withBytes { bytes in bytes.contains { $0 == 0x22 || $0 == 0x2c } }
+        if isQuoted || !writer.plain(interval.comm) { writer.string(Self.field(nameFromTrace(interval.comm.bytes))) }
     }
 
     // MARK: JSON, an object a line
@@ -232,7 +210,13 @@ public final class TimelineLines {
         object.number("start_ns", interval.start)
         object.number("end_ns", interval.end)
         object.number("pid", interval.pid < 0 ? nil : interval.pid)
-        object.string("comm", interval.pid < 0 ? nil : interval.pid == 0 ? "swapper/\(interval.cpu)" : nameFromTrace(interval.comm.bytes))
+        object.raw("comm") {
+            if interval.pid < 0 { return writer.text("null") }
+            if interval.pid > 0 { return interval.comm.withBytes { writer.json($0) } }
+            writer.text("\"swapper/")
+            writer.decimal(UInt64(interval.cpu))
+            writer.text("\"")
+        }
         name("mm", interval.mm == .none ? nil : interval.mm, &object, table)
         name("loaded_mm", interval.loaded, &object, table)
         object.string("state", interval.state.rawValue)

@@ -4,11 +4,11 @@ import Tables
 /// saved at its end.
 public struct CommTable {
     /// PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h).
-    private static let pidLimit: UInt32 = 4 << 20
-    private static let pageSize: UInt32 = 1024
+    private static let pidLimit = 4 << 20
+    private static let pageSize = 1024
 
     /// The names of pids below the limit, by pages of 16 KiB, which are made when they are needed. An empty name is none.
-    private let pages = Flat<Flat<Comm>?>(repeating: nil, count: Int(pidLimit / pageSize))
+    private let pages = Flat<Flat<Comm>?>(repeating: nil, count: pidLimit / pageSize)
     /// Those of all others, and empty ones that the file has saved.
     private var others: [Int32: Comm] = [:]
     private let formats: EventFormats
@@ -51,23 +51,23 @@ public struct CommTable {
     }
 
     private mutating func keep(_ pid: Int32, _ name: Comm) {
-        if let place = place(pid) {
-            place.pointee = name
-            if name != .empty { return }
-        } else if name != .empty, UInt32(bitPattern: pid) < Self.pidLimit {
-            let page = Flat<Comm>(repeating: .empty, count: Int(Self.pageSize))
-            page[Int(UInt32(bitPattern: pid) % Self.pageSize)] = name
-            pages[Int(UInt32(bitPattern: pid) / Self.pageSize)] = page
-            return
-        }
-        others[pid] = name
+        let (page, _) = Self.split(pid)
+        if page < pages.count, name != .empty, pages[page] == nil { pages[page] = Flat(repeating: .empty, count: Self.pageSize) }
+        place(pid)?.pointee = name
+        if page >= pages.count || name == .empty { others[pid] = name }
     }
 
     /// Where the name of a pid is, if its page is there.
     @inline(__always)
     private func place(_ pid: Int32) -> UnsafeMutablePointer<Comm>? {
-        let (page, place) = UInt32(bitPattern: pid).quotientAndRemainder(dividingBy: Self.pageSize)
-        guard page < Self.pidLimit / Self.pageSize else { return nil }
-        return pages.base[Int(page)]?.place(Int(place))
+        let (page, place) = Self.split(pid)
+        return page < pages.count ? pages[page]?.place(place) : nil
+    }
+
+    /// The page of a pid and its place there; a page beyond all if it has none.
+    @inline(__always)
+    private static func split(_ pid: Int32) -> (page: Int, place: Int) {
+        let number = Int(UInt32(bitPattern: pid))
+        return (number / pageSize, number % pageSize)
     }
 }

@@ -61,7 +61,9 @@ struct TimeFormat {
     func duration(_ span: UInt64) -> String {
         guard unit == .ns else { return grouped(span) + " ticks" }
         let figure = Figure(span)
-        return (figure.decimals == 0 ? grouped(figure.value) : fixed(Double(figure.value) / (figure.decimals == 1 ? 10 : 100), figure.decimals)) + " " + figure.unit.description
+        let fraction = String(figure.value % figure.scale)
+        let decimals = figure.decimals == 0 ? "" : "." + String(repeating: "0", count: figure.decimals - fraction.count) + fraction
+        return grouped(figure.value / figure.scale) + decimals + " " + figure.unit.description
     }
 
     /// A span of ns in the largest unit of which it is one at least: three digits where it has more, the rest rounded.
@@ -69,6 +71,8 @@ struct TimeFormat {
         /// In the last decimal.
         let value: UInt64
         let decimals: Int
+        /// Of these in a unit.
+        var scale: UInt64 { decimals == 0 ? 1 : decimals == 1 ? 10 : 100 }
         let unit: StaticString
         var unitColumns: Int { unit.utf8CodeUnitCount == 1 ? 1 : 2 }
 
