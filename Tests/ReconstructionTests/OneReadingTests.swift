@@ -28,6 +28,17 @@ struct OneReadingTests {
         try compare(path, [(Leader.Pace(stretch: 64, distance: 200), 2), Self.heels])
     }
 
+    /// With batches of some records each one is handed from thread to thread some thousand times, as in a trace of gigabytes, and now and then all threads come to it at the same moment.
+    @Test(arguments: [2, 3, 4]) func `however often threads meet`(jobs: Int) throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("one-reading-\(UUID()).dat").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var options = SynthOptions()
+        (options.events, options.cpus, options.tasks, options.seed) = (30_000, 4, 40, 5)
+        _ = try synthesize(options, to: path)
+        let pace = Leader.Pace(stretch: 64, distance: 4096, batch: 8)
+        #expect(try compare(path, Array(repeating: (pace, jobs), count: 10)) == 10)
+    }
+
     /// Neither is an exception: else the comparison above would compare one with itself.
     @Test func `at the heels it is sometimes enough and sometimes not`() throws {
         let done = try Recordings.all.reduce(0) { $0 + (try compare($1, [Self.heels])) }

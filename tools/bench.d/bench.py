@@ -127,7 +127,8 @@ def compare(arguments, cache):
     for version, text in (("v6", "version 6, uncompressed"), ("v7", "version 7, zstd")):
         recording = cache.recording(arguments.events, version=version)
         recording.warm()
-        wrong = recording.check(arguments.lazytlb)
+        jobs = (1, 2, 3, 4) if has_option(arguments.lazytlb, "report", "--jobs") else (None,)
+        wrong = recording.check(arguments.lazytlb, jobs)
         if wrong:
             raise Failed("the report is wrong: " + "; ".join(wrong))
         own_floor, merged, own, slow = commands(arguments, recording, version)

@@ -19,16 +19,23 @@ class Recording:
             while file.read(1 << 22):
                 pass
 
-    def check(self, lazytlb):
-        """A report must count what the kernels of the synthetic machine counted. Returns what it does not, in words."""
-        output = subprocess.run([lazytlb, "report", "--format", "json", self.path], stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
-        schemes = json.loads(output)["schemes"]
-        return [
+    def check(self, lazytlb, jobs=(None,)):
+        """A report must count what the kernels of the synthetic machine counted, whatever the number of threads. Returns what it does not, in words."""
+        outputs = {count: self._report(lazytlb, count) for count in jobs}
+        first, *others = outputs
+        schemes = json.loads(outputs[first])["schemes"]
+        wrong = [
             f"{scheme} {key}: {schemes[scheme][key]}, not {value}"
             for scheme, counters in self.answers["schemes"].items()
             for key, value in counters.items()
             if schemes[scheme][key] != value
         ]
+        return wrong + [f"--jobs {count}: another report than with {first}" for count in others if outputs[count] != outputs[first]]
+
+    def _report(self, lazytlb, jobs):
+        options = [] if jobs is None else ["--jobs", str(jobs)]
+        return subprocess.run(
+            [lazytlb, "report", "--format", "json", *options, self.path], stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
 
 
 class Cache:

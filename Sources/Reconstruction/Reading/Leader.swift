@@ -83,6 +83,8 @@ struct Leader {
         var stretch = 4096
         /// Records by which the first pass is ahead: so many that most tasks have shown what they are, and so few that they stay in a near cache.
         var distance = 16384
+        /// Records that are read at once of a CPU; nil for as many as suits the threads and the CPUs.
+        var batch: Int?
     }
 
     /// With more CPUs than these what a record needs is no longer in a near cache, and has to be asked for in time.

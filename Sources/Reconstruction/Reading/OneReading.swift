@@ -25,7 +25,7 @@ public enum OneReading<Sink: StimulusSink> {
         let cpus = Reconstruction<Sink>.cpuCount(file)
         let rules = KernelRules(release: kernel ?? file.kernelRelease)
         let queues = workers.ahead
-        let pool = Lookaheads.pool(file, isConcurrent: !queues.isEmpty, readers: 2)
+        let pool = pace.batch.map { BatchPool(capacity: $0) } ?? Lookaheads.pool(file, isConcurrent: !queues.isEmpty, readers: 2)
         var leader = try Leader(file, cpus: cpus, rules: rules, lifeCycle: true, pace: pace, on: queues, pool: pool)
         let follower = Follower(sink, behind: leader, cpus: cpus, rules: rules, pool: pool)
         let road = Road(follower, behind: leader.ahead, on: workers.last)
