@@ -8,7 +8,7 @@ extension Comm {
         let name = description
         if Comm.whole.contains(name) { return true }
         if Comm.prefixes.contains(where: { name.hasPrefix($0) }) { return true }
-        return Comm.numbered.contains { name.hasPrefix($0) && name.dropFirst($0.count).first?.isNumber == true }
+        return Comm.numbered.contains { name.hasPrefix($0) && Comm.isNumber(name.dropFirst($0.count)) }
     }
 
     private static let whole: Set<String> = [
@@ -16,7 +16,7 @@ extension Comm {
         "rcu_tasks_trace", "slub_flushwq", "netns", "mm_percpu_wq", "kdevtmpfs", "kauditd", "khungtaskd", "oom_reaper", "writeback",
         "ksmd", "khugepaged", "crypto", "cryptd", "kintegrityd", "kblockd", "blkcg_punt_bio", "tpm_dev_wq", "edac-poller", "devfreq_wq",
         "kthrotld", "ata_sff", "bioset", "lru-add-drain", "deferwq", "ipv6_addrconf", "kstrp", "zswap-shrink", "charger_manager",
-        "inet_frag_wq", "kaluad", "mld", "watchdogd", "kmpath_rdacd", "vmstat", "pool_workqueue_", "kpsmoused", "hwrng",
+        "inet_frag_wq", "kaluad", "mld", "watchdogd", "kmpath_rdacd", "pool_workqueue_", "kpsmoused", "hwrng",
     ]
     /// A slash or the like follows in the kernel's names: no program is called so by chance.
     private static let prefixes = [
@@ -24,8 +24,15 @@ extension Comm {
         "idle_inject/", "irq/", "scsi_eh_", "scsi_tmf_", "jbd2/", "ext4-rsv-conver", "xfs-", "xfsaild/", "xfs_", "btrfs-", "nvme-wq",
         "dmcrypt_write/", "swapper/", "psimon",
     ]
-    /// A number follows: `kswapd0`, `md127_raid1`.
+    /// A number follows, and no more than a part of the name behind `_` or `:`: `kswapd0`, `md127_raid1`; not md5sum.
     private static let numbered = ["kswapd", "kcompactd", "loop", "md", "kdmflush/", "usb-storage", "card"]
+}
+
+extension Comm {
+    private static func isNumber(_ text: Substring) -> Bool {
+        let rest = text.drop { $0.isNumber }
+        return rest.count < text.count && (rest.isEmpty || rest.first == "_" || rest.first == ":")
+    }
 }
 
 extension Comm {

@@ -1,6 +1,7 @@
 import LazyTLB
 @testable import Reconstruction
 import Testing
+import TraceData
 
 /// What CR3 loads, their absence, and answers to flushes tell of mms.
 @Suite struct HardwareEvidenceTests {
@@ -199,4 +200,14 @@ import Testing
         script.run(20, loads: true)
         #expect(script.infer().evidence.contradictions == 0)
     }
+}
+
+/// Names that the kernel gives its own threads.
+@Suite struct ConventionTests {
+    @Test(arguments: ["kswapd0", "md127", "md127_raid1", "kcompactd1", "loop12", "kworker/0:1-events", "migration/3", "kdmflush/253:0"])
+    func kernelThreads(_ name: String) { #expect(Comm(name).isKernelThread) }
+
+    /// Programs that are called nearly so, and may well run where somebody measures.
+    @Test(arguments: ["md5sum", "vmstat", "md2html", "loop3d", "cards", "bash"])
+    func programs(_ name: String) { #expect(!Comm(name).isKernelThread) }
 }
