@@ -21,6 +21,12 @@ public struct KernelRules: Sendable {
     public var skipsDoneFlushes = false
     /// flush_tlb_page() invalidates its own CPU without a record (up to v4.12).
     public var flushesPageSilently = false
+    /// Text is patched through an mm of its own (v5.2 and later, poking_mm): two TASK_SWITCH records, to it and back, with nothing in between.
+    public var pokesText = false
+    /// An idle CPU that polls is not interrupted, but runs what it is sent on its way out of the idle loop (v5.8 and later): in task context.
+    public var answersInIdle = false
+    /// The sender runs the handler of a flush of its own, too, behind its local half (v4.20 to v5.12): REMOTE_SHOOTDOWN in task context, which answers nobody.
+    public var repeatsOwnHalf = false
     /// A batched flush makes a lazy CPU leave (TASK_SWITCH) instead of flushing (LOCAL_SHOOTDOWN): ce4a4e565f52, so v4.13 and later.
     public var batchLeavesLazy = false
     /// An answer flushes as many pages as its sender asked for (up to v4.13): later ones may catch up with several flushes at once.
@@ -41,6 +47,9 @@ public struct KernelRules: Sendable {
         reloadsStale = version >= KernelVersion(4, 20)
         sparesLazy = reloadsStale
         sendsFirst = version >= KernelVersion(5, 13)
+        repeatsOwnHalf = reloadsStale && !sendsFirst
+        pokesText = version >= KernelVersion(5, 2)
+        answersInIdle = version >= KernelVersion(5, 8)
         skipsDoneFlushes = version >= KernelVersion(6, 0)
         clearsMaskLate = version >= KernelVersion(6, 14)
         exitsBeforeMM = version >= KernelVersion(6, 16)

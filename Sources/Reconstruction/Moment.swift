@@ -56,6 +56,13 @@ public struct Moment: Sendable {
         get { Int(recordCPU32) }
         set { recordCPU32 = Int32(truncatingIfNeeded: newValue) }
     }
+
+    /// An IPI that must have been handled by now: that happens on the receiver, whose task the sender's record does not tell.
+    public func handled(by receiver: Int) -> Moment {
+        var handled = Moment(time: time, cpu: receiver, pid: -1, cause: cause)
+        handled.recordCPU = cpu
+        return handled
+    }
 }
 
 /// A task that a CPU runs from the next stimulus on: what schemes need not know of it.

@@ -250,12 +250,3 @@ public struct Replay: StimulusSink, Sendable {
         if haveParted { besideParent.finish(at: lastTime) }
     }
 }
-
-extension Moment {
-    /// An IPI that must have been handled by now: that happens on the receiver, whose task the sender's record does not tell.
-    func handled(by receiver: Int) -> Moment {
-        var handled = Moment(time: time, cpu: receiver, pid: -1, cause: cause)
-        handled.recordCPU = cpu
-        return handled
-    }
-}

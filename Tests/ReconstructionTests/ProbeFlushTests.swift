@@ -52,4 +52,27 @@ import TraceData
         #expect(deliveries(notes) == [[1, 0]])
         #expect(notes.completed.count == 1)
     }
+
+    /// v4.20 and later spare a CPU that is lazy, and no record tells when an older kernel's IPI would reach it. In a switch interrupts are off.
+    @Test(arguments: [false, true])
+    func sparedCPUsHandleTheirsWithTheSendersOwnHalf(comesBack: Bool) {
+        var script = Script("6.1.0")
+        for cpu in 0..<2 {
+            script.run(10 + Int32(cpu), on: cpu)
+            script.probe(.ctxsw, next: Self.mm, on: cpu)
+        }
+        script.run(0, on: 1)
+        script.probe(.ctxsw, next: 0, on: 1)
+        script.probe(.flushRange, mm: Self.mm)
+        script.probe(.flushOthers, mm: Self.mm, mask: 0b11)
+        script.flush(.send, 1)
+        if comesBack { script.run(11, on: 1) }
+        script.probe(.flushRemote, mm: Self.mm)
+        script.flush(.localMM, 1)
+        script.probe(.ctxsw, next: Self.mm, on: 1)
+        let notes = script.followProbes()
+        #expect(deliveries(notes) == (comesBack ? [] : [[1, 0]]))
+        // It waits still.
+        #expect(notes.completed.isEmpty)
+    }
 }

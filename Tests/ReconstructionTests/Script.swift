@@ -97,11 +97,15 @@ struct Script {
         add(cpu, current[cpu], .marker, 0, 0, details)
     }
 
-    /// A probe event in a function that flushes.
-    mutating func probe(_ kind: Record.Kind, mm: UInt64, pages: UInt64 = 1, mask: UInt64? = nil, on cpu: Int = 0, inIRQ: Bool = false) {
+    /// A probe event in a function that flushes, or that switches to the mm `next`.
+    mutating func probe(_ kind: Record.Kind, mm: UInt64 = 0, pages: UInt64 = 1, next: UInt64? = nil, mask: UInt64? = nil, on cpu: Int = 0, inIRQ: Bool = false) {
         var details = Details()
         (details.probe.mm, details.probe.start, details.probe.end) = (mm, 0x1000, 0x1000 + pages << 12)
         details.probe.present = [.mm, .range, .end]
+        if let next {
+            details.probe.nextMM = next
+            details.probe.present.insert(.nextMM)
+        }
         if let mask {
             details.probe.mask = mask
             details.probe.present.insert(.mask)
@@ -185,6 +189,8 @@ struct Notes: StimulusSink {
     var batches: [Batch] = []
     /// After so many stimuli a CPU had answers to all its IPIs.
     var completed: [(cpu: Int, after: Int)] = []
+    /// The reasons of the records of the recorded kernel.
+    var recorded: [Script.Reason?] = []
     var loaded: [MM]
     var coming: IncomingTask?
 
@@ -194,6 +200,7 @@ struct Notes: StimulusSink {
         if case .contextSwitch(let cpu, let mm) = stimulus, let coming { switches.append((cpu, coming.pid, mm, coming.basis)) }
         stimuli.append(stimulus)
     }
+    mutating func recorded(_ record: Held) { recorded.append(Script.Reason(rawValue: UInt64(record.reason))) }
     mutating func complete(cpu: Int, at moment: Moment) { completed.append((cpu, stimuli.count)) }
     mutating func willRun(_ task: IncomingTask, cpu: Int) { coming = task }
     mutating func setBatch(_ batch: Batch, cpu: Int) { batches.append(batch) }

@@ -162,7 +162,7 @@ struct EvidencePass {
             state[cpu].loaded = .of(step.next)
             // What follows is the end of the mm that the task had.
             if !walk.rules.sendsFirst, walk.tasks[step.next].origin != .usesMM { setSend(cpu, Send(node: step.node, pages: -1, paired: true)) }
-        case .left:
+        case .left, .leftToPoke:
             settlements.close(cpu)
             state[cpu].loaded = .initMM
         case .leftInIRQ:

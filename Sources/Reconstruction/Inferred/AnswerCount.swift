@@ -73,12 +73,10 @@ extension InferredReconstruction {
         }
     }
 
-    /// The CPU will answer a flush of that many pages before it switches.
-    func willAnswer(_ cpu: Int, pages: Int64) -> Bool {
+    /// The CPU will answer a flush before it switches.
+    func willAnswer(_ cpu: Int) -> Bool {
         var answers = false
-        forEachAhead(cpu) { record in
-            if record.inHardIRQ, record.kind == .tlbFlush, record.reason == 0 || record.reason == 1 && record.pages == pages { answers = true }
-        }
+        forEachAhead(cpu) { record in if record.inHardIRQ, record.kind == .tlbFlush, record.reason <= 1 { answers = true } }
         return answers
     }
 

@@ -15,24 +15,36 @@ extension InferredReconstruction {
     }
 
     mutating func flushed(_ node: Int32, _ source: Lookahead, _ moment: Moment) {
-        let (cpu, pages) = (moment.cpu, source.head.pages)
+        let cpu = moment.cpu
         if state[cpu].localDone {
             state[cpu].localDone = false
             return
         }
         evidence.flushes += 1
+        let send = rules.sendsFirst ? nil : nextSend(source).flatMap { !rules.hasExactAnswers || $0.pages == source.head.pages ? $0 : nil }
+        let pages = asked(send?.pages ?? source.head.pages)
         if walk.tasks[node].origin == .usesMM, !state[cpu].mm.isUser { useMM(cpu, findings.nodes[Int(node)].mm, moment) }
         let mm = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
         if !mm.isKnown { evidence.unknownFlushes += 1 }
         if observed.loaded[cpu] == .unknown, mm.isUser { load(cpu, mm, moment.time) }
         apply(.flushRange(cpu: cpu, mm: mm, pages: pages), moment)
-        if !rules.sendsFirst, let send = nextSend(source), send.pages == pages {
+        if send != nil {
             state[cpu].remote = .flush
             state[cpu].remoteMM = mm
         } else {
             settle(mm, sender: cpu, sends: false, moment)
-            apply(.flushOthers(cpu: cpu, mm: mm, pages: pages), moment)
+            applyUnsent(.flushOthers(cpu: cpu, mm: mm, pages: pages), moment)
         }
+    }
+
+    /// The pages that an older kernel would be asked to flush, which takes them one by one up to its ceiling of 33 (tlb_single_page_flush_ceiling). From v4.20 on SEND_IPI
+    /// counts small pages where the range has large ones, of which the ceiling is so many.
+    @inline(__always) func asked(_ pages: Int64) -> Int64 { rules.reloadsStale && pages > 33 ? Stimulus.flushAll : pages }
+
+    /// The remote half of a flush for which the recorded kernel sent no IPI. When those are handled that another scheme sends no record tells: at once.
+    @inline(__always) mutating func applyUnsent(_ stimulus: Stimulus, _ moment: Moment) {
+        apply(stimulus, moment)
+        sink.complete(cpu: moment.cpu, at: moment)
     }
 
     mutating func batch(_ source: Lookahead, _ moment: Moment) {
@@ -48,7 +60,7 @@ extension InferredReconstruction {
         if let send, send.pages == Stimulus.flushAll { addAnswers(to: &mask, cpu, source, from: send) }
         beginBatch(cpu, mask, moment)
         apply(.batchLocal(cpu: cpu), moment)
-        if send?.pages == Stimulus.flushAll { state[cpu].remote = .batch } else { apply(.batchOthers(cpu: cpu), moment) }
+        if send?.pages == Stimulus.flushAll { state[cpu].remote = .batch } else { applyUnsent(.batchOthers(cpu: cpu), moment) }
     }
 
     mutating func beginBatch(_ cpu: Int, _ mask: MaskTable, _ moment: Moment) {
@@ -84,7 +96,7 @@ extension InferredReconstruction {
             if state[cpu].sentMM.isUser { finishSwitches(to: state[cpu].sentMM, cpu, source.head) }
             settle(state[cpu].sentMM, sender: cpu, sends: true, moment)
             expectAnswers(cpu, moment.time)
-            apply(.flushOthers(cpu: cpu, mm: state[cpu].sentMM, pages: pages), moment)
+            apply(.flushOthers(cpu: cpu, mm: state[cpu].sentMM, pages: asked(pages)), moment)
         }
     }
 
@@ -114,16 +126,16 @@ extension InferredReconstruction {
             }
         } else if mayBeSilent(pages), own.isUser, answers.isEmpty || answers.contains(own) && (only == nil || only == own) {
             state[cpu].sentMM = own
-            apply(rules.flushesPageSilently ? .flushPage(cpu: cpu, mm: own) : .flushRange(cpu: cpu, mm: own, pages: pages), moment)
+            apply(rules.flushesPageSilently ? .flushPage(cpu: cpu, mm: own) : .flushRange(cpu: cpu, mm: own, pages: asked(pages)), moment)
         } else if let only {
             // Its local half left no record: the mm is not loaded here. A scheme whose bookkeeping still names it may act on it.
             state[cpu].sentMM = only
-            apply(pages == 1 ? .flushPage(cpu: cpu, mm: only) : .flushRange(cpu: cpu, mm: only, pages: pages), moment)
+            apply(pages == 1 ? .flushPage(cpu: cpu, mm: only) : .flushRange(cpu: cpu, mm: only, pages: asked(pages)), moment)
         }
         if !state[cpu].isBatch, state[cpu].sentMM == .unknown, answers.isEmpty, wasJustLeft(previous, moment) {
             // The task goes on with the mm's pages, and the last CPU that had it loaded leaves it meanwhile.
             state[cpu].sentMM = previous
-            apply(.flushRange(cpu: cpu, mm: previous, pages: pages), moment)
+            apply(.flushRange(cpu: cpu, mm: previous, pages: asked(pages)), moment)
         }
         if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
     }
@@ -147,7 +159,7 @@ extension InferredReconstruction {
         guard let local = source.ownNext(), local.kind == .tlbFlush, local.pid == moment.pid else { return false }
         if local.reason == 3 {
             state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
-            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: pages), moment)
+            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: asked(pages)), moment)
             state[cpu].localDone = true
             return true
         }
@@ -165,7 +177,7 @@ extension InferredReconstruction {
             // The last user of the mm tears it down, and is lazy by now.
             state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
             if state[cpu].mm != .none { exited(cpu, moment) }
-            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: pages), moment)
+            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: asked(pages)), moment)
             state[cpu].localDone = true
             return true
         }
@@ -183,10 +195,8 @@ extension InferredReconstruction {
         guard rules.sparesLazy else { return }
         for cpu in 0..<cpus where cpu != sender && observed.loaded[cpu].isUser && !answers.contains(cpu, sender) {
             guard state[sender].isBatch || observed.loaded[cpu] == state[sender].sentMM else { continue }
-            if state[cpu].mm.isUser, willAnswer(cpu, pages: state[sender].sentPages) { continue }
-            var handled = Moment(time: moment.time, cpu: cpu, pid: -1, cause: moment.cause)
-            handled.recordCPU = sender
-            apply(.deliver(cpu: cpu, from: sender), handled)
+            if state[cpu].mm.isUser, willAnswer(cpu) { continue }
+            apply(.deliver(cpu: cpu, from: sender), moment.handled(by: cpu))
         }
     }
 
@@ -226,19 +236,28 @@ extension InferredReconstruction {
 
     /// The CPU whose flush this one answers, which it has not answered yet: one of the mm that is loaded here, else a batch. Of several the
     /// first that found it loaded here; a sender's flush may be long over, with nothing of its own recorded since.
+    ///
+    /// - Parameter pages: how many it flushes; nil if it leaves. From v4.14 on that need not be what the sender asked for (``KernelRules/hasExactAnswers``), but mostly is.
     mutating func takeSender(to cpu: Int, pages: Int64?) -> Int? {
         let loaded = observed.loaded[cpu]
         var found: Int?
         var best = 0
         for sender in senders.others(than: cpu, 0) where !answers.contains(cpu, sender) {
-            if let pages, state[sender].sentPages != pages { continue }
+            let isExact = pages == nil || state[sender].sentPages == pages
+            if rules.hasExactAnswers, !isExact { continue }
             let isOfLoaded = !state[sender].isBatch && (state[sender].sentMM == loaded || loaded == .unknown)
             guard isOfLoaded || state[sender].isBatch else { continue }
-            let rank = !isOfLoaded ? 1 : awaited.contains(cpu, sender) ? 3 : 2
-            if rank > best || rank == best && rank == 3 && state[sender].sentAt < state[found!].sentAt { (found, best) = (sender, rank) }
+            let isAwaited = isOfLoaded && awaited.contains(cpu, sender)
+            let rank = (!isOfLoaded ? 2 : isAwaited ? 6 : 4) + (isExact ? 1 : 0)
+            if rank > best || rank == best && isAwaited && state[sender].sentAt < state[found!].sentAt { (found, best) = (sender, rank) }
         }
         if let found { answers.insert(cpu, found) }
         return found
+    }
+
+    /// A flush of the mm that is loaded here is under way, and waits for this CPU.
+    func isAwaited(_ cpu: Int) -> Bool {
+        (0..<cpus).contains { state[$0].sending && awaited.contains(cpu, $0) && !answers.contains(cpu, $0) && state[$0].sentMM == observed.loaded[cpu] }
     }
 
     /// The CPU leaves the mm that is loaded. The IPIs of further flushes of it that are under way find nothing to do, and leave no record.

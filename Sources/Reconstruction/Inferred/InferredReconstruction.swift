@@ -172,7 +172,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         if state[cpu].gap < 0, let flush = walk.stepUsualFlush(record, cpu) {
             endSend(source, moment)
             took(flush.kind, flush.node, source, moment)
-            return sink.recorded(record)
+            return tally(record)
         }
         let step = walk.step(source)
         begin(step, source, moment)
@@ -182,11 +182,17 @@ struct InferredReconstruction<Sink: StimulusSink> {
         case .reloaded: reloaded(step, source, moment)
         case .left: left(step, source, moment)
         case .leftInIRQ: leftInIRQ(step, moment)
+        case .leftToPoke: load(cpu, .initMM, record.time)
         case .lifeCycle: lifeCycle(step, record, moment)
         case .marker: if !TaskSnapshots.isLine(source.headDetails.text) { sink.marker(source.headDetails.text, at: moment) }
         case .nothing, .switched, .broken: break
         }
-        if record.kind == .tlbFlush { sink.recorded(record) }
+        if record.kind == .tlbFlush { tally(record) }
+    }
+
+    @inline(__always) private mutating func tally(_ record: Held) {
+        if _slowPath(rules.repeatsOwnHalf), record.reason == 1, !record.inHardIRQ, record.pid > 0 { return }
+        sink.recorded(record)
     }
 
     /// A step of a flush, whose tlb_flush record is at the head.
@@ -267,11 +273,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
         evidence.flushes += 1
         if !mm.isKnown { evidence.unknownFlushes += 1 }
         let send = rules.sendsFirst ? nil : nextSend(source)
-        let pages = send?.pages ?? Stimulus.flushAll
+        let pages = asked(send?.pages ?? Stimulus.flushAll)
         apply(.flushRange(cpu: cpu, mm: mm, pages: pages), moment)
         load(cpu, .initMM, moment.time)
         if send == nil { settle(mm, sender: cpu, sends: false, moment) }
-        if send == nil { return apply(.flushOthers(cpu: cpu, mm: mm, pages: pages), moment) }
+        if send == nil { return applyUnsent(.flushOthers(cpu: cpu, mm: mm, pages: pages), moment) }
         state[cpu].remote = .flush
         state[cpu].remoteMM = mm
     }
@@ -284,6 +290,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
             return load(cpu, .initMM, moment.time)
         }
         if moment.pid == 0 {
+            if rules.answersInIdle, isAwaited(cpu) { return leftInIRQ(step, moment) }
             apply(.idleLeave(cpu: cpu), moment)
             return load(cpu, .initMM, moment.time)
         }

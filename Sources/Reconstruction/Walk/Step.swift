@@ -18,6 +18,8 @@ struct Step {
         case left
         /// The same in an interrupt: the CPU was lazy.
         case leftInIRQ
+        /// The same of the recorded kernel alone: older ones patch text without another mm.
+        case leftToPoke
         /// LOCAL_MM_SHOOTDOWN by the current task.
         case flushed
         /// LOCAL_SHOOTDOWN: the local half of a batch.

@@ -30,6 +30,8 @@ struct TraceWalk {
         var node: Int32 = -1
         /// The TASK_SWITCH record of the last sched_switch is still to come.
         var awaitsLoad = false
+        /// The kernel's mm to patch text through is loaded.
+        var pokesText = false
     }
 
     /// - Parameter lifeCycle: use the records of fork, exec, exit and rename.
@@ -238,6 +240,16 @@ struct TraceWalk {
             step.next = node.origin == .usesMM ? step.node : usesMM(step.node, step.cpu)
             return
         }
+        if cpus[step.cpu].pokesText || pokesText(source) {
+            cpus[step.cpu].pokesText.toggle()
+            step.kind = .nothing
+            return
+        }
+        if pokesText(source, behind: 1) {
+            // Whoever pokes text with a borrowed mm loaded leaves that first.
+            step.kind = .leftToPoke
+            return
+        }
         let isKernel = node.origin == .kernel || node.hasKernelName && (node.origin == .existing || node.origin == .afterLoad && node.isExec == nil)
         if record.pid == 0 || node.isDead || isKernel && !helperExecs(source, pid: record.pid) {
             step.kind = .left
@@ -248,6 +260,27 @@ struct TraceWalk {
         if node.isExiting { tasks[step.next].isExec = false }
         cpus[step.cpu].node = step.next
     }
+
+    /// The TASK_SWITCH record `distance` records behind the head is that of a switch to the mm through which text is patched, which comes with one back at once, since
+    /// interrupts are off in between (arch/x86/kernel/alternative.c, __text_poke(), v5.2).
+    ///
+    /// Several texts are often patched in a row: an even number of records.
+    private func pokesText(_ source: Lookahead, behind distance: Int = 0) -> Bool {
+        guard rules.pokesText else { return false }
+        let pid = source.head.pid
+        var count = 0
+        var last = source.head.time
+        while let next = source.peek(distance + count), next.isLoad, next.pid == pid {
+            // Without the life cycle's records an exec and an exit may lie side by side, some time apart.
+            if !usesLifeCycle, next.time &- last > Self.longestPoke { break }
+            (last, count) = (next.time, count + 1)
+            if count == Lookahead.depth { break }
+        }
+        return count > 0 && count % 2 == 0
+    }
+
+    /// ns, with much room for an emulated CPU.
+    private static let longestPoke: UInt64 = 200_000
 
     /// A kernel thread's child becomes a user process (call_usermodehelper()).
     private mutating func helperExecs(_ source: Lookahead, pid: Int32) -> Bool {
