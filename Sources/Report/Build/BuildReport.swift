@@ -53,6 +53,7 @@ extension ReportDocument {
         self.interrupters = Array(interrupters.prefix(Self.interrupterLimit))
         if interrupters.count > Self.interrupterLimit { interruptersOmitted = interrupters.count - Self.interrupterLimit }
         if marks != nil, replay.marksOmitted > 0 { marksOmitted = replay.marksOmitted }
+        evidence.notes += builder.kernelNotes()
         if let note = builder.kernelNote(own?.id) { evidence.notes.append(note) }
     }
 }

@@ -13,11 +13,12 @@ extension TextReport {
         row("  outcome unknown", \.unknownSwitches)
         row("CR3 loads", \.cr3Loads, recorded: recorded.cr3Loads)
         row("leave_mm with effect", \.leaveMM)
-        // v4.12's flush_tlb_page() flushes without a record.
+        // v4.12's flush_tlb_page() flushes without a record, of which only probe events tell.
+        let isSilent = recorded.scheme == "v4.12"
+        let isMissing = isSilent && document.evidence.kind != "probes"
+        func atLeast(_ cell: TextTable.Cell, _ isBound: Bool) -> TextTable.Cell { isBound ? TextTable.Cell("≥ " + cell.text, cell.role) : cell }
         let locals = cell(recorded.localMMShootdowns + recorded.localShootdowns)
-        table.add(
-            "local flushes",
-            schemes.map { cell($0.localFlushes) } + [recorded.scheme == "v4.12" ? TextTable.Cell("≥ " + locals.text, locals.role) : locals])
+        table.add("local flushes", schemes.map { atLeast(cell($0.localFlushes), isMissing) } + [atLeast(locals, isSilent)])
         row("IPI sends", \.ipiSends, recorded: recorded.ipiSends)
         row("IPI targets", \.ipiTargets)
         row("  flushed", \.ipiFlushed, recorded: recorded.remoteShootdowns)
@@ -26,7 +27,7 @@ extension TextReport {
         row("nr_tlb_remote_flush", \.vmstat.remoteFlush)
         row("nr_tlb_remote_flush_received", \.vmstat.remoteFlushReceived)
         row("nr_tlb_local_flush_all", \.vmstat.localFlushAll)
-        row("nr_tlb_local_flush_one", \.vmstat.localFlushOne)
+        table.add("nr_tlb_local_flush_one", schemes.map { atLeast(cell($0.vmstat.localFlushOne), isMissing) } + [TextTable.Cell("", .faint)])
         let warnings = Set(schemes.flatMap(\.warnings.keys)).sorted()
         for warning in warnings {
             let label = truncated(printable(warning), toColumns: 48)
