@@ -159,6 +159,35 @@ import Testing
         #expect(found.notes.batches.last?.mms.contains(found.mm(of: 10)!) == isInBatch)
     }
 
+    /// v4.14 to v4.19 with PCID: exit_mm() of any task loads init_mm, and only that of the last one to have the mm is followed by a flush.
+    @Test(arguments: [true, false])
+    func onlyTheLastUserFlushesWithPCID(hasPCID: Bool) {
+        var script = Script("4.19.0")
+        script.run(10, loads: true)
+        script.run(0, loads: hasPCID)
+        script.run(10, loads: hasPCID)
+        for thread in 11...13 as ClosedRange<Int32> { script.fork(thread, flags: Script.vm | Script.thread) }
+        script.run(11, on: 1, loads: true)
+        func exit(on cpu: Int, isLast: Bool) {
+            // Without PCID the flush loads it: only the last one writes a record.
+            if hasPCID || isLast { script.flush(.taskSwitch, on: cpu) }
+            script.exit(on: cpu)
+        }
+        exit(on: 1, isLast: false)
+        for thread in [12, 13] as [Int32] {
+            script.run(thread, on: 1, loads: hasPCID, state: 0x10)
+            exit(on: 1, isLast: false)
+        }
+        let before = script.infer()
+        #expect(before.notes.flushes.local.isEmpty && before.notes.flushes.remote.isEmpty)
+        #expect(before.notes.count { if case .exitMM(1) = $0 { true } else { false } } == 3)
+        exit(on: 0, isLast: true)
+        script.run(0, state: 0x10)
+        let found = script.infer()
+        #expect(found.notes.flushes.local.map(\.mm) == [found.mm(of: 10)])
+        #expect(found.notes.flushes.remote.map(\.mm) == [found.mm(of: 10)])
+    }
+
     /// v6.14 and later: a CPU that has left an mm long ago still gets its IPIs, and says so.
     @Test func aWrongCPUHasAnotherMMLoaded() {
         for release in ["6.1.0", "6.14.0"] {

@@ -77,6 +77,7 @@ extension InferredReconstruction {
         place.pointee.isPending = loads
         place.pointee.loads = loads
         if !loads { return runs(node, task, mm, basis, begun: moment.time, moment) }
+        if _slowPath(rules.mayLeaveAtOnce), node == 0 { leavesAtOnce = true }
         place.pointee.basis = basis
         place.pointee.nextNode = node
         place.pointee.prevPID = moment.pid

@@ -32,6 +32,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
     let sources: [Lookahead]
     let sourceOf: [Lookahead?]
     var contradictions = 0
+    /// A switch to the idle task loaded CR3: see ``KernelRules/mayLeaveAtOnce``.
+    var leavesAtOnce = false
+    private var users = MMUsers()
     /// Context switches by ``Basis``, where that is not what the task's mm is known from all its life (``TaskNode/asFound``).
     let switches = Flat(repeating: 0, count: Basis.allCases.count)
 
@@ -253,7 +256,15 @@ struct InferredReconstruction<Sink: StimulusSink> {
             state[cpu].localDone = false
             return load(cpu, .initMM, moment.time)
         }
-        if new == .none { return endOfMM(cpu, old.isUser ? old : observed.loaded[cpu], source, moment) }
+        if new == .none {
+            let mm = old.isUser ? old : observed.loaded[cpu]
+            if leavesAtOnce, users.isUsed(mm, beside: step.node, findings, walk.tasks) {
+                // With PCID exit_mm() loads init_mm, whoever else has the mm: no flush.
+                exited(cpu, moment)
+                return load(cpu, .initMM, moment.time)
+            }
+            return endOfMM(cpu, mm, source, moment)
+        }
         let left = observed.loaded[cpu]
         apply(.exec(cpu: cpu, mm: new), moment)
         if left.isUser, left != new { linger(cpu, left, moment) }
