@@ -1,3 +1,5 @@
+import LazyTLB
+
 /// What the tlb_flush records of a kernel generation mean: the one table of it.
 ///
 /// Read from arch/x86/mm/tlb.c of each generation, and checked against recordings of v4.12, v4.13 and v6.1.
@@ -54,6 +56,11 @@ public struct KernelRules: Sendable {
         clearsMaskLate = version >= KernelVersion(6, 14)
         exitsBeforeMM = version >= KernelVersion(6, 16)
     }
+
+    /// The pages that an older kernel would be asked to flush, which takes them one by one up to its ceiling of 33 (tlb_single_page_flush_ceiling).
+    ///
+    /// From v4.20 on SEND_IPI counts small pages where the range has large ones, of which the ceiling is so many.
+    @inline(__always) func asked(_ pages: Int64) -> Int64 { reloadsStale && pages > 33 ? Stimulus.flushAll : pages }
 }
 
 /// The first two numbers of a kernel release.

@@ -21,8 +21,9 @@ extension InferredReconstruction {
             return
         }
         evidence.flushes += 1
-        let send = rules.sendsFirst ? nil : nextSend(source).flatMap { !rules.hasExactAnswers || $0.pages == source.head.pages ? $0 : nil }
-        let pages = asked(send?.pages ?? source.head.pages)
+        var send = rules.sendsFirst ? nil : nextSend(source)
+        if let found = send, rules.hasExactAnswers, found.pages != source.head.pages { send = nil }
+        let pages = rules.asked(send?.pages ?? source.head.pages)
         if walk.tasks[node].origin == .usesMM, !state[cpu].mm.isUser { useMM(cpu, findings.nodes[Int(node)].mm, moment) }
         let mm = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
         if !mm.isKnown { evidence.unknownFlushes += 1 }
@@ -36,10 +37,6 @@ extension InferredReconstruction {
             applyUnsent(.flushOthers(cpu: cpu, mm: mm, pages: pages), moment)
         }
     }
-
-    /// The pages that an older kernel would be asked to flush, which takes them one by one up to its ceiling of 33 (tlb_single_page_flush_ceiling). From v4.20 on SEND_IPI
-    /// counts small pages where the range has large ones, of which the ceiling is so many.
-    @inline(__always) func asked(_ pages: Int64) -> Int64 { rules.reloadsStale && pages > 33 ? Stimulus.flushAll : pages }
 
     /// The remote half of a flush for which the recorded kernel sent no IPI. When those are handled that another scheme sends no record tells: at once.
     @inline(__always) mutating func applyUnsent(_ stimulus: Stimulus, _ moment: Moment) {
@@ -96,7 +93,7 @@ extension InferredReconstruction {
             if state[cpu].sentMM.isUser { finishSwitches(to: state[cpu].sentMM, cpu, source.head) }
             settle(state[cpu].sentMM, sender: cpu, sends: true, moment)
             expectAnswers(cpu, moment.time)
-            apply(.flushOthers(cpu: cpu, mm: state[cpu].sentMM, pages: asked(pages)), moment)
+            apply(.flushOthers(cpu: cpu, mm: state[cpu].sentMM, pages: rules.asked(pages)), moment)
         }
     }
 
@@ -126,16 +123,16 @@ extension InferredReconstruction {
             }
         } else if mayBeSilent(pages), own.isUser, answers.isEmpty || answers.contains(own) && (only == nil || only == own) {
             state[cpu].sentMM = own
-            apply(rules.flushesPageSilently ? .flushPage(cpu: cpu, mm: own) : .flushRange(cpu: cpu, mm: own, pages: asked(pages)), moment)
+            apply(rules.flushesPageSilently ? .flushPage(cpu: cpu, mm: own) : .flushRange(cpu: cpu, mm: own, pages: rules.asked(pages)), moment)
         } else if let only {
             // Its local half left no record: the mm is not loaded here. A scheme whose bookkeeping still names it may act on it.
             state[cpu].sentMM = only
-            apply(pages == 1 ? .flushPage(cpu: cpu, mm: only) : .flushRange(cpu: cpu, mm: only, pages: asked(pages)), moment)
+            apply(pages == 1 ? .flushPage(cpu: cpu, mm: only) : .flushRange(cpu: cpu, mm: only, pages: rules.asked(pages)), moment)
         }
         if !state[cpu].isBatch, state[cpu].sentMM == .unknown, answers.isEmpty, wasJustLeft(previous, moment) {
             // The task goes on with the mm's pages, and the last CPU that had it loaded leaves it meanwhile.
             state[cpu].sentMM = previous
-            apply(.flushRange(cpu: cpu, mm: previous, pages: asked(pages)), moment)
+            apply(.flushRange(cpu: cpu, mm: previous, pages: rules.asked(pages)), moment)
         }
         if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
     }
@@ -159,7 +156,7 @@ extension InferredReconstruction {
         guard let local = source.ownNext(), local.kind == .tlbFlush, local.pid == moment.pid else { return false }
         if local.reason == 3 {
             state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
-            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: asked(pages)), moment)
+            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: rules.asked(pages)), moment)
             state[cpu].localDone = true
             return true
         }
@@ -177,7 +174,7 @@ extension InferredReconstruction {
             // The last user of the mm tears it down, and is lazy by now.
             state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
             if state[cpu].mm != .none { exited(cpu, moment) }
-            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: asked(pages)), moment)
+            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: rules.asked(pages)), moment)
             state[cpu].localDone = true
             return true
         }
@@ -256,8 +253,11 @@ extension InferredReconstruction {
     }
 
     /// A flush of the mm that is loaded here is under way, and waits for this CPU.
-    func isAwaited(_ cpu: Int) -> Bool {
-        (0..<cpus).contains { state[$0].sending && awaited.contains(cpu, $0) && !answers.contains(cpu, $0) && state[$0].sentMM == observed.loaded[cpu] }
+    mutating func isAwaited(_ cpu: Int) -> Bool {
+        for sender in senders.others(than: cpu, 0) where awaited.contains(cpu, sender) && !answers.contains(cpu, sender) {
+            if state[sender].sentMM == observed.loaded[cpu] { return true }
+        }
+        return false
     }
 
     /// The CPU leaves the mm that is loaded. The IPIs of further flushes of it that are under way find nothing to do, and leave no record.

@@ -284,7 +284,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         evidence.flushes += 1
         if !mm.isKnown { evidence.unknownFlushes += 1 }
         let send = rules.sendsFirst ? nil : nextSend(source)
-        let pages = asked(send?.pages ?? Stimulus.flushAll)
+        let pages = rules.asked(send?.pages ?? Stimulus.flushAll)
         apply(.flushRange(cpu: cpu, mm: mm, pages: pages), moment)
         load(cpu, .initMM, moment.time)
         if send == nil { settle(mm, sender: cpu, sends: false, moment) }
