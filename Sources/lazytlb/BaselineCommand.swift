@@ -25,6 +25,7 @@ struct BaselineCommand: ParsableCommand {
     func run() throws {
         try Failures.handle {
             try reading.checkKernel()
+            try OutputFile.demandPlaces([output], inputs: traces)
             var recordings: [Recording] = []
             for path in traces { recordings += try CheckInput.documents(path, reading).map { Recording($0) } }
             for (index, recording) in recordings.enumerated().dropFirst() {
@@ -33,7 +34,7 @@ struct BaselineCommand: ParsableCommand {
                 for reason in reasons { Failures.say("\(recording.path): not of one workload with those before it: \(reason)") }
                 if !forceCompare { throw Failures.fail("no baseline was written; --force-compare writes it nevertheless") }
             }
-            try OutputFile.write(Baseline(tool: "lazytlb \(lazytlbVersion)", recordings: recordings).json(), to: output)
+            try OutputFile.write(Baseline(tool: "lazytlb \(lazytlbVersion)", recordings: recordings).json(), to: output, inputs: traces)
             if recordings.contains(where: { $0.problems > 0 }) { throw ExitCode(2) }
         }
     }

@@ -67,6 +67,8 @@ struct CheckCommand: ParsableCommand {
     func run() throws {
         try Failures.handle {
             try reading.checkKernel()
+            let inputs = traces + [baseline, budget].compactMap { $0 }
+            try OutputFile.demandPlaces([output] + write.map(\.path), inputs: inputs)
             // What a person wrote first: an error there should not wait for the traces.
             let expected = try baseline.map { try Baseline(text: try CheckInput.text($0), path: $0) }
             let bounds = try budget.map { try Budget(text: try CheckInput.text($0), path: $0) }
@@ -75,8 +77,8 @@ struct CheckCommand: ParsableCommand {
             }
             let documents = try traces.flatMap { try CheckInput.documents($0, reading, deviations: conform ? Self.deviationLimit : nil) }
             let result = judge(documents, expected, bounds)
-            for file in write { try OutputFile.write(try file.format.render(result), to: file.path) }
-            try OutputFile.write(try format.render(result), to: output)
+            for file in write { try OutputFile.write(try file.format.render(result), to: file.path, inputs: inputs) }
+            try OutputFile.write(try format.render(result), to: output, inputs: inputs)
             if documents.contains(where: { !$0.problems.isEmpty }) {
                 for document in documents {
                     for problem in document.problems { Failures.say("\(document.trace.path): \(problem.cause)") }

@@ -27,8 +27,9 @@ struct DiffCommand: ParsableCommand {
     func run() throws {
         try Failures.handle {
             try reading.checkKernel()
+            try OutputFile.demandPlaces([output], inputs: [left, right])
             let diff = Diff(left, try CheckInput.recordings(left, reading), right, try CheckInput.recordings(right, reading))
-            try OutputFile.write(format == .json ? try diff.json() : diff.text(), to: output)
+            try OutputFile.write(format == .json ? try diff.json() : diff.text(), to: output, inputs: [left, right])
             if diff.exitStatus != 0 { throw ExitCode(diff.exitStatus) }
         }
     }

@@ -33,6 +33,7 @@ struct ReportCommand: ParsableCommand {
             var documents: [ReportDocument] = []
             var failed = false
             try reading.checkKernel()
+            try OutputFile.demandPlaces([output], inputs: traces)
             for path in traces {
                 do {
                     let document = try reading.document(path, divergences: divergences?.limit)

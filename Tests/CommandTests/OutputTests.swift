@@ -53,10 +53,72 @@ struct OutputTests {
             for output in [copy, link] {
                 let outcome = try Program.lazytlb(command, copy, "-o", output)
                 #expect(outcome.status == 2)
-                #expect(outcome.errors.contains("cannot write to a file that is being read"))
+                #expect(outcome.errors == "lazytlb: \(output): cannot write to a file that is being read\n")
             }
-            #expect(try Data(contentsOf: URL(fileURLWithPath: copy)) == Data(contentsOf: URL(fileURLWithPath: Self.trace)))
+            let isUntouched = FileManager.default.contentsEqual(atPath: copy, andPath: Self.trace)
+            #expect(isUntouched)
         }
+    }
+
+    @Test(arguments: ["baseline", "check --conform", "check --conform --write junit=/dev/null", "diff \"$2\""])
+    func `what is made of several traces overwrites none of them`(command: String) throws {
+        try withTemporaryFile(Data(contentsOf: URL(fileURLWithPath: Self.trace))) { copy in
+            let outcome = try shell("\"$0\" \(command) \"$1\" -o \"$1\"", copy, Self.trace)
+            #expect(outcome.status == 2)
+            #expect(outcome.errors == "lazytlb: \(copy): cannot write to a file that is being read\n")
+            let isUntouched = FileManager.default.contentsEqual(atPath: copy, andPath: Self.trace)
+            #expect(isUntouched)
+        }
+    }
+
+    @Test(arguments: ["-o", "--write"]) func `a check overwrites neither its trace, its baseline nor its budget`(option: String) throws {
+        let budget = "schema_version: 1\nmetrics: {recorded.ipi_sends: {max: 1e6}}\n"
+        try withTemporaryFile(Data(contentsOf: URL(fileURLWithPath: Self.trace))) { trace in
+            try withTemporaryFile(Program.lazytlb("baseline", trace).output) { baseline in
+                try withTemporaryFile(Data(budget.utf8)) { budget in
+                    for input in [trace, baseline, budget] {
+                        let before = try Data(contentsOf: URL(fileURLWithPath: input))
+                        let target = option == "-o" ? input : "json=\(input)"
+                        let outcome = try Program.lazytlb("check", trace, "--baseline", baseline, "--budget", budget, option, target)
+                        #expect(outcome.status == 2)
+                        #expect(outcome.errors == "lazytlb: \(input): cannot write to a file that is being read\n")
+                        let isUntouched = try Data(contentsOf: URL(fileURLWithPath: input)) == before
+                        #expect(isUntouched)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: ["report", "timeline", "baseline", "check --conform"]) func `the file behind standard input is not overwritten`(command: String) throws {
+        try withTemporaryFile(Data(contentsOf: URL(fileURLWithPath: Self.trace))) { copy in
+            let outcome = try shell("\"$0\" \(command) - -o \"$1\" <\"$1\"", copy)
+            #expect(outcome.status == 2)
+            #expect(outcome.errors == "lazytlb: \(copy): cannot write to a file that is being read\n")
+            let isUntouched = FileManager.default.contentsEqual(atPath: copy, andPath: Self.trace)
+            #expect(isUntouched)
+        }
+    }
+
+    @Test func `two outputs of a check do not go to one file`() throws {
+        try withTemporaryPath { file in
+            let folder = (file as NSString).deletingLastPathComponent
+            let same = "\(folder)/./\((file as NSString).lastPathComponent)"
+            for exists in [false, true] {
+                if exists { try Data("old".utf8).write(to: URL(fileURLWithPath: file)) }
+                for arguments in [["-o", file, "--write", "junit=\(same)"], ["--write", "json=\(same)", "--write", "junit=\(file)"]] {
+                    let outcome = try Program.run(Program.lazytlb, with: ["check", Self.trace, "--conform"] + arguments)
+                    #expect(outcome.status == 2)
+                    #expect(outcome.errors.hasSuffix(": cannot write two outputs to the same file\n"), "\(outcome.errors)")
+                    #expect((try? String(contentsOfFile: file, encoding: .utf8)) == (exists ? "old" : nil))
+                }
+            }
+        }
+    }
+
+    @Test(arguments: ["-", "/dev/null"]) func `several outputs may go to what is no file`(place: String) throws {
+        let outcome = try Program.lazytlb("check", Self.trace, "--conform", "-o", place, "--write", "junit=\(place)", "--write", "json=\(place)")
+        #expect(outcome.status == 0, "\(outcome.errors)")
     }
 
     /// Sends the program a signal in the middle of its output, which waits in a pipe until then. `disposition` is the signal's before the program starts.

@@ -6,11 +6,11 @@ public struct OutputError: Error, Equatable, CustomStringConvertible {
     public var path: String?
     /// What was tried, as "create a file beside it".
     public var operation: String
-    /// The errno that it gave.
-    public var code: Int32
+    /// The errno that it gave; nil where nothing was tried.
+    public var code: Int32?
 
     public var description: String {
-        "\(path.map(printable) ?? "standard output"): cannot \(operation): \(String(cString: strerror(code)))"
+        "\(path.map(printable) ?? "standard output"): cannot \(operation)\(code.map { ": \(String(cString: strerror($0)))" } ?? "")"
     }
 }
 
@@ -38,7 +38,7 @@ public struct OutputFile: ~Copyable {
 
     /// Opens the output. `nil` and "-" mean standard output.
     ///
-    /// - Parameter inputs: files that are read; an output in the place of one of them is an error.
+    /// - Parameter inputs: files that are read, "-" for standard input; an output in the place of one of them is an error.
     public init(path: String?, inputs: [String] = []) throws(OutputError) {
         signal(SIGPIPE, SIG_IGN)
         guard let path, path != "-" else {
@@ -54,9 +54,7 @@ public struct OutputFile: ~Copyable {
         let exists = stat(destination, &status) == 0
         let isRegular = status.st_mode & S_IFMT == S_IFREG
         descriptor = -1
-        if exists, isRegular, inputs.contains(where: { isSameFile($0, status) }) {
-            throw OutputError(path: path, operation: "write to a file that is being read", code: EINVAL)
-        }
+        if exists, isRegular { try Self.refuse(path, status, inputs) }
         if exists, !isRegular {
             descriptor = open(destination, O_WRONLY | O_CLOEXEC)
             if descriptor < 0 { throw OutputError(path: path, operation: "open it for writing", code: errno) }
@@ -170,6 +168,38 @@ public struct OutputFile: ~Copyable {
         }
     }
 
+    /// Refuses, before anything is read, outputs in the place of an input, and two outputs in one place. What is no regular file may be written to several times.
+    ///
+    /// - Parameters:
+    ///   - outputs: as the user named them; nil and "-" are standard output.
+    ///   - inputs: files that are read, "-" for standard input.
+    public static func demandPlaces(_ outputs: [String?], inputs: [String]) throws(OutputError) {
+        var places: Set<Place> = []
+        for case let path? in outputs where path != "-" {
+            let destination = resolved(path) ?? path
+            var status = stat()
+            let exists = stat(destination, &status) == 0
+            if exists, status.st_mode & S_IFMT != S_IFREG { continue }
+            if exists { try refuse(path, status, inputs) }
+            let folder = String(parent(destination))
+            let place =
+                exists ? Place.file(device: status.st_dev, number: status.st_ino)
+                : Place.name((resolved(folder.isEmpty ? "." : folder) ?? folder) + "/" + destination.dropFirst(folder.count))
+            if !places.insert(place).inserted { throw OutputError(path: path, operation: "write two outputs to the same file") }
+        }
+    }
+
+    /// A file that is there, or the name of one to come.
+    private enum Place: Hashable {
+        case file(device: dev_t, number: ino_t)
+        case name(String)
+    }
+
+    private static func refuse(_ path: String, _ status: stat, _ inputs: [String]) throws(OutputError) {
+        guard inputs.contains(where: { isSameFile($0, status) }) else { return }
+        throw OutputError(path: path, operation: "write to a file that is being read")
+    }
+
     /// Writes a whole text to a file, or to standard output.
     public static func write(_ text: String, to path: String?, inputs: [String] = []) throws(OutputError) {
         var output = try OutputFile(path: path, inputs: inputs)
@@ -178,10 +208,10 @@ public struct OutputFile: ~Copyable {
     }
 }
 
-/// Whether the path leads to the file of this status.
+/// Whether the path, or standard input for "-", leads to the file of this status.
 private func isSameFile(_ path: String, _ status: stat) -> Bool {
     var other = stat()
-    return stat(path, &other) == 0 && other.st_dev == status.st_dev && other.st_ino == status.st_ino
+    return (path == "-" ? fstat(STDIN_FILENO, &other) : stat(path, &other)) == 0 && other.st_dev == status.st_dev && other.st_ino == status.st_ino
 }
 
 /// The path without symbolic links; nil if there is no such file.
