@@ -9,18 +9,34 @@ enum CheckInput {
     /// The report of a trace, with as many deviations from its scheme as asked for, or those of a report file.
     static func documents(_ path: String, _ reading: TraceReport, deviations: Int? = nil) throws -> [ReportDocument] {
         guard let text = try jsonText(path) else { return [try reading.document(path, deviations: deviations)] }
-        return try reports(text, path)
+        return try reports(text, path, reading)
     }
 
-    /// The recordings of a trace, a report file or a baseline.
-    static func recordings(_ path: String, _ reading: TraceReport) throws -> [Recording] {
-        guard let text = try jsonText(path) else { return [Recording(try reading.document(path))] }
-        if isBaseline(text) { return try Baseline(text: text, path: path).recordings }
-        return try reports(text, path).map { Recording($0) }
+    /// The recordings of two traces, report files or baselines.
+    static func sides(_ left: String, _ right: String, _ reading: TraceReport) throws -> (left: [Recording], right: [Recording]) {
+        let texts = (try jsonText(left), try jsonText(right))
+        // Beside a baseline an option is for the trace, as in a check; here there is none.
+        if texts.0 != nil, texts.1 != nil { try refuseOptions(left, reading) }
+        func recordings(_ path: String, _ text: String?) throws -> [Recording] {
+            guard let text else { return [Recording(try reading.document(path))] }
+            if isBaseline(text) { return try Baseline(text: text, path: path).recordings }
+            return try reports(text, path, reading).map { Recording($0) }
+        }
+        return (try recordings(left, texts.0), try recordings(right, texts.1))
     }
 
-    private static func reports(_ text: String, _ path: String) throws -> [ReportDocument] {
+    /// What is made already does not change by how a trace would be read.
+    private static func refuseOptions(_ path: String, _ reading: TraceReport) throws {
+        let options = reading.optionsForTraces
+        guard let last = options.last else { return }
+        let named = options.count > 1 ? "\(options.dropLast().joined(separator: ", ")) and \(last) are" : "\(last) is"
+        throw DocumentError(
+            path: path, cause: "\(named) for traces, and this was made of one already, without \(options.count > 1 ? "them" : "it"): give \(options.count > 1 ? "them" : "it") where it is made")
+    }
+
+    private static func reports(_ text: String, _ path: String, _ reading: TraceReport) throws -> [ReportDocument] {
         if isBaseline(text) { throw DocumentError(path: path, cause: "a baseline, where a trace or a report was expected") }
+        try refuseOptions(path, reading)
         do {
             let documents = try readReports(json: text.utf8)
             guard !documents.isEmpty else { throw DocumentError(path: path, cause: "there is no report in it") }

@@ -28,7 +28,8 @@ struct DiffCommand: ParsableCommand {
         try Failures.handle {
             try reading.checkKernel()
             try OutputFile.demandPlaces([output], inputs: [left, right])
-            let diff = Diff(left, try CheckInput.recordings(left, reading), right, try CheckInput.recordings(right, reading))
+            let sides = try CheckInput.sides(left, right, reading)
+            let diff = Diff(left, sides.left, right, sides.right)
             try OutputFile.write(format == .json ? try diff.json() : diff.text(), to: output, inputs: [left, right])
             if diff.exitStatus != 0 { throw ExitCode(diff.exitStatus) }
         }

@@ -12,8 +12,8 @@ struct TraceReport: ParsableArguments {
     @Option(help: "The buffer to read, by its name (default: the top one).")
     var buffer: String?
 
-    @Option(help: ArgumentHelp("What may be used to find mms: all, no-probes or switches-only.", valueName: "level"))
-    var evidence = EvidenceLevel.all
+    @Option(name: .customLong("evidence"), help: ArgumentHelp("What may be used to find mms: all, no-probes or switches-only (default: all).", valueName: "level"))
+    var evidenceLevel: EvidenceLevel?
 
     @Option(
         help: ArgumentHelp(
@@ -32,6 +32,13 @@ struct TraceReport: ParsableArguments {
 
     func validate() throws {
         if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs is a number from 1 to 256") }
+    }
+
+    var evidence: EvidenceLevel { evidenceLevel ?? .all }
+
+    /// The options on the command line that say what is read of a trace, and how.
+    var optionsForTraces: [String] {
+        [("--buffer", buffer != nil), ("--evidence", evidenceLevel != nil), ("--kernel", kernel != nil)].filter(\.1).map(\.0)
     }
 
     /// Refuses a `--kernel` that names none, before any trace is read.

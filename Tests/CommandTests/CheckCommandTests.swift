@@ -155,6 +155,28 @@ import Testing
         #expect(outcome.output.isEmpty)
     }
 
+    @Test(arguments: [["check", new, "--conform"], ["baseline", new], ["diff", new, new], ["diff", new, "fixtures/v4.12-threads-2cpu-truth-c3idle.dat"]])
+    func optionsForTracesAreRefusedWhereAReportIsGiven(_ command: [String]) throws {
+        for options in [["--kernel", "v4.12"], ["--evidence", "all"], ["--buffer", "b"]] {
+            let outcome = try lazytlb(command + options)
+            #expect(outcome.status == 2)
+            #expect(outcome.output.isEmpty)
+            #expect(outcome.errors == "lazytlb: \(Self.new): \(options[0]) is for traces, and this was made of one already, without it: give it where it is made\n")
+        }
+    }
+
+    @Test func optionsForTracesMayStandBesideABaseline() throws {
+        try inFolder { folder in
+            let trace = "fixtures/v4.12-threads-2cpu-truth-c3idle.dat"
+            let baseline = "\(folder)/b.json"
+            #expect(try lazytlb(["baseline", trace, "--evidence", "no-probes", "-o", baseline]).status == 0)
+            #expect(try lazytlb(["diff", baseline, trace, "--evidence", "no-probes"]).status == 0)
+            let alone = try lazytlb(["diff", baseline, baseline, "--evidence", "no-probes", "--kernel", "v4.12"])
+            #expect(alone.status == 2)
+            #expect(alone.errors.hasPrefix("lazytlb: \(baseline): --evidence and --kernel are for traces"))
+        }
+    }
+
     @Test func aBrokenBudgetIsShownWithItsPlace() throws {
         try inFolder { folder in
             let budget = "\(folder)/b.yml"
