@@ -151,7 +151,7 @@ public final class TraceFile: Sendable {
     /// In which form the trace came.
     public var origin: TraceOrigin { options.origin }
 
-    /// What could not be read so far; always empty without ``Options/keepGoing``.
+    /// What could not be read so far, with ``Options/keepGoing``; and without it what the trace itself says that it lacks (``TraceOrigin/problems``).
     public var problems: [TraceProblem] { knownProblems.withLock { $0.list } }
 
     /// Lists a problem, once however often the place is read.

@@ -16,7 +16,7 @@ public struct TraceOrigin: Sendable {
     public var detail = ""
     /// What a trace.dat file of the same recording would have told, and what this form does not: a sentence each.
     public var leftOut: [String] = []
-    /// What could not be read of it, with ``TraceFile/Options/keepGoing``.
+    /// What could not be read of it, with ``TraceFile/Options/keepGoing``, and what it lacks by its own account.
     public var problems: [TraceProblem] = []
     /// Name of the buffer that was read; nil where the file tells by itself.
     public var buffer: String?

@@ -34,8 +34,12 @@ struct BaselineCommand: ParsableCommand {
                 for reason in reasons { Failures.say("\(recording.path): not of one workload with those before it: \(reason)") }
                 if !forceCompare { throw Failures.fail("no baseline was written; --force-compare writes it nevertheless") }
             }
+            let incomplete = recordings.filter { $0.problems > 0 }
+            if let first = incomplete.first, !reading.keepGoing {
+                throw Failures.fail("\(first.path): parts of the recording are missing, or could not be read: no baseline was written; --keep-going writes it nevertheless")
+            }
             try OutputFile.write(Baseline(tool: "lazytlb \(lazytlbVersion)", recordings: recordings).json(), to: output, inputs: traces)
-            if recordings.contains(where: { $0.problems > 0 }) { throw ExitCode(2) }
+            if !incomplete.isEmpty { throw ExitCode(2) }
         }
     }
 }

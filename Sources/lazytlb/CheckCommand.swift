@@ -79,11 +79,6 @@ struct CheckCommand: ParsableCommand {
             let result = judge(documents, expected, bounds)
             for file in write { try OutputFile.write(try file.format.render(result), to: file.path, inputs: inputs) }
             try OutputFile.write(try format.render(result), to: output, inputs: inputs)
-            if documents.contains(where: { !$0.problems.isEmpty }) {
-                for document in documents {
-                    for problem in document.problems { Failures.say("\(document.trace.path): \(problem.cause)") }
-                }
-            }
             if result.exitStatus != 0 { throw ExitCode(result.exitStatus) }
         }
     }

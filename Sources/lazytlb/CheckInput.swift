@@ -40,6 +40,9 @@ enum CheckInput {
         do {
             let documents = try readReports(json: text.utf8)
             guard !documents.isEmpty else { throw DocumentError(path: path, cause: "there is no report in it") }
+            for document in documents {
+                for problem in document.problems { Failures.say("\(path): report on \(document.trace.path): \(problem.place)\(problem.cause)") }
+            }
             return documents
         } catch let error as ReportReadingError {
             throw DocumentError(path: path, cause: error.description)
@@ -86,4 +89,9 @@ enum CheckInput {
         guard let text = String(validating: bytes, as: UTF8.self) else { throw problem("not a text: its bytes are no UTF-8") }
         return text
     }
+}
+
+extension ReportDocument.Problem {
+    /// Where in the trace, with a colon; empty if that has no place in it.
+    fileprivate var place: String { line.map { "line \($0): " } ?? offset.map { "at byte \($0): " } ?? "" }
 }

@@ -40,7 +40,10 @@ struct InfoCommand: ParsableCommand {
                     info.json(to: writer)
                 }
                 try writer.finish()
-                if !file.problems.isEmpty { damaged = true }
+                for problem in file.problems {
+                    damaged = true
+                    Failures.say(problem.description)
+                }
             }
             if damaged { throw ExitCode(2) }
         }

@@ -106,6 +106,8 @@ struct TraceReport: ParsableArguments {
         document.trace.clockSkew = skew.flatMap(ReportDocument.ClockSkew.init)
         if let note = clockNote(history, skew) { document.evidence.notes.append(note) }
         document.problems = file.problems.map { .init(offset: $0.error.offset, line: $0.error.line, cause: $0.shortDescription) }
+        // Whatever becomes of the report, and without --keep-going what the trace itself says that it lacks.
+        for problem in file.problems { Failures.say(problem.description) }
         return document
     }
 }

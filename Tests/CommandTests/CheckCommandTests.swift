@@ -65,6 +65,62 @@ import Testing
         #expect(outcome.text.contains("events were lost in 4 places"))
     }
 
+    /// A copy of one of fixtures/forms that is not whole: without its last lines, or without a CPU's pages.
+    private func withPart<R>(_ form: String, _ body: (_ part: String, _ cause: String) throws -> R) throws -> R {
+        try inFolder { folder in
+            let part = "\(folder)/\(form)"
+            try FileManager.default.copyItem(atPath: packageFolder.appendingPathComponent("fixtures/forms/\(form)").path, toPath: part)
+            if form == "pages" {
+                try FileManager.default.removeItem(atPath: "\(part)/per_cpu/cpu1/trace_pipe_raw")
+                return try body(part, "\(part)/per_cpu/cpu1: trace_pipe_raw is not there, and by stats the kernel had 502 records")
+            }
+            let lines = try String(contentsOfFile: part, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+            try lines.prefix(700).map { $0 + "\n" }.joined().write(toFile: part, atomically: true, encoding: .utf8)
+            return try body(part, "\(part): the header counts 1548 events in the buffer, and the text has 688")
+        }
+    }
+
+    @Test(arguments: ["trace.txt", "pages"]) func aPartOfARecordingIsInconclusive(_ form: String) throws {
+        try withPart(form) { part, cause in
+            let budget = part + ".yml"
+            try "schema_version: 1\nmetrics: {recorded.ipi_sends: {max: 1e6}}\n".write(toFile: budget, atomically: true, encoding: .utf8)
+            let outcome = try lazytlb(["check", part, "--budget", budget])
+            #expect(outcome.status == 3)
+            #expect(outcome.text.contains("inconclusive  recorded.ipi_sends: parts of the recording are missing, or could not be read: counts are lower bounds\n"))
+            #expect(outcome.errors.hasPrefix("lazytlb: \(cause)"), "\(outcome.errors)")
+            // The whole is fine.
+            #expect(try lazytlb(["check", "fixtures/forms/\(form)", "--budget", budget]).status == 0)
+        }
+    }
+
+    @Test(arguments: ["trace.txt", "pages"]) func aPartOfARecordingIsNoBaseline(_ form: String) throws {
+        try withPart(form) { part, cause in
+            let file = part + ".json"
+            let refused = try lazytlb(["baseline", part, "-o", file])
+            #expect(refused.status == 2)
+            #expect(refused.errors.hasPrefix("lazytlb: \(cause)"))
+            #expect(refused.errors.hasSuffix("no baseline was written; --keep-going writes it nevertheless\n"))
+            #expect(!FileManager.default.fileExists(atPath: file))
+            let written = try lazytlb(["baseline", part, "--keep-going", "-o", file])
+            #expect(written.status == 2)
+            #expect(written.errors.hasPrefix("lazytlb: \(cause)"))
+            #expect(try String(contentsOfFile: file, encoding: .utf8).contains("\"problems\": 1"))
+        }
+    }
+
+    @Test(arguments: ["trace.txt", "pages"]) func aReportOnAPartOfARecordingSaysSo(_ form: String) throws {
+        try withPart(form) { part, cause in
+            for options in [[], ["--format", "json"]] {
+                let outcome = try lazytlb(["report", part] + options)
+                #expect(outcome.status == 2)
+                #expect(outcome.errors.hasPrefix("lazytlb: \(cause)"))
+                #expect(outcome.text.contains(options.isEmpty ? "Not read" : "the kernel had 502 records") || form == "trace.txt")
+            }
+            let document = try #require(try readReports(json: lazytlb(["report", part, "--format", "json"]).output).first)
+            #expect(document.problems.count == 1)
+        }
+    }
+
     @Test(arguments: ["v4.12-reclaim-4cpu-truth", "v4.13-threads-4cpu-truth", "v4.12-threads-2cpu-truth-c3idle", "v4.13-reclaim-4cpu-plain"])
     func kernelsThatAreRightConform(_ name: String) throws {
         let outcome = try lazytlb(["check", "fixtures/\(name).dat", "--conform"])

@@ -104,6 +104,66 @@ import TraceForms
         #expect(error?.cause == "expected the content of /proc/version, found \"1.2.3\\x0a\"")
     }
 
+    // MARK: The kernel's counts
+
+    /// What is said to be missing of one CPU, which has `copied` records, by stats of these numbers.
+    private func missing(of cpu: Int = 1, _ change: (_ copied: Int) -> (entries: Int, read: Int)) throws -> String? {
+        try withPages(of: Self.trace) { path, _ in
+            let copied = try Text.records(try openTrace(path)).filter { $0.cpu == cpu && $0.event != "lost" }.count
+            #expect(copied > 100)
+            let (entries, read) = change(copied)
+            try Self.write("entries: \(entries)\noverrun: 0\nread events: \(read)\n", URL(fileURLWithPath: path), "per_cpu/cpu\(cpu)/stats")
+            let problems = try openTrace(path).problems
+            #expect(problems.allSatisfy { $0.cpu == cpu && $0.error.path == "\(path)/per_cpu/cpu\(cpu)" })
+            return problems.first?.error.cause
+        }
+    }
+
+    @Test func countsOfBeforeAndAfterTheCopyMayAgreeWithIt() throws {
+        #expect(try missing { ($0, 0) } == nil)
+        #expect(try missing { (0, $0) } == nil)
+        // Half of it was read by then: of a copy that was interrupted and went on.
+        #expect(try missing { ($0 / 2, $0 - $0 / 2) } == nil)
+        // Another reader had been there before, and stats was read before the copy.
+        #expect(try missing { ($0, 77) } == nil)
+        // The kernel wrote on between stats and the copy.
+        #expect(try missing { ($0 - 10, 0) } == nil)
+    }
+
+    @Test func recordsThatTheKernelCountedAndTheCopyLacksAreMissing() throws {
+        #expect(try missing { ($0 + 1, 0) }?.hasSuffix("records, and by stats the kernel had 1 more: not all was copied, or another reader took them") == true)
+        #expect(try missing { (0, $0 + 200) }?.contains("the kernel had 200 more:") == true)
+        #expect(try missing { (5, $0) }?.contains("the kernel had 5 more:") == true)
+        #expect(try missing { _ in (Int.max, Int.max) } != nil)
+    }
+
+    @Test(arguments: [0, 3]) func aCPUWithoutPagesHasNoneOfWhatTheKernelCounted(cpu: Int) throws {
+        func problems(_ change: (String) throws -> Void) throws -> [String] {
+            try withPages(of: Self.trace) { path, _ in
+                try Self.write("entries: 0\nread events: 502\n", URL(fileURLWithPath: path), "per_cpu/cpu\(cpu)/stats")
+                try change("\(path)/per_cpu/cpu\(cpu)/trace_pipe_raw")
+                let file = try openTrace(path)
+                #expect(file.cpuCount == 4)
+                #expect(file.cpusWithoutData == [cpu])
+                return file.problems.map(\.error.cause)
+            }
+        }
+        let tail = "and by stats the kernel had 502 records: not all was copied, or another reader took them"
+        let empty = try problems { try Data().write(to: URL(fileURLWithPath: $0)) }
+        #expect(empty == ["trace_pipe_raw is empty, \(tail)"])
+        let none = try problems { try FileManager.default.removeItem(atPath: $0) }
+        #expect(none == ["trace_pipe_raw is not there, \(tail)"])
+    }
+
+    @Test func aCPUThatTheKernelCountedNothingOfMayBeWithoutPages() throws {
+        try withPages(of: Self.trace) { path, _ in
+            try FileManager.default.removeItem(atPath: "\(path)/per_cpu/cpu3/trace_pipe_raw")
+            let file = try openTrace(path)
+            #expect(file.problems.isEmpty)
+            #expect(file.cpusWithoutData == [3])
+        }
+    }
+
     @Test func tracefsItselfIsNotRead() throws {
         guard FileManager.default.isReadableFile(atPath: "/sys/kernel/tracing/events/header_page") else { return }
         let error = #expect(throws: TraceError.self) { try openTrace("/sys/kernel/tracing") }

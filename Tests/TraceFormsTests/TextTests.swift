@@ -79,8 +79,15 @@ import TraceForms
     @Test(arguments: [(3, true), (2, false), (1, false)]) func aTextWithFewerLinesThanItsHeaderCountsIsSaidToBeCutOff(counted: Int, isShort: Bool) throws {
         let lines = Text.line(Text.flush, cpu: 0) + Text.line("sched_waking: comm=a pid=1 prio=120 target_cpu=000", cpu: 1, time: "5.000200")
         try Text.open(Data("# tracer: nop\n#\n# entries-in-buffer/entries-written: \(counted)/\(counted)   #P:4\n#\n\(lines)".utf8)) { file in
-            let said = file.origin.leftOut.contains("The header counts \(counted) events in the buffer, and the text has 2: it is cut off, or lines were taken out.")
-            #expect(said == isShort)
+            let cause = "the header counts \(counted) events in the buffer, and the text has 2: it is cut off, or lines were taken out"
+            #expect(file.problems.map(\.error.cause) == (isShort ? [cause] : []))
+        }
+    }
+
+    @Test func aLineThatCannotBeReadIsNotMissingToo() throws {
+        let text = "# tracer: nop\n#\n# entries-in-buffer/entries-written: 2/2   #P:4\n#\n" + Text.line(Text.flush) + "what is this, then?\n"
+        try Text.open(Data(text.utf8), keepGoing: true) { file in
+            #expect(file.problems.map(\.error.line) == [6])
         }
     }
 

@@ -16,7 +16,7 @@ public struct Recording: Sendable, Equatable {
     public var switches: Int
     public var lostGaps: Int
     public var lostEvents: Int
-    /// Parts of a damaged file that could not be read.
+    /// Parts of a damaged file that could not be read, and parts of which the file says that they are missing.
     public var problems: Int
     /// `probes`, `life-cycle` or `flushes`.
     public var evidence: String

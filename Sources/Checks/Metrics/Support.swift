@@ -15,13 +15,14 @@ extension Recording {
     public func lacks(for metric: Metric, _ limits: EvidenceLimits) -> String? {
         if value(metric) == nil { return missingReason(metric) }
         if metric.needs.contains(.records) {
+            // What could not be read leaves gaps, which are no lost events.
+            if problems > 0 { return "parts of the recording are missing, or could not be read: counts are lower bounds" }
             if lostGaps > 0 { return "events were lost in \(lostGaps) \(lostGaps == 1 ? "place" : "places"): counts are lower bounds" }
             // Probe events name the new pid of a thread that calls exec too late; without them it is known. docs/ci.md has the figures.
             let mostBroken = evidence == "probes" ? limits.unknown : min(limits.unknown, EvidenceLimits.brokenChains)
             if let share = share(brokenChains, of: switches, above: mostBroken) {
                 return "\(share) of the switches do not continue where their CPU's last one ended: records were left out, by a filter perhaps"
             }
-            if problems > 0 { return "parts of the file could not be read: counts are lower bounds" }
         }
         if metric.needs.contains(.mms) {
             if let share = share(unknownSwitches, of: switches, above: limits.unknown) { return "the mm of \(share) of the switches is unknown" }

@@ -41,6 +41,7 @@ struct PageFolder {
         guard let (longSize, pageSize) = shape else {
             throw TraceError(path: "\(path)/events/header_page", offset: 0, cause: "does not tell the size of commit, 4 or 8 bytes, and of data")
         }
+        let counts = try kernelCounts()
         let files = try cpuFiles()
         defer { for file in files { close(file.descriptor) } }
         guard files.contains(where: { $0.size > 0 }) else {
@@ -57,17 +58,42 @@ struct PageFolder {
         } else {
             origin.leftOut.append("saved_cmdlines is not in the folder: tasks that no event names have no name.")
         }
-        let count = (files.last?.cpu ?? 0) + 1
-        for file in files {
-            guard let text = try Folder.bytes("\(path)/per_cpu/cpu\(file.cpu)/stats", limit: 1 << 16) else { continue }
-            // trace-cmd puts that line before the kernel's.
-            container.statistics.append("CPU: \(file.cpu)\n" + String(decoding: text, as: UTF8.self))
-        }
+        let count = max(files.last?.cpu ?? 0, counts.last?.cpu ?? 0) + 1
+        // trace-cmd puts that line before the kernel's.
+        for (cpu, _, text) in counts { container.statistics.append("CPU: \(cpu)\n" + String(decoding: text, as: UTF8.self)) }
         progress?.expect(conversion: files.reduce(0) { $0 &+ $1.size })
         defer { progress?.converted(files.reduce(0) { $0 &+ $1.size }) }
         let descriptor = try write(container, files, cpus: count, progress)
         for file in files { origin.sources[file.cpu] = file.path }
+        for (cpu, folder, text) in counts { try compare(KernelCount(text), cpu, folder, files.first { $0.cpu == cpu }, geometry) }
         return (descriptor, origin)
+    }
+
+    /// The kernel's counts of each CPU that has them, and the folder that they are in; ascending.
+    private func kernelCounts() throws(TraceError) -> [(cpu: Int, folder: String, text: [UInt8])] {
+        var counts: [(cpu: Int, folder: String, text: [UInt8])] = []
+        for name in Folder.names("\(path)/per_cpu") ?? [] where name.hasPrefix("cpu") {
+            guard let cpu = UInt64(name.dropFirst(3)), cpu < UInt64(TraceFile.cpuLimit) else { continue }
+            let folder = "\(path)/per_cpu/\(name)"
+            if let text = try Folder.bytes("\(folder)/stats", limit: 1 << 16) { counts.append((Int(cpu), folder, text)) }
+        }
+        return counts.sorted { $0.cpu < $1.cpu }
+    }
+
+    /// Notes what the kernel had and the folder has not.
+    private mutating func compare(_ kernel: KernelCount, _ cpu: Int, _ folder: String, _ file: CPUFile?, _ geometry: SubbufferGeometry) throws(TraceError) {
+        var copied: UInt64 = 0
+        if let file, file.size > 0 {
+            let pages = try MappedFile(descriptor: file.descriptor, path: file.path)
+            guard let count = withExtendedLifetime(pages, { KernelCount.records(in: pages.bytes, geometry) }) else { return }
+            copied = count
+        }
+        guard let missing = kernel.missing(copied: copied) else { return }
+        let what = file == nil ? "is not there" : copied == 0 ? "is empty" : "has \(copied) \(copied == 1 ? "record" : "records")"
+        let cause =
+            "trace_pipe_raw \(what), and by stats the kernel had \(missing) \(copied == 0 ? "" : "more")\(copied > 0 ? "" : missing == 1 ? "record" : "records"): "
+            + "not all was copied, or another reader took them"
+        origin.problems.append(TraceProblem(TraceError(path: folder, cause: cause), cpu: cpu))
     }
 
     private func notPages() -> TraceError {

@@ -115,6 +115,7 @@ final class TextConversion {
             let wanted = bufferName.isEmpty ? "the top buffer" : "buffer \"\(bufferName)\""
             throw TraceError(path: input.path, cause: "no line is of \(wanted); there are lines of \(known)")
         }
+        let shortage = shortage(unread: problems.count + moreProblems)
         if moreProblems > 0 {
             problems.append(TraceProblem(TraceError(path: input.path, cause: "\(moreProblems) more lines cannot be read")))
         }
@@ -124,7 +125,7 @@ final class TextConversion {
         var origin = TraceOrigin(.text)
         origin.detail = facts.detail(header)
         origin.leftOut = leftOut
-        origin.problems = problems
+        origin.problems = problems + (shortage.map { [$0] } ?? [])
         if !bufferName.isEmpty { origin.buffer = bufferName }
         return (descriptor, origin)
     }

@@ -55,6 +55,16 @@ extension TextConversion {
         return container
     }
 
+    /// What the text itself says that it lacks; nil if nothing.
+    ///
+    /// - Parameter unread: lines that could not be read, and are told of by themselves.
+    func shortage(unread: Int) -> TraceProblem? {
+        let found = UInt64(facts.records + names.skipped.lines + unread)
+        guard header.left > found else { return nil }
+        let cause = "the header counts \(header.left) events in the buffer, and the text has \(found): it is cut off, or lines were taken out"
+        return TraceProblem(TraceError(path: input.path, cause: cause))
+    }
+
     /// What a trace.dat file of the same recording would have told.
     var leftOut: [String] {
         var list: [String] = []
@@ -77,9 +87,6 @@ extension TextConversion {
             list.append("\(header.overwritten) events were overwritten before the text was made; on which CPUs it does not tell, so a gap is taken to begin each.")
         }
         let (lines, events) = names.skipped
-        if header.left > UInt64(facts.records + lines) {
-            list.append("The header counts \(header.left) events in the buffer, and the text has \(facts.records + lines): it is cut off, or lines were taken out.")
-        }
         if lines > 0 {
             let shown = events.prefix(5).map { "\($0.name) (\($0.lines))" }.joined(separator: ", ")
             list.append("\(lines) lines are of events that the replay does not use: \(shown)\(events.count > 5 ? ", …" : "").")
