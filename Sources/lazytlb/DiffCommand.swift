@@ -8,7 +8,7 @@ struct DiffCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "diff",
         abstract: "Show in which metrics two traces, reports or baselines differ, the most relevant first.",
-        discussion: "Exit status, as of diff(1): 0 no differences, 1 some, 2 trouble.")
+        discussion: "Exit status, as of diff(1): 0 no differences, 1 some, 2 trouble; 3 if records are missing on a side, so that neither is known.")
 
     @Argument(help: ArgumentHelp("A trace, a report or a baseline.", valueName: "a"))
     var left: String

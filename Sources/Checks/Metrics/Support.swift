@@ -15,9 +15,7 @@ extension Recording {
     public func lacks(for metric: Metric, _ limits: EvidenceLimits) -> String? {
         if value(metric) == nil { return missingReason(metric) }
         if metric.needs.contains(.records) {
-            // What could not be read leaves gaps, which are no lost events.
-            if problems > 0 { return "parts of the recording are missing, or could not be read: counts are lower bounds" }
-            if lostGaps > 0 { return "events were lost in \(lostGaps) \(lostGaps == 1 ? "place" : "places"): counts are lower bounds" }
+            if let missing = missingRecords { return missing }
             // Probe events name the new pid of a thread that calls exec too late; without them it is known. docs/ci.md has the figures.
             let mostBroken = evidence == "probes" ? limits.unknown : min(limits.unknown, EvidenceLimits.brokenChains)
             if let share = share(brokenChains, of: switches, above: mostBroken) {
@@ -33,6 +31,13 @@ extension Recording {
         }
         if !metric.needs.isDisjoint(with: [.time, .loadedTime]), !countsTime { return "the clock \(clock) does not count time" }
         return nil
+    }
+
+    /// Why counts are lower bounds, as far as the recording itself tells; nil if they are not.
+    var missingRecords: String? {
+        // What could not be read leaves gaps, which are no lost events.
+        if problems > 0 { return "parts of the recording are missing, or could not be read: counts are lower bounds" }
+        return lostGaps > 0 ? "events were lost in \(lostGaps) \(lostGaps == 1 ? "place" : "places"): counts are lower bounds" : nil
     }
 
     private func missingReason(_ metric: Metric) -> String {

@@ -10,6 +10,8 @@ public struct Diff: Sendable, Equatable, Codable {
     public var right: Side
     /// What would keep them from being compared as regressions are.
     public var notComparable: [String]
+    /// Whether a recording lacks records, so that neither differences nor their absence are known.
+    private var isIncomplete = false
     public var changes: [Change]
     /// Metrics that are the same on both sides.
     public var unchanged: Int
@@ -50,7 +52,9 @@ public struct Diff: Sendable, Equatable, Codable {
     public init(_ leftName: String, _ left: [Recording], _ rightName: String, _ right: [Recording]) {
         self.left = Self.side(leftName, left)
         self.right = Self.side(rightName, right)
-        notComparable = Comparability.reasons(right, left)
+        let lacks = (left + right).compactMap { recording in recording.missingRecords.map { "\(recording.path): \($0)" } }
+        isIncomplete = !lacks.isEmpty
+        notComparable = Comparability.reasons(right, left) + lacks
         changes = []
         unchanged = 0
         for name in Set((left + right).flatMap(\.values.keys)).sorted() {
@@ -101,16 +105,16 @@ public struct Diff: Sendable, Equatable, Codable {
         return change
     }
 
-    /// As of diff(1): 0 no differences, 1 some.
-    public var exitStatus: Int32 { changes.isEmpty ? 0 : 1 }
+    /// As of diff(1): 0 no differences, 1 some; 3 if neither can be told, since records are missing.
+    public var exitStatus: Int32 { isIncomplete ? 3 : changes.isEmpty ? 0 : 1 }
 
     public func json() throws -> String { try encodedJSON(self) }
 
     /// A line for each metric that differs.
     public func text() -> String {
         var lines = ["--- \(printable(left.name)): kernel \(list(left.kernels.map(printable), "and"))", "+++ \(printable(right.name)): kernel \(list(right.kernels.map(printable), "and"))"]
-        if changes.isEmpty { return (lines + ["no differences in \(grouped(unchanged)) metrics"]).joined(separator: "\n") + "\n" }
         for reason in notComparable { lines.append("not comparable: \(printable(reason))") }
+        if changes.isEmpty { return (lines + ["no differences in \(grouped(unchanged)) metrics"]).joined(separator: "\n") + "\n" }
         lines.append("")
         let width = min(56, changes.map { printable($0.metric).count }.max() ?? 0)
         for change in changes {
