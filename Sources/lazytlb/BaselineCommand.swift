@@ -25,6 +25,7 @@ struct BaselineCommand: ParsableCommand {
     func run() throws {
         try Failures.handle {
             try reading.checkKernel()
+            try CheckInput.demandDifferent(traces)
             try OutputFile.demandPlaces([output], inputs: traces)
             var recordings: [Recording] = []
             for path in traces { recordings += try CheckInput.documents(path, reading).map { Recording($0) } }

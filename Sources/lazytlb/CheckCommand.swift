@@ -68,6 +68,7 @@ struct CheckCommand: ParsableCommand {
         try Failures.handle {
             try reading.checkKernel()
             let inputs = traces + [baseline, budget].compactMap { $0 }
+            try CheckInput.demandDifferent(traces)
             try OutputFile.demandPlaces([output] + write.map(\.path), inputs: inputs)
             // What a person wrote first: an error there should not wait for the traces.
             let expected = try baseline.map { try Baseline(text: try CheckInput.text($0), path: $0) }

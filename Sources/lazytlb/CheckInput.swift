@@ -6,6 +6,23 @@ import TraceData
 
 /// What baseline, check and diff take as recordings: traces, or reports that were written with `report --format json`.
 enum CheckInput {
+    /// Refuses a file that is given twice, by whatever name: it would count for two recordings that agree in everything.
+    static func demandDifferent(_ paths: [String]) throws {
+        struct File: Hashable {
+            var device: dev_t
+            var number: ino_t
+        }
+        var known: [File: String] = [:]
+        for path in paths {
+            var status = stat()
+            // What is not there is an error of its own.
+            guard (path == "-" ? fstat(STDIN_FILENO, &status) : stat(path, &status)) == 0 else { continue }
+            guard let other = known.updateValue(path, forKey: File(device: status.st_dev, number: status.st_ino)) else { continue }
+            let name = other == path ? "" : ", the other time as \(other)"
+            throw DocumentError(path: path, cause: "given twice\(name): several recordings must be independent of each other")
+        }
+    }
+
     /// The report of a trace, with as many deviations from its scheme as asked for, or those of a report file.
     static func documents(_ path: String, _ reading: TraceReport, deviations: Int? = nil) throws -> [ReportDocument] {
         guard let text = try jsonText(path) else { return [try reading.document(path, deviations: deviations)] }

@@ -163,11 +163,12 @@ import Testing
         let trace = "fixtures/v4.12-threads-2cpu-truth-c3idle.dat"
         try inFolder { folder in
             let report = "\(folder)/r.json"
-            #expect(try lazytlb(["report", trace, trace, "--format", "json", "-o", report]).status == 0)
+            #expect(try lazytlb(["report", trace, "--format", "json", "-o", report]).status == 0)
             let fromReport = try lazytlb(["baseline", report])
-            let fromTrace = try lazytlb(["baseline", trace, trace])
+            let fromTrace = try lazytlb(["baseline", trace])
             #expect(fromReport.status == 0)
             #expect(fromReport.output == fromTrace.output)
+            #expect(try lazytlb(["report", trace, trace, "--format", "json", "-o", report]).status == 0)
             // Two recordings that are the same beside one of them.
             #expect(try lazytlb(["diff", report, trace]).status == 0)
         }
@@ -218,6 +219,21 @@ import Testing
             #expect(outcome.status == 2)
             #expect(outcome.output.isEmpty)
             #expect(outcome.errors == "lazytlb: \(Self.new): \(options[0]) is for traces, and this was made of one already, without it: give it where it is made\n")
+        }
+    }
+
+    @Test(arguments: [["check", "--conform"], ["baseline"]]) func aRecordingThatIsGivenTwiceIsRefused(_ command: [String]) throws {
+        let trace = "fixtures/v4.12-threads-2cpu-truth-c3idle.dat"
+        let same = try lazytlb(command + [trace, trace])
+        #expect(same.status == 2)
+        #expect(same.output.isEmpty)
+        #expect(same.errors == "lazytlb: \(trace): given twice: several recordings must be independent of each other\n")
+        try inFolder { folder in
+            let link = "\(folder)/link.dat"
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: packageFolder.appendingPathComponent(trace).path)
+            let linked = try lazytlb(command + [link, Self.new, "./\(trace)"])
+            #expect(linked.status == 2)
+            #expect(linked.errors == "lazytlb: ./\(trace): given twice, the other time as \(link): several recordings must be independent of each other\n")
         }
     }
 
