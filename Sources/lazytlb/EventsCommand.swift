@@ -24,7 +24,7 @@ struct EventsCommand: ParsableCommand {
     @Option(help: "text or json.")
     var format = EventLines.Format.text
 
-    @Option(help: ArgumentHelp("Only records of these CPUs, e.g. 0,2-3. Can be given several times.", valueName: "list"))
+    @Option(help: ArgumentHelp("Only records of these CPUs, e.g. 0,2-3. Can be given several times.", valueName: "list"), transform: CPUList.init)
     var cpu: [CPUList] = []
 
     @Option(help: ArgumentHelp("Only records of this event, e.g. sched_switch. Can be given several times.", valueName: "name"))
@@ -61,7 +61,7 @@ struct EventsCommand: ParsableCommand {
 
     private func print(_ file: TraceFile, to writer: ByteWriter) throws {
         let wanted = try ids(file)
-        let cpus = cpu.isEmpty ? nil : cpu.reduce(into: Set<Int>()) { $0.formUnion($1.cpus) }
+        let cpus = try CPUList.union(cpu, in: file)
         let lines = EventLines(file, format, to: writer, path: traces.count > 1 ? file.path : nil)
         var names = CommTable(file)
         var merge = RecordMerge(file)

@@ -23,7 +23,7 @@ struct ReportCommand: ParsableCommand {
     @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
     var output: String?
 
-    @Option(help: ArgumentHelp("List the first divergences of each pair of schemes, so many or all.", valueName: "number|all"))
+    @Option(help: ArgumentHelp("List the first divergences of each pair of schemes, so many or all.", valueName: "number|all"), transform: DivergenceLimit.init)
     var divergences: DivergenceLimit?
 
     @OptionGroup var reading: TraceReport
@@ -62,14 +62,14 @@ struct ReportCommand: ParsableCommand {
 }
 
 /// How many divergences of each pair of schemes to list: a number, or all.
-struct DivergenceLimit: ExpressibleByArgument {
+struct DivergenceLimit {
     var limit: Int
 
-    init?(argument: String) {
+    init(_ argument: String) throws {
         if argument == "all" {
             limit = .max
         } else {
-            guard let number = Int(argument), number >= 0 else { return nil }
+            guard let number = Int(argument), number >= 0 else { throw ValidationError("expected a number from 0 on, or all") }
             limit = number
         }
     }

@@ -28,13 +28,13 @@ struct TimelineCommand: ParsableCommand {
     @Option(help: "text, csv or json (one object a line).")
     var format = TimelineLines.Format.text
 
-    @Option(help: ArgumentHelp("Only these CPUs, e.g. 0,2-3. Can be given several times.", valueName: "list"))
+    @Option(help: ArgumentHelp("Only these CPUs, e.g. 0,2-3. Can be given several times.", valueName: "list"), transform: CPUList.init)
     var cpu: [CPUList] = []
 
-    @Option(help: ArgumentHelp("Only from this time on: seconds of the trace's clock, as 16.855.", valueName: "time"))
+    @Option(help: ArgumentHelp("Only from this time on: seconds of the trace's clock, as 16.855.", valueName: "time"), transform: TraceTime.init)
     var from: TraceTime?
 
-    @Option(help: ArgumentHelp("Only up to this time.", valueName: "time"))
+    @Option(help: ArgumentHelp("Only up to this time.", valueName: "time"), transform: TraceTime.init)
     var to: TraceTime?
 
     @Option(
@@ -91,21 +91,22 @@ struct TimelineCommand: ParsableCommand {
 
     private func replay<Model: Scheme>(_ file: TraceFile, _ model: Model.Type, replaying: Bool, _ writer: ByteWriter) throws {
         let cpus = Reconstruction<Replay>.cpuCount(file)
-        let wanted = cpu.isEmpty ? nil : cpu.reduce(into: Set<Int>()) { $0.formUnion($1.cpus) }
+        let wanted = try CPUList.union(cpu, in: file)
+        let span = try TimeSpan(from: from, to: to, file)
         // With probe events the names of mms are known at the end only, and are read beforehand.
         let names = evidence == .all && file.hasProbes ? try Reconstruction(file, sink: NoSink(), kernel: kernel).mms : nil
-        let (first, last) = (try from?.time(file) ?? 0, try to?.time(file) ?? UInt64.max)
         let lines = TimelineLines(format, to: writer, unit: file.clock.unit == .nanoseconds ? .ns : .count)
         lines.header()
         let start = try Reconstruction<NoSink>.firstTime(file)
         let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: names) { interval, mms in
-            guard wanted?.contains(interval.cpu) ?? true, interval.end > first, interval.start < last else { return }
+            guard wanted?.contains(interval.cpu) ?? true, interval.end > span.from, interval.start < span.to else { return }
             var interval = interval
-            interval.start = max(interval.start, first)
-            interval.end = min(interval.end, last)
+            interval.start = max(interval.start, span.from)
+            interval.end = min(interval.end, span.to)
             lines.line(interval, mms)
         }
         let history = try Reconstruction(file, sink: sink, evidence: evidence, kernel: kernel)
+        try span.demandPart(of: history.start, history.end)
         var timeline = history.sink
         timeline.finish(at: history.end)
         if history.evidence.clocksDiffer {
@@ -117,30 +118,4 @@ struct TimelineCommand: ParsableCommand {
 /// A sink that wants nothing but what the reconstruction itself finds.
 struct NoSink: StimulusSink {
     mutating func apply(_ stimulus: Stimulus, at moment: Moment) {}
-}
-
-/// A time of the trace's clock as people write it: seconds with a fraction, or a number of the clock's own units where these are not ns.
-struct TraceTime: ExpressibleByArgument {
-    private let ns: UInt64
-    /// The argument as a whole number.
-    private let whole: UInt64?
-
-    init?(argument: String) {
-        let parts = argument.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let seconds = UInt64(parts[0]) else { return nil }
-        var fraction: UInt64 = 0
-        if parts.count == 2 {
-            guard parts[1].count <= 9, let digits = UInt64(parts[1] + String(repeating: "0", count: 9 - parts[1].count)) else { return nil }
-            fraction = digits
-        }
-        whole = parts.count == 1 ? seconds : nil
-        ns = seconds < 18_000_000_000 ? seconds * 1_000_000_000 + fraction : .max
-    }
-
-    /// In units of the file's clock.
-    func time(_ file: TraceFile) throws(TraceError) -> UInt64 {
-        if file.clock.unit == .nanoseconds { return ns }
-        guard let whole else { throw TraceError(path: file.path, cause: "the clock \(file.clock.name) does not count seconds: --from and --to are whole numbers") }
-        return whole
-    }
 }

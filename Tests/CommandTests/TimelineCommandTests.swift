@@ -70,4 +70,49 @@ import Testing
         #expect(outcome.output.isEmpty)
         #expect(outcome.errors.hasPrefix("lazytlb: "))
     }
+
+    // MARK: Selections that match nothing
+
+    private func refusal(_ arguments: [String]) throws -> String {
+        let outcome = try lazytlb(arguments)
+        #expect(outcome.status == 2)
+        #expect(outcome.output.isEmpty)
+        return outcome.errors
+    }
+
+    @Test(arguments: ["events", "timeline"]) func aCPUThatTheTraceHasNotIsAnError(_ command: String) throws {
+        for list in ["9", "0,9", "1-9"] {
+            let errors = try refusal([command, trace, "--cpu", list])
+            let first = list == "1-9" ? "2, nor 7 more of those named" : "9"
+            #expect(errors == "lazytlb: \(trace): --cpu: the trace has no CPU \(first); it has CPUs 0 to 1\n")
+        }
+    }
+
+    @Test(arguments: [("20", "10"), ("14.5", "14.5")]) func theEndMustBeBehindTheBegin(_ from: String, _ to: String) throws {
+        #expect(try refusal(["timeline", trace, "--from", from, "--to", to]) == "lazytlb: \(trace): --from \(from) is not before --to \(to)\n")
+    }
+
+    @Test func timesOutsideOfTheTraceAreAnErrorThatTellsItsTimes() throws {
+        let all = try rows()
+        func seconds(_ time: UInt64?) -> String { String(format: "%d.%09d", Int(time ?? 0) / 1_000_000_000, Int(time ?? 0) % 1_000_000_000) }
+        let range = "it has \(seconds(all.map(\.start).min())) to \(seconds(all.map(\.end).max()))\n"
+        #expect(try refusal(["timeline", trace, "--from", "99999"]) == "lazytlb: \(trace): --from 99999 is behind all of the trace: \(range)")
+        #expect(try refusal(["timeline", trace, "--to", "0.5"]) == "lazytlb: \(trace): --to 0.5 is before all of the trace: \(range)")
+        // In a file that is there nothing changes.
+        let file = NSTemporaryDirectory() + "lazytlb-timeline-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        _ = try refusal(["timeline", trace, "--from", "99999", "-o", file])
+        #expect(!FileManager.default.fileExists(atPath: file))
+    }
+
+    @Test(arguments: [
+        (["timeline", "--from", "now"], "expected seconds of the trace's clock"), (["timeline", "--to", "1.0000000000"], "up to nine digits behind the point, as 16.855"),
+        (["timeline", "--cpu", "x"], "expected numbers of CPUs, as 0,2-3"), (["events", "--cpu", "3-1"], "expected numbers of CPUs, as 0,2-3"),
+        (["report", "--divergences", "some"], "expected a number from 0 on, or all"),
+    ])
+    func anInvalidValueIsAnsweredWithTheFormThatIsExpected(_ arguments: [String], _ expected: String) throws {
+        let errors = try refusal(arguments + [trace])
+        #expect(errors.hasPrefix("lazytlb: The value '\(arguments[2])' is invalid for '\(arguments[1]) "), "\(errors)")
+        #expect(errors.contains(expected), "\(errors)")
+    }
 }

@@ -1,0 +1,60 @@
+import ArgumentParser
+import TraceData
+
+/// A time of the trace's clock as people write it: seconds with a fraction, or a number of the clock's own units where these are not ns.
+struct TraceTime {
+    let argument: String
+    private let ns: UInt64
+    /// The argument as a whole number.
+    private let whole: UInt64?
+
+    init(_ argument: String) throws {
+        self.argument = argument
+        let expected = ValidationError("expected seconds of the trace's clock, with up to nine digits behind the point, as 16.855; a whole number where the clock counts no time")
+        let parts = argument.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count <= 2, let seconds = UInt64(parts[0]) else { throw expected }
+        var fraction: UInt64 = 0
+        if parts.count == 2 {
+            guard parts[1].count <= 9, let digits = UInt64(parts[1] + String(repeating: "0", count: 9 - parts[1].count)) else { throw expected }
+            fraction = digits
+        }
+        whole = parts.count == 1 ? seconds : nil
+        ns = seconds < 18_000_000_000 ? seconds * 1_000_000_000 + fraction : .max
+    }
+
+    /// In units of the file's clock.
+    func time(_ file: TraceFile) throws(TraceError) -> UInt64 {
+        if file.clock.unit == .nanoseconds { return ns }
+        guard let whole else { throw TraceError(path: file.path, cause: "the clock \(file.clock.name) does not count seconds: --from and --to are whole numbers") }
+        return whole
+    }
+}
+
+/// The part of a trace from one time to another, as far as they are given.
+struct TimeSpan {
+    let from: UInt64
+    let to: UInt64
+    private let file: TraceFile
+    private let arguments: (from: TraceTime?, to: TraceTime?)
+
+    /// - Throws: `TraceError` if there is nothing between them.
+    init(from: TraceTime?, to: TraceTime?, _ file: TraceFile) throws(TraceError) {
+        (self.from, self.to) = (try from?.time(file) ?? 0, try to?.time(file) ?? UInt64.max)
+        self.file = file
+        arguments = (from, to)
+        if let from, let to, self.from >= self.to { throw TraceError(path: file.path, cause: "--from \(from.argument) is not before --to \(to.argument)") }
+    }
+
+    /// Refuses a span that the trace has nothing of.
+    func demandPart(of start: UInt64, _ end: UInt64) throws(TraceError) {
+        let range = "it has \(text(start)) to \(text(end))"
+        if let from = arguments.from, self.from >= end { throw TraceError(path: file.path, cause: "--from \(from.argument) is behind all of the trace: \(range)") }
+        if let to = arguments.to, self.to <= start { throw TraceError(path: file.path, cause: "--to \(to.argument) is before all of the trace: \(range)") }
+    }
+
+    private func text(_ time: UInt64) -> String {
+        guard file.clock.unit == .nanoseconds else { return "\(time)" }
+        let fraction = String(time % 1_000_000_000)
+        return "\(time / 1_000_000_000)." + String(repeating: "0", count: 9 - fraction.count) + fraction
+    }
+}
