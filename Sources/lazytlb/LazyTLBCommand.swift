@@ -23,6 +23,7 @@ struct LazyTLBCommand: ParsableCommand {
     static func main() {
         Interruption.takeStandardDescriptors()
         Interruption.prepare()
+        refuseUnreadableArguments()
         do {
             var command = try parseAsRoot()
             try command.run()
@@ -33,6 +34,20 @@ struct LazyTLBCommand: ParsableCommand {
             Failures.show("lazytlb: " + message(for: error).split(separator: "\n").map { printable(String($0)) }.joined(separator: "\n"))
             let usage = fullMessage(for: error).split(separator: "\n").first { $0.hasPrefix("Usage: ") }
             if let usage { Failures.show(String(usage)) }
+            Glibc.exit(2)
+        }
+    }
+
+    /// Arguments are texts from here on, in which bytes that are no UTF-8 would become others: another file would be read or written, another command recorded.
+    private static func refuseUnreadableArguments() {
+        for index in 1..<max(1, Int(CommandLine.argc)) {
+            guard let argument = CommandLine.unsafeArgv[index] else { return }
+            let bytes = UnsafeBufferPointer(start: UnsafeRawPointer(argument).assumingMemoryBound(to: UInt8.self), count: strlen(argument))
+            if String(validating: bytes, as: UTF8.self) != nil { continue }
+            let shown = bytes.map { byte in
+                0x20..<0x7f ~= byte ? String(UnicodeScalar(byte)) : "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
+            Failures.say("argument \(index) is not valid UTF-8: \(shown.joined()); a symbolic link can give a file another name")
             Glibc.exit(2)
         }
     }
