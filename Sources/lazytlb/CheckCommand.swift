@@ -78,8 +78,15 @@ struct CheckCommand: ParsableCommand {
             }
             let documents = try traces.flatMap { try CheckInput.documents($0, reading, deviations: conform ? Self.deviationLimit : nil) }
             let result = judge(documents, expected, bounds)
-            for file in write { try OutputFile.write(try file.format.render(result), to: file.path, inputs: inputs) }
-            try OutputFile.write(try format.render(result), to: output, inputs: inputs)
+            var failed = false
+            for (format, path) in write.map({ ($0.format, Optional($0.path)) }) + [(format, output)] {
+                // One that cannot be written takes the others with it no more than it takes the result.
+                do { try OutputFile.write(try format.render(result), to: path, inputs: inputs) } catch let error as OutputError {
+                    Failures.say(error.description)
+                    failed = true
+                }
+            }
+            if failed { throw ExitCode(2) }
             if result.exitStatus != 0 { throw ExitCode(result.exitStatus) }
         }
     }

@@ -288,6 +288,20 @@ import Testing
         }
     }
 
+    @Test func whatCanBeWrittenIsWrittenThoughAnotherOutputCannot() throws {
+        try inFolder { folder in
+            let outcome = try lazytlb([
+                "check", Self.new, "--no-stale-active-mm", "--write", "junit=\(folder)/none/c.xml", "--write", "markdown=\(folder)/c.md", "--write", "json=/dev/full",
+            ])
+            #expect(outcome.status == 2)
+            #expect(outcome.text.hasPrefix("lazytlb 0.1.0: check of "))
+            #expect(try String(contentsOfFile: "\(folder)/c.md", encoding: .utf8).hasPrefix("## lazytlb check: passed"))
+            #expect(
+                outcome.errors == "lazytlb: \(folder)/none/c.xml: cannot create a file beside it: No such file or directory\n"
+                    + "lazytlb: /dev/full: cannot write: No space left on device\n")
+        }
+    }
+
     // MARK: The larger set
 
     private static let hasAll = Recordings.shared("v4.12-threads-4cpu-plain-rec-boot.dat") != nil

@@ -112,6 +112,33 @@ import Testing
         }
     }
 
+    /// What a run before has left is not taken for the result of one that could not be made.
+    @Test func afterBadInputThereIsNoResult() throws {
+        try inFolder { folder in
+            try recipe("check.sh").write(to: folder.appendingPathComponent("check.sh"), atomically: true, encoding: .utf8)
+            #expect(try shell("sh check.sh base.json && sh check.sh base.json", in: folder).status == 0)
+            #expect(exists("tlb-check.xml", in: folder))
+            let bad = try shell("echo nothing > bad.dat; sh check.sh base.json bad.dat", in: folder)
+            #expect(bad.status == 2)
+            #expect(bad.text == "TLB behaviour: not checked\n")
+            #expect(!exists("tlb-check.xml", in: folder))
+            #expect(!exists("tlb-check.md", in: folder))
+        }
+    }
+
+    @Test func theWorkflowFailsForBadInput() throws {
+        try inFolder { folder in
+            let trace = Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat")
+            #expect(try runWorkflow(folder, baselineOf: trace).status == 0)
+            try program(folder.appendingPathComponent("record"), "echo nothing > \"$1\"")
+            let outcome = try runWorkflow(folder, baselineOf: trace)
+            #expect(outcome.status == 2)
+            #expect(outcome.errors.contains("run-1.dat: at byte 0: not a trace"))
+            #expect(!exists("tlb-check.xml", in: folder))
+            #expect(!exists("tlb-check.md", in: folder))
+        }
+    }
+
     /// All but the boot: vng gets the arguments that it takes, and its command runs with a trace-cmd that writes a fixture.
     @Test func theVirtualMachinesRecordingsAreCheckedAsKTAP() throws {
         try inFolder { folder in
