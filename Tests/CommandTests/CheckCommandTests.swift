@@ -198,6 +198,22 @@ import Testing
         }
     }
 
+    @Test func aProcessThatIsNotThereIsZeroAndSaidNotToBeThere() throws {
+        try inFolder { folder in
+            let trace = "fixtures/v4.12-threads-4cpu-plain.dat"
+            let (budget, baseline) = ("\(folder)/b.yml", "\(folder)/b.json")
+            #expect(try lazytlb(["baseline", trace, "-o", baseline]).status == 0)
+            try "schema_version: 1\nmetrics:\n  processes.thr.flushes: {max: 0, max_increase: 1 %}\n  processes.wl.flushes: {max: 1e6}\n"
+                .write(toFile: budget, atomically: true, encoding: .utf8)
+            let outcome = try lazytlb(["check", trace, "--budget", budget, "--baseline", baseline])
+            #expect(outcome.status == 0)
+            let absence = "no process thr was recorded with a flush; there are grep and wl"
+            #expect(outcome.text.contains("processes.thr.flushes: 0 per 1,000 switches, within the maximum of 0: \(absence)\n"), "\(outcome.text)")
+            #expect(outcome.text.contains(": \(absence); in the baseline: \(absence)\n"))
+            #expect(outcome.text.components(separatedBy: "no process").count == 4)
+        }
+    }
+
     // MARK: Bad input
 
     @Test(arguments: [

@@ -32,6 +32,12 @@ public struct MetricCatalogue: Sendable {
         return Metric(name: name, unit: .count, direction: .higherIsWorse, needs: [.records, .mms])
     }
 
+    /// The NAME of `processes.NAME.…`; nil for all other metrics.
+    static func process(of name: String) -> String? {
+        guard name.hasPrefix("processes."), let end = processMetrics.first(where: { name.hasSuffix($0) }) else { return nil }
+        return String(name.dropFirst("processes.".count).dropLast(end.count))
+    }
+
     /// What a baseline judges where no budget says otherwise: the recorded kernel's own events, and what its scheme does for nothing.
     ///
     /// Few, since each of several judged at once needs a larger effect to be seen, and none that only moves with the workload.

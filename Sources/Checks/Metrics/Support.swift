@@ -1,3 +1,5 @@
+import Report
+
 /// How much of a recording may be unknown before what it says of a metric is not taken for an answer.
 public struct EvidenceLimits: Sendable, Equatable {
     /// Of the context switches, and of the flushes: without mm.
@@ -38,6 +40,14 @@ extension Recording {
         // What could not be read leaves gaps, which are no lost events.
         if problems > 0 { return "parts of the recording are missing, or could not be read: counts are lower bounds" }
         return lostGaps > 0 ? "events were lost in \(lostGaps) \(lostGaps == 1 ? "place" : "places"): counts are lower bounds" : nil
+    }
+
+    /// What the reader should know of a zero: no such process was recorded. It may be misspelt, or a thread's name. nil for all other numbers.
+    func absence(of metric: Metric) -> String? {
+        guard values[metric.name] == nil, value(metric) == 0, let name = MetricCatalogue.process(of: metric.name) else { return nil }
+        let known = Set(values.keys.compactMap(MetricCatalogue.process)).sorted()
+        let others = known.isEmpty ? "" : "; there \(known.count == 1 ? "is" : "are") \(list(known.prefix(5).map(printable) + (known.count > 5 ? ["\(known.count - 5) more"] : []), "and"))"
+        return "no process \(printable(name)) was recorded with a flush\(others)"
     }
 
     private func missingReason(_ metric: Metric) -> String {

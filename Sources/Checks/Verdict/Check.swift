@@ -99,9 +99,10 @@ public struct Check: Sendable {
                 }
                 return .init(check: "budget", subject: subject, outcome: .inconclusive, reason: lack, numbers: numbers)
             }
-            let reason =
+            let bounded =
                 isTooHigh ? "\(shown), above the maximum of \(number(bound.maximum!, bound))"
                 : isTooLow ? "\(shown), below the minimum of \(number(bound.minimum!, bound))" : "\(shown), within \(range(bound))"
+            let reason = bounded + (recording.absence(of: bound.metric).map { ": \($0)" } ?? "")
             return .init(check: "budget", subject: subject, outcome: isTooHigh || isTooLow ? .failed : .passed, reason: reason, numbers: numbers)
         }
     }
@@ -175,6 +176,9 @@ public struct Check: Sendable {
                 reason += " (\(changeText(comparison.ratio)))"
             }
             if one.allowed != 1 { reason += ", allowed \(changeText(one.allowed))" }
+            if let absence = recordings.lazy.compactMap({ $0.absence(of: one.bound.metric) }).first { reason += ": \(absence)" }
+            let absences = baseline.recordings.compactMap { $0.absence(of: one.bound.metric) }
+            if absences.count == baseline.recordings.count, let absence = absences.first { reason += "; in the baseline: \(absence)" }
             findings[one.place].outcome = isWorse ? .failed : .passed
             findings[one.place].reason = reason
             findings[one.place].numbers = numbers
