@@ -15,7 +15,7 @@ final class ByteInput {
     /// Bytes in ``buffer`` that were read.
     private var fill = 0
     private var atEnd = false
-    private let progress: ReadingProgress?
+    private var progress: ReadingProgress?
     /// Bytes read.
     private(set) var size = 0
 
@@ -32,13 +32,18 @@ final class ByteInput {
     private var nextStart = 0
 
     /// - Parameter descriptor: stays the caller's.
-    init(path: String, descriptor: Int32, progress: ReadingProgress? = nil) {
+    init(path: String, descriptor: Int32) {
         self.path = path
         self.descriptor = descriptor
-        self.progress = progress
     }
 
     deinit { buffer.deallocate() }
+
+    /// Tells how far reading has come from here on, and what was read so far.
+    func tell(_ progress: ReadingProgress?) {
+        self.progress = progress
+        progress?.read(bytes: size)
+    }
 
     /// The first bytes, as many as there are up to a number; nothing is taken.
     func peek(_ count: Int) throws(TraceError) -> UnsafeRawBufferPointer {
@@ -61,6 +66,18 @@ final class ByteInput {
         } catch {
             close(file)
             throw error
+        }
+    }
+
+    /// All bytes; nil if there are more than so many. Nothing must have been taken.
+    func all(limit: Int) throws(TraceError) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        while true {
+            bytes += buffer[..<fill]
+            fill = 0
+            if bytes.count > limit { return nil }
+            if atEnd { return bytes }
+            try read()
         }
     }
 

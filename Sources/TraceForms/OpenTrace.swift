@@ -10,22 +10,21 @@ import TraceWriting
 ///   - kernel: the recorded kernel's release or scheme, where the user tells it.
 /// - Throws: ``TraceError``, which names the place in the trace itself and not in what it was turned into.
 public func openTrace(_ path: String, options: TraceFile.Options = TraceFile.Options(), kernel: String? = nil) throws(TraceError) -> TraceFile {
-    let descriptor = try openInput(path)
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw TraceError(path: path, cause: "cannot stat: \(String(cString: strerror(errno)))") }
-    let kind = status.st_mode & S_IFMT
-    if kind == S_IFDIR {
+    try openTrace(TraceInput(path), options: options, kernel: kernel)
+}
+
+/// The same of what is open already, and of which nothing was taken.
+public func openTrace(_ source: TraceInput, options: TraceFile.Options = TraceFile.Options(), kernel: String? = nil) throws(TraceError) -> TraceFile {
+    defer { withExtendedLifetime(source) {} }
+    let (path, descriptor, isFile, size, input) = (source.path, source.descriptor, source.isFile, source.size, source.input)
+    if source.isFolder {
         var folder = PageFolder(path, kernel: kernel)
         let (converted, origin) = try folder.convert(options.progress)
         return try open(converted, path, options, origin)
     }
-    // Files of tracefs have no size, and are read like a pipe.
-    let isFile = kind == S_IFREG && status.st_size > 0
-    let size = isFile ? Int(clamping: status.st_size) : 0
     options.progress?.expect(conversion: size)
     defer { options.progress?.converted(size) }
-    let input = ByteInput(path: path, descriptor: descriptor, progress: options.progress)
+    input.tell(options.progress)
     let start = try input.peek(4096)
     if start.isEmpty { throw TraceError(path: path, offset: 0, cause: "the file is empty") }
     if start.starts(with: [0x17, 0x08, 0x44]) || start.count < 3 && start.elementsEqual([0x17, 0x08, 0x44].prefix(start.count)) {
@@ -54,18 +53,6 @@ private func open(_ descriptor: Int32, _ path: String, _ options: TraceFile.Opti
     // It has no other than the one that was asked for.
     if origin.form == .text { options.buffer = nil }
     return try TraceFile(descriptor: descriptor, path: path, options: options)
-}
-
-private func openInput(_ path: String) throws(TraceError) -> Int32 {
-    if path == "-" { return dup(STDIN_FILENO) }
-    // A pipe may be without a writer yet, and is waited for. Nothing else may make open(2) wait.
-    var status = stat()
-    let waits = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
-    let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | (waits ? 0 : O_NONBLOCK))
-    guard descriptor >= 0 else { throw TraceError(path: path, cause: "cannot open: \(String(cString: strerror(errno)))") }
-    // trace_pipe gives what comes.
-    if !waits { _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK) }
-    return descriptor
 }
 
 /// One of the first lines is one of ftrace's text.

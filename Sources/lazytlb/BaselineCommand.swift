@@ -11,7 +11,7 @@ struct BaselineCommand: ParsableCommand {
             kernel's tests; `lazytlb check --baseline` reads it. docs/ci.md explains it.
             """)
 
-    @Argument(help: ArgumentHelp("Traces or reports, the more the better.", valueName: "trace"))
+    @Argument(help: ArgumentHelp("Traces or reports, files or pipes, - for standard input; the more the better.", valueName: "trace"))
     var traces: [String]
 
     @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))

@@ -14,7 +14,7 @@ struct CheckCommand: ParsableCommand {
             the recordings cannot tell, or cannot be compared. docs/ci.md has the metrics, the statistics and recipes for CI.
             """)
 
-    @Argument(help: ArgumentHelp("Traces or reports; several are recordings of one workload.", valueName: "trace"))
+    @Argument(help: ArgumentHelp("Traces or reports, files or pipes, - for standard input; several are recordings of one workload.", valueName: "trace"))
     var traces: [String]
 
     @Option(help: ArgumentHelp("What lazytlb baseline wrote. Without a budget the metrics of the default list may not increase.", valueName: "file"))

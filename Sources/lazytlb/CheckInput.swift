@@ -2,7 +2,7 @@ import ArgumentParser
 import Checks
 import Glibc
 import Report
-import TraceData
+import TraceForms
 
 /// What baseline, check and diff take as recordings: traces, or reports that were written with `report --format json`.
 enum CheckInput {
@@ -25,21 +25,23 @@ enum CheckInput {
 
     /// The report of a trace, with as many deviations from its scheme as asked for, or those of a report file.
     static func documents(_ path: String, _ reading: TraceReport, deviations: Int? = nil) throws -> [ReportDocument] {
-        guard let text = try jsonText(path) else { return [try reading.document(path, deviations: deviations)] }
+        let input = try TraceInput(path)
+        guard let text = try jsonText(input) else { return [try reading.document(input, deviations: deviations)] }
         return try reports(text, path, reading)
     }
 
     /// The recordings of two traces, report files or baselines.
     static func sides(_ left: String, _ right: String, _ reading: TraceReport) throws -> (left: [Recording], right: [Recording]) {
-        let texts = (try jsonText(left), try jsonText(right))
+        let inputs = (left: try TraceInput(left), right: try TraceInput(right))
+        let texts = (try jsonText(inputs.left), try jsonText(inputs.right))
         // Beside a baseline an option is for the trace, as in a check; here there is none.
         if texts.0 != nil, texts.1 != nil { try refuseOptions(left, reading) }
-        func recordings(_ path: String, _ text: String?) throws -> [Recording] {
-            guard let text else { return [Recording(try reading.document(path))] }
-            if isBaseline(text) { return try Baseline(text: text, path: path).recordings }
-            return try reports(text, path, reading).map { Recording($0) }
+        func recordings(_ input: TraceInput, _ text: String?) throws -> [Recording] {
+            guard let text else { return [Recording(try reading.document(input))] }
+            if isBaseline(text) { return try Baseline(text: text, path: input.path).recordings }
+            return try reports(text, input.path, reading).map { Recording($0) }
         }
-        return (try recordings(left, texts.0), try recordings(right, texts.1))
+        return (try recordings(inputs.left, texts.0), try recordings(inputs.right, texts.1))
     }
 
     /// What is made already does not change by how a trace would be read.
@@ -68,20 +70,20 @@ enum CheckInput {
 
     private static func isBaseline(_ text: String) -> Bool { text.prefix(200).contains("\"lazytlb-baseline\"") }
 
-    /// The text of a file that begins like JSON; nil for what may be a trace.
-    private static func jsonText(_ path: String) throws -> String? { beginsLikeJSON(path) ? try text(path) : nil }
+    /// The text of what begins like JSON; nil for what may be a trace.
+    private static func jsonText(_ input: TraceInput) throws -> String? {
+        guard try input.beginsLikeJSON() else { return nil }
+        guard let bytes = try input.bytes(limit: mostBytes) else { throw tooLarge(input.path) }
+        return try text(bytes, input.path)
+    }
 
-    private static func beginsLikeJSON(_ path: String) -> Bool {
-        // What is read here from a pipe would be missing from the trace; a report is a file.
-        var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size > 0 else { return false }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 64)
-        let count = read(descriptor, &bytes, bytes.count)
-        let first = bytes.prefix(max(0, count)).first { !" \t\r\n".utf8.contains($0) }
-        return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
+    private static func tooLarge(_ path: String) -> DocumentError {
+        DocumentError(path: path, cause: "more than a gibibyte: neither a baseline, a budget nor a report")
+    }
+
+    private static func text(_ bytes: [UInt8], _ path: String) throws -> String {
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw DocumentError(path: path, cause: "not a text: its bytes are no UTF-8") }
+        return text
     }
 
     /// No baseline and no budget, and no report that is not a wrong file, is as large.
@@ -101,10 +103,9 @@ enum CheckInput {
             guard count >= 0 else { throw problem(errno == EISDIR ? "a folder, not a file" : "cannot be read: \(String(cString: strerror(errno)))") }
             if count == 0 { break }
             bytes += piece[..<count]
-            guard bytes.count <= mostBytes else { throw problem("more than a gibibyte: neither a baseline, a budget nor a report") }
+            guard bytes.count <= mostBytes else { throw tooLarge(path) }
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw problem("not a text: its bytes are no UTF-8") }
-        return text
+        return try text(bytes, path)
     }
 }
 

@@ -10,7 +10,7 @@ struct DiffCommand: ParsableCommand {
         abstract: "Show in which metrics two traces, reports or baselines differ, the most relevant first.",
         discussion: "Exit status, as of diff(1): 0 no differences, 1 some, 2 trouble; 3 if records are missing on a side, so that neither is known.")
 
-    @Argument(help: ArgumentHelp("A trace, a report or a baseline.", valueName: "a"))
+    @Argument(help: ArgumentHelp("A trace, a report or a baseline, a file or a pipe, - for standard input.", valueName: "a"))
     var left: String
 
     @Argument(help: ArgumentHelp("The same.", valueName: "b"))

@@ -53,10 +53,15 @@ struct TraceReport: ParsableArguments {
     ///   - deviations: how many places to list where the recorded kernel parts from its own scheme; nil to count records only.
     /// - Throws: `TraceError` where the trace cannot be read, or holds nothing to replay.
     func document(_ path: String, divergences: Int? = nil, deviations: Int? = nil) throws -> ReportDocument {
+        try document(TraceInput(path), divergences: divergences, deviations: deviations)
+    }
+
+    /// The same of what is open already.
+    func document(_ input: TraceInput, divergences: Int? = nil, deviations: Int? = nil) throws -> ReportDocument {
         let progress = ReadingProgress()
         let line = ProgressLine(progress, quiet: quiet)
         defer { line?.end() }
-        let file = try openTrace(path, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress), kernel: kernel)
+        let file = try openTrace(input, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress), kernel: kernel)
         return try document(file, divergences: divergences, deviations: deviations)
     }
 

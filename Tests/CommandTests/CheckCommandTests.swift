@@ -174,6 +174,26 @@ import Testing
         }
     }
 
+    @Test(arguments: ["check --conform", "baseline", "diff \"$1\""]) func aReportMayComeThroughAPipe(_ command: String) throws {
+        let expected = try Program.run("/bin/bash", with: ["-c", "\"$0\" \(command) \"$1\"", Program.lazytlb, Self.new])
+        #expect(expected.status == 0)
+        for input in ["<(cat \"$1\")", "- <\"$1\"", "- < <(cat \"$1\")", "/dev/stdin < <(cat \"$1\")"] {
+            let outcome = try Program.run("/bin/bash", with: ["-c", "\"$0\" \(command) \(input)", Program.lazytlb, Self.new])
+            #expect(outcome.status == 0, "\(input): \(outcome.errors)")
+            #expect(outcome.text.split(separator: "\n").count == expected.text.split(separator: "\n").count)
+        }
+    }
+
+    @Test(arguments: ["v4.12-threads-2cpu-truth-c3idle.dat", "forms/trace.txt", "forms/perf.data"]) func soMayATrace(_ name: String) throws {
+        let trace = Recordings.fixture(name)
+        let expected = try lazytlb(["baseline", trace])
+        for input in ["<(cat \"$1\")", "- <\"$1\"", "- < <(cat \"$1\")"] {
+            let outcome = try Program.run("/bin/bash", with: ["-c", "\"$0\" baseline \(input)", Program.lazytlb, trace])
+            #expect(outcome.status == 0, "\(input): \(outcome.errors)")
+            #expect(outcome.text.split(separator: "\n").dropFirst(7) == expected.text.split(separator: "\n").dropFirst(7))
+        }
+    }
+
     @Test func differencesHaveTheStatusOfDiff() throws {
         let outcome = try lazytlb(["diff", Self.old, Self.new])
         #expect(outcome.status == 1)
