@@ -14,6 +14,7 @@ public final class TraceInput {
     let input: ByteInput
 
     public init(_ path: String) throws(TraceError) {
+        if path.isEmpty { throw TraceError(path: "''", cause: "no file has an empty name") }
         self.path = path
         descriptor = try openInput(path)
         input = ByteInput(path: path, descriptor: descriptor)

@@ -32,11 +32,11 @@ struct CheckCommand: ParsableCommand {
     @Flag(name: .customLong("no-stale-active-mm"), help: "It never keeps an active_mm that CR3 does not hold.")
     var noStaleActiveMM = false
 
-    @Option(help: ArgumentHelp("How sure a regression is that is reported: the chance of no false alarm in any metric, in percent.", valueName: "percent"))
-    var confidence = 95.0
+    @Option(help: ArgumentHelp("How sure a regression is that is reported: the chance of no false alarm in any metric, in percent (default: 95).", valueName: "percent"))
+    var confidence: Double?
 
-    @Option(help: ArgumentHelp("With one recording on either side: the increase that is allowed, in percent.", valueName: "percent"))
-    var tolerance = 100.0
+    @Option(help: ArgumentHelp("With one recording on either side: the increase that is allowed, in percent (default: 100).", valueName: "percent"))
+    var tolerance: Double?
 
     @Flag(help: "Compare with the baseline even what is not comparable; the output says so.")
     var forceCompare = false
@@ -60,8 +60,11 @@ struct CheckCommand: ParsableCommand {
         guard baseline != nil || budget != nil || conform || noExtraIPIs || noStaleActiveMM else {
             throw ValidationError("nothing to check: give --baseline, --budget, --conform, --no-extra-ipis or --no-stale-active-mm")
         }
-        guard confidence > 50, confidence < 100 else { throw ValidationError("--confidence is a number above 50 and below 100") }
-        guard tolerance >= 0, tolerance.isFinite else { throw ValidationError("--tolerance is a number from 0 on") }
+        for (option, isGiven) in [("--confidence", confidence != nil), ("--tolerance", tolerance != nil), ("--force-compare", forceCompare)] where isGiven && baseline == nil {
+            throw ValidationError("\(option) is for --baseline")
+        }
+        if let confidence, !(confidence > 50 && confidence < 100) { throw ValidationError("--confidence is a number above 50 and below 100") }
+        if let tolerance, !(tolerance >= 0 && tolerance.isFinite) { throw ValidationError("--tolerance is a number from 0 on") }
     }
 
     func run() throws {
@@ -93,8 +96,8 @@ struct CheckCommand: ParsableCommand {
 
     private func judge(_ documents: [ReportDocument], _ baseline: Baseline?, _ budget: Budget?) -> CheckResult {
         var options = Check.Options()
-        options.confidence = confidence / 100
-        options.tolerance = tolerance / 100
+        if let confidence { options.confidence = confidence / 100 }
+        if let tolerance { options.tolerance = tolerance / 100 }
         options.forcesComparison = forceCompare
         let check = Check(recordings: documents.map { Recording($0) }, options: options)
         var result = CheckResult(

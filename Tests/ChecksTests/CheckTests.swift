@@ -255,6 +255,20 @@ import Testing
         #expect(KernelChecks.conform(report(scheme: nil)).outcome == .inconclusive)
     }
 
+    @Test func whatAClockCountsIsNoTime() {
+        let old = report(scheme: "v4.12") { document in
+            document.trace.timeUnit = .count
+            document.comparisons[0].staleActiveMMNS = 4_000_000_000
+        }
+        #expect(KernelChecks.noStaleActiveMM(old).reason == "active_mm named an mm that CR3 did not hold for 4,000,000,000 ticks, 10.0 % of the CPUs' ticks")
+        let finding = KernelChecks.conform(conforming { document in
+            document.trace.timeUnit = .count
+            document.conformance!.deviationCounts = ["missing-ipi": 1]
+            document.conformance!.deviations = [.init(kind: "missing-ipi", timeNS: 1_000_000_007, cpu: 2, pid: 7, comm: "work", mm: nil)]
+        })
+        #expect(finding.details.first == "1000000007 [002] work-7 missing-ipi")
+    }
+
     @Test func deviationsAreListedWithTimeAndCPU() {
         let finding = KernelChecks.conform(conforming { document in
             document.conformance!.deviationCounts = ["missing-ipi": 2]

@@ -17,4 +17,25 @@ import Testing
         let outcome = try Program.lazytlb("info", "/nonexistent/café")
         #expect(outcome.errors.hasPrefix("lazytlb: /nonexistent/café: cannot open"))
     }
+
+    private static let trace = Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat")
+
+    @Test(arguments: ["report -o", "timeline -o", "baseline -o", "check --conform -o"]) func anOutputHasAName(_ command: String) throws {
+        let outcome = try Program.run(Program.lazytlb, with: command.split(separator: " ").map(String.init) + ["", Self.trace])
+        #expect(outcome.status == 2)
+        #expect(outcome.errors == "lazytlb: '': cannot write to a file without a name\n")
+    }
+
+    @Test(arguments: ["report", "info", "check --conform", "baseline"]) func anInputHasAName(_ command: String) throws {
+        let outcome = try Program.run(Program.lazytlb, with: command.split(separator: " ").map(String.init) + [""])
+        #expect(outcome.status == 2)
+        #expect(outcome.errors == "lazytlb: '': no file has an empty name\n")
+    }
+
+    @Test(arguments: [["--tolerance", "10"], ["--confidence", "90"], ["--force-compare"]]) func whatIsForABaselineIsNotTakenWithoutOne(_ options: [String]) throws {
+        let outcome = try Program.run(Program.lazytlb, with: ["check", Self.trace, "--conform"] + options)
+        #expect(outcome.status == 2)
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.errors.hasPrefix("lazytlb: \(options[0]) is for --baseline\n"))
+    }
 }

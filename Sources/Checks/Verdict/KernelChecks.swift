@@ -24,7 +24,7 @@ public enum KernelChecks {
         let share = whole > 0 ? Double(conformance.matched) / Double(whole) : 1
         let least = document.evidence.kind == "probes" ? leastShare : leastInferredShare
         let warnings = scheme.warnings.values.reduce(0, +)
-        finding.details = deviations(conformance, scheme)
+        finding.details = deviations(conformance, scheme, document.trace.timeUnit)
         let shareText = "\(conformance.scheme) predicts \(grouped(conformance.matched)) of \(grouped(whole)) tlb_flush records (\(fixed(share * 100, 2, roundingDown: true)) %)"
         if let lack = recording.lacks(for: metric, limits) {
             finding.reason = "\(lack); \(shareText)"
@@ -45,10 +45,10 @@ public enum KernelChecks {
     }
 
     /// What the kernel did and its scheme did not, and the reverse: each place where the report lists them, else how many of each kind.
-    private static func deviations(_ conformance: ReportDocument.Conformance, _ scheme: ReportDocument.Scheme) -> [String] {
+    private static func deviations(_ conformance: ReportDocument.Conformance, _ scheme: ReportDocument.Scheme, _ unit: ReportDocument.Trace.TimeUnit) -> [String] {
         if let deviations = conformance.deviations {
             let all = (conformance.deviationCounts ?? [:]).values.reduce(0, +)
-            return deviations.map(line) + (all > deviations.count ? ["and \(grouped(all - deviations.count)) more"] : [])
+            return deviations.map { line($0, unit) } + (all > deviations.count ? ["and \(grouped(all - deviations.count)) more"] : [])
         }
         var lines: [String] = []
         for (reason, counts) in conformance.byReason.sorted(by: { $0.key < $1.key }) {
@@ -60,10 +60,10 @@ public enum KernelChecks {
         return lines
     }
 
-    /// e.g. `16.758970730 [003] wl-861 missing-ipi: 1 page of mm wl:861, to CPU 0`
-    private static func line(_ deviation: ReportDocument.Deviation) -> String {
+    /// e.g. `16.758970730 [003] wl-861 missing-ipi: 1 page of mm wl:861, to CPU 0`; of a clock that counts no time, its number.
+    private static func line(_ deviation: ReportDocument.Deviation, _ unit: ReportDocument.Trace.TimeUnit) -> String {
         let fraction = String(deviation.timeNS % 1_000_000_000)
-        var text = "\(deviation.timeNS / 1_000_000_000)." + String(repeating: "0", count: 9 - fraction.count) + fraction
+        var text = unit == .ns ? "\(deviation.timeNS / 1_000_000_000)." + String(repeating: "0", count: 9 - fraction.count) + fraction : "\(deviation.timeNS)"
         let cpu = String(deviation.cpu)
         text += " [" + String(repeating: "0", count: max(0, 3 - cpu.count)) + cpu + "]"
         if let pid = deviation.pid { text += " \(deviation.comm ?? "<...>")-\(pid)" }
@@ -111,7 +111,9 @@ public enum KernelChecks {
     public static func noStaleActiveMM(_ document: ReportDocument) -> CheckResult.Finding {
         zero("no-stale-active-mm", "kernel.stale_active_mm_ns", document) { value in
             let share = Double(document.trace.durationNS) * Double(document.trace.cpus)
-            return "active_mm named an mm that CR3 did not hold for \(fixed(value / 1e6, 3)) ms, \(percentText(share > 0 ? value / share : 0)) of the CPU time"
+            let isTime = document.trace.timeUnit == .ns
+            return "active_mm named an mm that CR3 did not hold for \(isTime ? fixed(value / 1e6, 3) + " ms" : grouped(Int(value)) + " ticks"), "
+                + "\(percentText(share > 0 ? value / share : 0)) of \(isTime ? "the CPU time" : "the CPUs' ticks")"
         }
     }
 

@@ -54,6 +54,7 @@ public struct OutputFile: ~Copyable {
         let exists = stat(destination, &status) == 0
         let isRegular = status.st_mode & S_IFMT == S_IFREG
         descriptor = -1
+        if path.isEmpty { throw Self.nameless }
         if exists, isRegular { try Self.refuse(path, status, inputs) }
         if exists, !isRegular {
             descriptor = open(destination, O_WRONLY | O_CLOEXEC)
@@ -176,6 +177,7 @@ public struct OutputFile: ~Copyable {
     public static func demandPlaces(_ outputs: [String?], inputs: [String]) throws(OutputError) {
         var places: Set<Place> = []
         for case let path? in outputs where path != "-" {
+            if path.isEmpty { throw nameless }
             let destination = resolved(path) ?? path
             var status = stat()
             let exists = stat(destination, &status) == 0
@@ -188,6 +190,8 @@ public struct OutputFile: ~Copyable {
             if !places.insert(place).inserted { throw OutputError(path: path, operation: "write two outputs to the same file") }
         }
     }
+
+    private static var nameless: OutputError { OutputError(path: "''", operation: "write to a file without a name") }
 
     /// A file that is there, or the name of one to come.
     private enum Place: Hashable {
