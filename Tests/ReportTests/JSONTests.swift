@@ -43,6 +43,17 @@ import Testing
         #expect(throws: ReportReadingError.self) { try readReports(json: text.utf8) }
     }
 
+    /// What is expected is said in JSON's words, not in those of the program.
+    @Test(arguments: [
+        (#""tool" : {}"#, "the key"), (#""tool" : "lazytlb""#, "expected an object at tool"), (#""tool" : null"#, "expected an object at tool"),
+        (#""tool" : {"name" : 1, "version" : "1"}"#, "expected a string at tool.name"),
+    ])
+    func whatWasExpectedIsSaidInWordsOfJSON(tool: String, message: String) {
+        var said = ""
+        do { _ = try readReports(json: #"{"schema_version" : 1, \#(tool)}"#.utf8) } catch { said = "\(error)" }
+        #expect(said.contains(message), "\(said)")
+    }
+
     @Test func theMatrixIsDenseUpTo64CPUs() {
         let pairs: [ReportDocument.IPIMatrix.Pair] = [.init(from: 1, to: 0, count: 2), .init(from: 1, to: 0, count: 3)]
         let dense = ReportDocument.IPIMatrix(scheme: "v4.13", cpus: 2, pairs: pairs)

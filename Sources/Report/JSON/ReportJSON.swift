@@ -83,9 +83,19 @@ private func describe(_ error: DecodingError) -> String {
     }
     return switch error {
     case .keyNotFound(let key, let context): "the key \(key.stringValue) is missing at \(place(context.codingPath))"
-    case .typeMismatch(let type, let context): "expected \(type) at \(place(context.codingPath))"
-    case .valueNotFound(let type, let context): "expected \(type) at \(place(context.codingPath)), found null"
+    case .typeMismatch(let type, let context): "expected \(inWords(type)) at \(place(context.codingPath))"
+    case .valueNotFound(let type, let context): "expected \(inWords(type)) at \(place(context.codingPath)), found null"
     case .dataCorrupted(let context): "\(context.debugDescription) (at \(place(context.codingPath)))"
     @unknown default: "\(error)"
+    }
+}
+
+/// What JSON calls it.
+private func inWords(_ type: Any.Type) -> String {
+    switch type {
+    case is String.Type: "a string"
+    case is Bool.Type: "true or false"
+    case is any BinaryInteger.Type, is any BinaryFloatingPoint.Type: "a number"
+    default: "\(type)".hasPrefix("Array") ? "a list" : "an object"
     }
 }
