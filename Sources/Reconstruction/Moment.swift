@@ -93,6 +93,8 @@ public protocol StimulusSink {
     mutating func setBatch(_ batch: Batch, cpu: Int)
     /// The sender of the outstanding flush of `cpu` goes on: whoever has not handled its IPI yet has done so by now.
     mutating func complete(cpu: Int, at moment: Moment)
+    /// The same at the end of a flush for which the recorded kernel sent nobody an IPI: mostly no scheme has.
+    mutating func completeUnsent(cpu: Int, at moment: Moment)
     /// A tlb_flush record of the recorded kernel.
     mutating func recorded(_ record: Held)
     /// The same of a TASK_SWITCH record, of all pages, in task context.
@@ -112,6 +114,7 @@ extension StimulusSink {
     @inline(__always) public mutating func maySwitch(_ cpu: Int, to mm: MM) {}
     public mutating func setBatch(_ batch: Batch, cpu: Int) {}
     public mutating func complete(cpu: Int, at moment: Moment) {}
+    @inline(__always) public mutating func completeUnsent(cpu: Int, at moment: Moment) { complete(cpu: cpu, at: moment) }
     public mutating func recorded(_ record: Held) {}
     public mutating func recordedLoad(cpu: Int, at time: UInt64) {
         var record = CompactRecord()

@@ -198,6 +198,11 @@ public struct Replay: StimulusSink, Sendable {
         if _slowPath(moment.cause == .lost) { latency.cutOff(cpu) } else { latency.complete(cpu) }
     }
 
+    @inline(__always) public mutating func completeUnsent(cpu: Int, at moment: Moment) {
+        if stride == 1, v412.scheme.pendingWord(cpu, 0) | v413.scheme.pendingWord(cpu, 0) == 0, !haveParted || parent.scheme.pendingWord(cpu, 0) == 0 { return }
+        complete(cpu: cpu, at: moment)
+    }
+
     @inline(__always) public mutating func recorded(_ record: Held) {
         let (cpu, reason, time) = (Int(record.cpu), record.reason, record.time)
         lastTime = max(lastTime, time)

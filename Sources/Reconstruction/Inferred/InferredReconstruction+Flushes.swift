@@ -41,7 +41,7 @@ extension InferredReconstruction {
     /// The remote half of a flush for which the recorded kernel sent no IPI. When those are handled that another scheme sends no record tells: at once.
     @inline(__always) mutating func applyUnsent(_ stimulus: Stimulus, _ moment: Moment) {
         apply(stimulus, moment)
-        sink.complete(cpu: moment.cpu, at: moment)
+        sink.completeUnsent(cpu: moment.cpu, at: moment)
     }
 
     mutating func batch(_ source: Lookahead, _ moment: Moment) {
