@@ -242,3 +242,19 @@ func load<T: FixedWidthInteger>(_ type: T.Type, _ pointer: UnsafeRawPointer, _ b
     let raw = pointer.loadUnaligned(as: T.self)
     return bigEndian ? T(bigEndian: raw) : T(littleEndian: raw)
 }
+
+/// The records in raw sub-buffers of `size` bytes, one behind the other; nil if they are damaged, of which those who read them tell more.
+///
+/// - Complexity: O(*n*) in the number of records.
+public func countRecords(in bytes: UnsafeRawBufferPointer, bigEndian: Bool, longSize: Int, size: Int) -> UInt64? {
+    let shape = SubbufferShape(bigEndian: bigEndian, longSize: longSize, size: size)
+    var count: UInt64 = 0
+    for place in stride(from: 0, to: bytes.count, by: size) {
+        let page = UnsafeRawBufferPointer(rebasing: bytes[place..<min(bytes.count, place + size)])
+        do throws(SubbufferDamage) {
+            var walker = try SubbufferWalker(page, shape: shape)
+            while try walker.advance() { count += 1 }
+        } catch { return nil }
+    }
+    return count
+}

@@ -23,6 +23,8 @@ import Testing
         #expect(try isTold("fixtures/v4.12-reclaim-4cpu-truth.dat", "no-probes"))
         #expect(try !isTold("fixtures/v4.12-reclaim-4cpu-truth.dat", "all"))
         #expect(try !isTold("fixtures/v4.13-reclaim-4cpu-plain.dat", "no-probes"))
+        // A scheme is a kernel's name as well.
+        #expect(try notes("fixtures/forms/trace.txt", "--kernel", "v4.12").contains { $0.hasPrefix("This kernel's flush_tlb_page() writes no record") })
     }
 
     /// The probes tell of 41,397 of which the records show a third: what is inferred is a lower bound, and is marked as such.

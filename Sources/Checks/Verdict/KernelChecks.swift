@@ -62,8 +62,7 @@ public enum KernelChecks {
 
     /// e.g. `16.758970730 [003] wl-861 missing-ipi: 1 page of mm wl:861, to CPU 0`; of a clock that counts no time, its number.
     private static func line(_ deviation: ReportDocument.Deviation, _ unit: ReportDocument.Trace.TimeUnit) -> String {
-        let fraction = String(deviation.timeNS % 1_000_000_000)
-        var text = unit == .ns ? "\(deviation.timeNS / 1_000_000_000)." + String(repeating: "0", count: 9 - fraction.count) + fraction : "\(deviation.timeNS)"
+        var text = TimeFormat(unit: unit).moment(deviation.timeNS)
         let cpu = String(deviation.cpu)
         text += " [" + String(repeating: "0", count: max(0, 3 - cpu.count)) + cpu + "]"
         if let pid = deviation.pid { text += " \(deviation.comm ?? "<...>")-\(pid)" }

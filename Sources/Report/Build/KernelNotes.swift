@@ -4,8 +4,8 @@ import Reconstruction
 /// What the recorded kernel leaves out of its records, as far as a reader should know.
 extension ReportBuilder {
     func kernelNotes() -> [String] {
-        guard let release = context.kernel.release, let version = KernelVersion(release: release) else {
-            guard context.kernel.candidates.isEmpty else { return [] }
+        // A scheme that the user names tells how records are read, whatever the trace says.
+        guard let release = context.kernel.candidates.first ?? context.kernel.release, let version = KernelVersion(release: release) else {
             return [
                 "The trace names no kernel. Its records are read as those of v4.14 to v4.19 without PCID; before and since they mean other things. --kernel VERSION tells."
             ]

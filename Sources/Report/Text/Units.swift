@@ -54,8 +54,10 @@ func ranges(_ cpus: [Int]) -> String {
 }
 
 /// The unit of a trace's times, and how to write them.
-struct TimeFormat {
+public struct TimeFormat {
     var unit: ReportDocument.Trace.TimeUnit
+
+    public init(unit: ReportDocument.Trace.TimeUnit) { self.unit = unit }
 
     /// A span: three digits and a unit, as "12.3 µs"; a plain count where the clock is not one of time.
     func duration(_ span: UInt64) -> String {
@@ -97,7 +99,7 @@ struct TimeFormat {
     var whole: String { unit == .ns ? "the CPU time" : "the CPUs' ticks" }
 
     /// A moment, as `trace-cmd report -t` writes it: seconds and nine decimals.
-    func moment(_ time: UInt64) -> String {
+    public func moment(_ time: UInt64) -> String {
         guard unit == .ns else { return String(time) }
         let fraction = String(time % 1_000_000_000)
         return "\(time / 1_000_000_000)." + String(repeating: "0", count: 9 - fraction.count) + fraction

@@ -85,7 +85,7 @@ struct PageFolder {
         var copied: UInt64 = 0
         if let file, file.size > 0 {
             let pages = try MappedFile(descriptor: file.descriptor, path: file.path)
-            guard let count = withExtendedLifetime(pages, { KernelCount.records(in: pages.bytes, geometry) }) else { return }
+            guard let count = withExtendedLifetime(pages, { countRecords(in: pages.bytes, bigEndian: geometry.bigEndian, longSize: geometry.longSize, size: geometry.size) }) else { return }
             copied = count
         }
         guard let missing = kernel.missing(copied: copied) else { return }
