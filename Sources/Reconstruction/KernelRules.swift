@@ -1,4 +1,5 @@
 import LazyTLB
+import TraceData
 
 /// What the tlb_flush records of a kernel generation mean: the one table of it.
 ///
@@ -56,6 +57,9 @@ public struct KernelRules: Sendable {
         clearsMaskLate = version >= KernelVersion(6, 14)
         exitsBeforeMM = version >= KernelVersion(6, 16)
     }
+
+    /// A tlb_flush record of the sender's own, which is no answer to it (``repeatsOwnHalf``).
+    @inline(__always) func isRepeated(_ record: Held) -> Bool { repeatsOwnHalf && record.reason == 1 && !record.inHardIRQ && record.pid > 0 }
 
     /// The pages that an older kernel would be asked to flush, which takes them one by one up to its ceiling of 33 (tlb_single_page_flush_ceiling).
     ///

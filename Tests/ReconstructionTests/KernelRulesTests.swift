@@ -125,6 +125,38 @@ import Testing
         #expect(found.notes.flushes.remote.map(\.mm) == [found.mm(of: 10)])
     }
 
+    private func moments(_ found: Inference) -> [String] {
+        found.notes.stimuli.compactMap {
+            switch $0 {
+            case .deliver(1, from: 0): "handled"
+            case .contextSwitch(1, let mm) where mm == .none: "lazy"
+            default: nil
+            }
+        }
+    }
+
+    /// v6.0 and later: a CPU whose TLB another flush has brought up to date answers without a record, but before it switches: interrupts are on until then.
+    @Test(arguments: [("6.1.0", ["handled", "lazy"]), ("5.13.0", ["lazy", "handled"])])
+    func aCPUThatSwitchesHasHandledItsIPIs(_ release: String, _ wanted: [String]) {
+        var script = script(release)
+        script.flush(.send, 3)
+        script.run(0, on: 1)
+        script.flush(.localMM, 3)
+        script.wait(1_000_000)
+        script.run(11, on: 1)
+        #expect(moments(script.infer()) == wanted)
+    }
+
+    /// One that waited for the end of the switch is handled behind it, and makes the CPU leave: it is lazy by then.
+    @Test func norDoesItHandleBeforeWhatItAnswersBehind() {
+        var script = script("6.1.0")
+        script.flush(.send, 3)
+        script.flush(.localMM, 3)
+        script.run(0, on: 1)
+        script.flush(.taskSwitch, on: 1, inIRQ: true)
+        #expect(moments(script.infer()) == ["lazy", "handled"])
+    }
+
     @Test(arguments: ["5.13.0", "6.1.0"], [EvidenceLevel.noProbes, .switchesOnly])
     func theLastUsersTearDownIsNoBatchedFlush(_ release: String, _ level: EvidenceLevel) {
         var script = script(release)

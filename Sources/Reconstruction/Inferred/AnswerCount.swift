@@ -73,11 +73,27 @@ extension InferredReconstruction {
         }
     }
 
-    /// The CPU will answer a flush before it switches.
-    func willAnswer(_ cpu: Int) -> Bool {
-        var answers = false
-        forEachAhead(cpu) { record in if record.inHardIRQ, record.kind == .tlbFlush, record.reason <= 1 { answers = true } }
-        return answers
+    /// The CPU will answer a flush before it switches, or right behind that.
+    mutating func willAnswer(_ cpu: Int) -> Bool {
+        guard let source = sourceOf[cpu] else { return false }
+        var distance = 0
+        while let record = source.peek(distance), record.kind != .lost {
+            if record.kind == .schedSwitch { return answersBehind(distance, source) }
+            if record.inHardIRQ, record.kind == .tlbFlush, record.reason <= 1 { return true }
+            distance += 1
+        }
+        return false
+    }
+
+    /// An interrupt that waited for the end of the switch `distance` places ahead answers a flush.
+    mutating func answersBehind(_ distance: Int, _ source: Lookahead) -> Bool {
+        var distance = distance + 1
+        while let record = source.peek(distance), record.kind == .tlbFlush {
+            distance += 1
+            if record.inHardIRQ { return record.reason <= 1 }
+            if record.reason != 0 { return false }
+        }
+        return false
     }
 
     /// The records that a CPU is about to write, as long as its current task runs.

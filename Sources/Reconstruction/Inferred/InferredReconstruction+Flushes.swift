@@ -95,6 +95,13 @@ extension InferredReconstruction {
             expectAnswers(cpu, moment.time)
             apply(.flushOthers(cpu: cpu, mm: state[cpu].sentMM, pages: rules.asked(pages)), moment)
         }
+        if rules.skipsDoneFlushes, !state[cpu].localDone, !wrongHalfFollows(source) { deliverToSpared(cpu, moment) }
+    }
+
+    /// The sender has another mm loaded than it flushes, and says so (v6.14 and later).
+    private mutating func wrongHalfFollows(_ source: Lookahead) -> Bool {
+        guard rules.clearsMaskLate, let next = source.ownNext() else { return false }
+        return next.kind == .tlbFlush && next.reason == 5
     }
 
     /// A SEND_IPI with no local half before it: of which mm?
@@ -116,10 +123,13 @@ extension InferredReconstruction {
             if state[cpu].leftMM.isUser, answers.isEmpty || answers == [state[cpu].leftMM] {
                 // exec: the last user of the old mm is gone.
                 state[cpu].sentMM = state[cpu].leftMM
-            } else if mask.count(0) > 0 {
-                state[cpu].isBatch = true
-                beginBatch(cpu, mask, moment)
-                apply(.batchLocal(cpu: cpu), moment)
+            } else {
+                let mask = mask.count(0) > 0 ? mask : sparedByFlush(of: cpu)
+                if mask.count(0) > 0 {
+                    state[cpu].isBatch = true
+                    beginBatch(cpu, mask, moment)
+                    apply(.batchLocal(cpu: cpu), moment)
+                }
             }
         } else if mayBeSilent(pages), own.isUser, answers.isEmpty || answers.contains(own) && (only == nil || only == own) {
             state[cpu].sentMM = own
@@ -197,6 +207,18 @@ extension InferredReconstruction {
         }
     }
 
+    /// The CPU is about to switch. IPIs that wait for it, and that it does not answer behind the switch, it has handled without a record: others had flushed all of it
+    /// before (v6.0 and later).
+    @inline(never) mutating func handlesSilently(_ moment: Moment) {
+        let cpu = moment.cpu
+        guard state[cpu].mm.isUser, senders.count(0) > 0 else { return }
+        for sender in senders.others(than: cpu, 0) where awaited.contains(cpu, sender) && !answers.contains(cpu, sender) {
+            if let source = sourceOf[cpu], answersBehind(0, source) { return }
+            answers.insert(cpu, sender)
+            apply(.deliver(cpu: cpu, from: sender), moment)
+        }
+    }
+
     /// REMOTE_WRONG_CPU: the flush of another mm than is loaded here is answered.
     mutating func answeredWrong(_ cpu: Int) {
         var found: Int?
@@ -208,34 +230,17 @@ extension InferredReconstruction {
         if let found { answers.insert(cpu, found) }
     }
 
-    /// Adds the CPUs that answer the SEND_IPI record `send` of CPU `cpu`: their records lie between it and the sender's next one.
-    func addAnswers(to mask: inout MaskTable, _ cpu: Int, _ source: Lookahead, from send: Held) {
-        var end = UInt64.max
-        var distance = 1
-        var halves = rules.sendsFirst ? 1 : 0
-        while let next = source.peek(distance) {
-            distance += 1
-            if next.inHardIRQ || next.time <= send.time { continue }
-            halves -= 1
-            if halves >= 0, next.kind == .tlbFlush, next.reason != 4 { continue }
-            end = next.time
-            break
-        }
-        for other in sources where other.state != source.state {
-            var distance = 0
-            while let record = other.peek(distance), record.time <= end {
-                distance += 1
-                guard record.time >= send.time, record.inHardIRQ, record.kind == .tlbFlush else { continue }
-                if record.reason == 1 && record.pages == send.pages || record.reason == 0 { mask.insert(Int(record.cpu), 0) }
-            }
-        }
-    }
-
     /// The CPU whose flush this one answers, which it has not answered yet: one of the mm that is loaded here, else a batch. Of several the
     /// first that found it loaded here; a sender's flush may be long over, with nothing of its own recorded since.
     ///
-    /// - Parameter pages: how many it flushes; nil if it leaves. From v4.14 on that need not be what the sender asked for (``KernelRules/hasExactAnswers``), but mostly is.
-    mutating func takeSender(to cpu: Int, pages: Int64?) -> Int? {
+    /// - Parameters:
+    ///   - pages: how many it flushes; nil if it leaves. From v4.14 on that need not be what the sender asked for (``KernelRules/hasExactAnswers``), but mostly is.
+    ///   - time: of the answer.
+    mutating func takeSender(to cpu: Int, pages: Int64?, at time: UInt64) -> Int? {
+        if _slowPath(claimCount > 0), let sender = takeClaim(cpu, at: time) {
+            answers.insert(cpu, sender)
+            return sender
+        }
         let loaded = observed.loaded[cpu]
         var found: Int?
         var best = 0
@@ -271,17 +276,15 @@ extension InferredReconstruction {
     /// Notes who is to answer the flush that `sender` begins.
     mutating func expectAnswers(_ sender: Int, _ time: UInt64) {
         state[sender].sentAt = time
+        answers.clear(sender)
         let mm = state[sender].sentMM
-        for index in 0..<answers.stride {
-            answers.setWord(sender, index, 0)
-            awaited.setWord(sender, index, mm.isUser ? observed.word(mm, index) : 0)
-        }
+        for index in 0..<awaited.stride { awaited.setWord(sender, index, mm.isUser ? observed.word(mm, index) : 0) }
         awaited.remove(sender, sender)
     }
 
     mutating func answered(_ source: Lookahead, _ moment: Moment) {
         let cpu = moment.cpu
-        guard let sender = takeSender(to: cpu, pages: source.head.pages) else { return }
+        guard let sender = takeSender(to: cpu, pages: source.head.pages, at: moment.time) else { return }
         if observed.loaded[cpu] == .unknown, state[sender].sentMM.isUser {
             let mm = state[sender].sentMM
             load(cpu, mm, moment.time)

@@ -69,6 +69,7 @@ extension InferredReconstruction {
     @inline(__always) private mutating func comes(
         _ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, _ mm: MM, _ basis: Basis, loads: Bool, _ loaded: MM, _ moment: Moment
     ) {
+        if _slowPath(rules.skipsDoneFlushes) { handlesSilently(moment) }
         let place = state.base + moment.cpu
         place.pointee.mm = mm
         place.pointee.leftMM = .none

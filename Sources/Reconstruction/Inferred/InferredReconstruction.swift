@@ -26,6 +26,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
     var gaps: Int
     /// Row by sender: the CPUs that had its flush's mm loaded when it began.
     var awaited: MaskTable
+    /// By CPU: those of its answers to come that belong to batches under way (``addAnswers(to:_:_:from:)``), and how many there are in all.
+    var claims: [[Claim]]
+    var claimCount = 0
     /// For what a mask is only needed for a moment: ``emptyMask()``.
     private var mask: MaskTable
     /// All CPUs' records that are to come; and the same by CPU, nil for those without any.
@@ -89,6 +92,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         senders = MaskTable(cpus: cpus, rows: 1)
         answers = MaskTable(cpus: cpus, rows: cpus)
         awaited = MaskTable(cpus: cpus, rows: cpus)
+        claims = [[Claim]](repeating: [], count: cpus)
         mask = MaskTable(cpus: cpus, rows: 1)
         state = Flat(repeating: PerCPU(), count: cpus)
         for cpu in 0..<cpus { state[cpu].gap = cpu }
@@ -194,7 +198,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
     }
 
     @inline(__always) private mutating func tally(_ record: Held) {
-        if _slowPath(rules.repeatsOwnHalf), record.reason == 1, !record.inHardIRQ, record.pid > 0 { return }
+        if _slowPath(rules.isRepeated(record)) { return }
         sink.recorded(record)
     }
 
@@ -333,7 +337,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         let cpu = step.cpu
         // Only a lazy CPU leaves: a user task on it has run exit_mm() already.
         if state[cpu].mm.isUser { exited(cpu, moment) }
-        if let sender = takeSender(to: cpu, pages: nil) {
+        if let sender = takeSender(to: cpu, pages: nil, at: moment.time) {
             apply(.deliver(cpu: cpu, from: sender), moment)
         } else {
             apply(.doFlushAll(cpu: cpu), moment)
