@@ -284,6 +284,17 @@ import Testing
         #expect((found.mm(of: 10)?.isUser == true) == keeps)
     }
 
+    /// It runs exit_mm() at once behind that record, and much more behind exit_mm().
+    @Test(arguments: [false, true])
+    func anExitingTaskThatComesInAgainHasNoMMIfItLoadsNone(loads: Bool) {
+        var script = script("6.16.0")
+        script.exit()
+        script.run(loads ? 20 : 0, loads: loads)
+        script.run(10, loads: loads)
+        script.run(0, state: 0x10)
+        #expect((script.infer().mm(of: 10) == MM.none) == !loads)
+    }
+
     @Test(arguments: ["6.16.0", "6.18.0"])
     func theExitOfALastUserEndsWithItsTearDownBehindTheExitRecord(_ release: String) {
         var script = script(release)

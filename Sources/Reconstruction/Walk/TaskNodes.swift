@@ -62,7 +62,7 @@ struct TaskNode {
     /// The node that a line of CLONE_VM births goes back to; itself if it was not born so.
     var founder: Int32 = 0
     /// sched_process_exit was seen, where that comes before exit_mm() (``KernelRules/exitsBeforeMM``).
-    var isExiting = false
+    var isExiting = false { didSet { isUsual = false } }
     /// ``VforkWatch`` looks at it.
     var isVforkParent = false
     var isVforkChild = false

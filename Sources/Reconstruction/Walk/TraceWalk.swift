@@ -145,11 +145,13 @@ struct TraceWalk {
             task.pointee.switchesWithMM = task.pointee.switches
             if task.pointee.isExec == nil, task.pointee.origin == .afterLoad { task.pointee.isExec = true }
         }
+        // exit_mm() follows at once on sched_process_exit, and much behind it.
+        if !loads, task.pointee.isExiting { tasks.die(next) }
         step.loads = loads
         step.next = next
         if record.word1 & rules.deadStates != 0, record.prevPID != 0 { die(step.node, pid: record.prevPID) }
         cpus[cpu] = PerCPU(pid: record.nextPID, node: next, awaitsLoad: loads)
-        if task.pointee.switches > 0, !task.pointee.isDead, record.nextPID == 0 || task.pointee.comm == comm {
+        if task.pointee.switches > 0, !task.pointee.isDead, !task.pointee.isExiting, record.nextPID == 0 || task.pointee.comm == comm {
             task.pointee.uncutComm = record.uncutComm
             task.pointee.isUsual = true
         }
