@@ -68,6 +68,11 @@ extension TraceFile {
     public var hasProbes: Bool {
         formats.event(named: "sw_mm") != nil && formats.event(named: "fl_range") != nil
     }
+
+    /// Which others it has.
+    var probeCoverage: ProbeCoverage {
+        ProbeCoverage(lazy: formats.event(named: "lazy") != nil || formats.event(named: "ctxsw") != nil, offline: formats.event(named: "idle_exit") != nil)
+    }
 }
 
 /// Reads a trace from its start to its end and drives `sink` with what happened.
@@ -104,7 +109,7 @@ public struct Reconstruction<Sink: StimulusSink> {
             let ahead = Lookaheads(file, probes: true, on: workers.besideLast, ordered: true)
             var merge = OrderedMerge(ahead.all, order: ahead.order!)
             let any = try merge.next()
-            var replay = ProbeReconstruction(sink: sink, cpus: cpus, longSize: file.longSize, start: ahead.firstTime)
+            var replay = ProbeReconstruction(sink: sink, cpus: cpus, rules: rules, longSize: file.longSize, coverage: file.probeCoverage, start: ahead.firstTime)
             if any { repeat { replay.consume(merge.head) } while try merge.next() }
             replay.finish(at: ahead.lastTime)
             replay.evidence.clocksDiffer = replay.clocks.differ(hasExactAnswers: rules.hasExactAnswers)

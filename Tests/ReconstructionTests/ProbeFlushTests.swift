@@ -39,6 +39,22 @@ import TraceData
         #expect(notes.completed.first?.cpu == 0)
     }
 
+    /// v4.20 to v5.12: on_each_cpu_cond_mask() runs the handler on the sender, too, behind the others'. So a 5.10 kernel records each flush.
+    @Test(arguments: [("5.10.0", 1), ("5.13.0", 2)])
+    func theSendersOwnRemoteHalfAnswersNobody(_ release: String, recorded: Int) {
+        let notes = script(release) {
+            $0.flush(.localMM, 1)
+            $0.probe(.flushOthers, mm: Self.mm, mask: 0b11)
+            $0.flush(.send, 1)
+            $0.probe(.flushRemote, mm: Self.mm, on: 1, inIRQ: true)
+            $0.flush(.remote, 1, on: 1, inIRQ: true)
+            $0.probe(.flushRemote, mm: Self.mm)
+            $0.flush(.remote, 0)
+        }.followProbes()
+        #expect(notes.recorded.count { $0 == .remote } == recorded)
+        #expect(deliveries(notes) == [[1, 0]])
+    }
+
     /// Up to v5.12 the sender's half comes before, and what follows the SEND_IPI comes after the answers.
     @Test func withoutAHalfOfItsOwnTheNextRecordEndsTheWait() {
         let notes = script("4.13.0") {

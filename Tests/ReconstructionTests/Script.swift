@@ -97,8 +97,12 @@ struct Script {
         add(cpu, current[cpu], .marker, 0, 0, details)
     }
 
-    /// A probe event in a function that flushes, or that switches to the mm `next`.
-    mutating func probe(_ kind: Record.Kind, mm: UInt64 = 0, pages: UInt64 = 1, next: UInt64? = nil, mask: UInt64? = nil, on cpu: Int = 0, inIRQ: Bool = false) {
+    /// A probe event in a function that flushes, or that switches to the mm `next` (of `task`, from the mm `prev` where the kernel tells it); `isLazy` as the CPU's own state
+    /// has it.
+    mutating func probe(
+        _ kind: Record.Kind, mm: UInt64 = 0, pages: UInt64 = 1, next: UInt64? = nil, mask: UInt64? = nil, task: UInt64 = 0, prev: UInt64? = nil, isLazy: Bool? = nil, on cpu: Int = 0,
+        inIRQ: Bool = false
+    ) {
         var details = Details()
         (details.probe.mm, details.probe.start, details.probe.end) = (mm, 0x1000, 0x1000 + pages << 12)
         details.probe.present = [.mm, .range, .end]
@@ -109,6 +113,15 @@ struct Script {
         if let mask {
             details.probe.mask = mask
             details.probe.present.insert(.mask)
+        }
+        (details.probe.task, details.probe.pid) = (task, current[cpu])
+        if let prev {
+            details.probe.prevMM = prev
+            details.probe.present.insert(.prevMM)
+        }
+        if let isLazy {
+            details.probe.ownLazy = isLazy
+            details.probe.present.formUnion([.ownMM, .ownLazy])
         }
         add(cpu, current[cpu], kind, 0, 0, details, flags: inIRQ ? 0x08 : 0)
     }
@@ -148,9 +161,9 @@ struct Script {
     }
 
     /// Runs the reconstruction by probe events over it.
-    func followProbes() -> Notes {
+    func followProbes(_ coverage: ProbeCoverage = ProbeCoverage()) -> Notes {
         let sources = Lookaheads(records)
-        var replay = ProbeReconstruction(sink: Notes(cpus: records.count), cpus: records.count, longSize: 8, start: 1000)
+        var replay = ProbeReconstruction(sink: Notes(cpus: records.count), cpus: records.count, rules: rules, longSize: 8, coverage: coverage, start: 1000)
         feed(sources) { replay.consume($0) }
         replay.finish(at: time)
         return replay.sink

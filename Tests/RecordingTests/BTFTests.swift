@@ -186,11 +186,11 @@ import Testing
     // MARK: what is made of it
 
     /// Types of a kernel like Debian's 6.1, with the places that its truth recordings were made with.
-    static func kernel61(previous: String = "prev") -> Types {
+    static func kernel61(previous: String = "prev", maskField: String = "cpu_bitmap", entersLazyInline: Bool = false) -> Types {
         var types = Types()
         let (int, long) = (types.int(), types.int(8))
         let mask = types.pointer(to: types.structure("cpumask", []))
-        let mm = types.pointer(to: types.structure("mm_struct", [("cpu_bitmap", types.array(of: long, 0), 1096 * 8)]))
+        let mm = types.pointer(to: types.structure("mm_struct", [(maskField, types.array(of: long, 0), 1096 * 8)]))
         let task = types.pointer(to: types.structure("task_struct", [("mm", mm, 2272 * 8), ("active_mm", mm, 2280 * 8), ("pid", int, 2416 * 8)]))
         let info = types.pointer(to: types.structure("flush_tlb_info", [
             ("mm", mm, 0), ("start", long, 64), ("end", long, 128), ("new_tlb_gen", long, 192), ("initiating_cpu", int, 256), ("freed_tables", types.int(1), 37 * 8),
@@ -200,7 +200,8 @@ import Testing
         _ = types.structure("tlb_state_shared", [("is_lazy", types.int(1), 0)])
         types.function("switch_mm_irqs_off", [(previous, mm), ("next", mm), ("tsk", task)])
         types.function("leave_mm", [("cpu", int)])
-        types.function("enter_lazy_tlb", [("mm", mm), ("tsk", task)])
+        if !entersLazyInline { types.function("enter_lazy_tlb", [("mm", mm), ("tsk", task)]) }
+        types.function("__switch_to", [("prev_p", task), ("next_p", task)])
         types.function("flush_tlb_mm_range", [("mm", mm), ("start", long), ("end", long), ("stride_shift", int), ("freed_tables", types.int(1))])
         types.function("flush_tlb_func", [("info", types.pointer(to: 0))])
         types.function("native_flush_tlb_multi", [("cpumask", mask), ("info", info)])
@@ -235,11 +236,19 @@ import Testing
         #expect(plan.probes.map { "\($0.name) \($0.function) \($0.fields)" } == wanted)
     }
 
-    @Test func aSwitchThatIsNotToldThePreviousMMIsNotGuessed() throws {
-        let missing = try plan(Self.kernel61(previous: "unused")).missing
-        #expect(missing.map(\.description) == [
-            "no probe sw_mm: this kernel's switch_mm_irqs_off() is not told the previous mm; without it the mms are inferred, as without probes"
-        ])
+    /// v6.10 and later: what is passed for a parameter that is not used is not read.
+    @Test func aSwitchThatIsNotToldThePreviousMMIsProbedWithoutThat() throws {
+        let plan = try plan(Self.kernel61(previous: "unused"), symbols: [:])
+        #expect(plan.missing.map(\.name) == ["fields lm, lz"])
+        #expect(plan.probes.first { $0.name == "sw_mm" }?.fields == "next=%si:x64 tsk=%dx:x64 tpid=+2416(%dx):s32 nmask=+1096(%si):x64")
+    }
+
+    /// So in v7.3: mm_cpumask() is the first part of flexible_array, enter_lazy_tlb() is inline, and __switch_to() must not be probed.
+    @Test func whereBecomingLazyCannotBeProbedTheOtherProbesTell() throws {
+        let plan = try plan(Self.kernel61(previous: "unused", maskField: "flexible_array", entersLazyInline: true))
+        #expect(plan.missing == [])
+        #expect(plan.probes.allSatisfy { $0.name != "lazy" && $0.name != "ctxsw" })
+        #expect(plan.probes.first { $0.name == "sw_mm" }?.fields.contains("nmask=+1096(%si):x64") == true)
     }
 
     @Test func withoutAddressesTheCPUsOwnStateIsLeftOut() throws {
@@ -262,7 +271,7 @@ import Testing
     @Test func typesThatTellNothingLeaveNoProbe() throws {
         let plan = try plan(Types())
         #expect(plan.probes == [])
-        #expect(Set(plan.missing.map(\.name)) == ["fields lm, lz", "sw_mm", "leave", "lazy", "fl_range", "fl_func", "fl_multi", "batch", "fl_all", "do_fl_all", "idle_exit", "mm_release", "mmdrop"])
+        #expect(Set(plan.missing.map(\.name)) == ["fields lm, lz", "sw_mm", "leave", "fl_range", "fl_func", "fl_multi", "batch", "fl_all", "do_fl_all", "idle_exit", "mm_release", "mmdrop"])
         #expect(plan.missing.allSatisfy { !$0.reason.isEmpty && !$0.cost.isEmpty })
     }
 

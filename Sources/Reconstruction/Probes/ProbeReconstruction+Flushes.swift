@@ -6,7 +6,10 @@ extension ProbeReconstruction {
     // MARK: tlb_flush records
 
     mutating func flushRecord(_ cpu: Int, _ record: Held, _ moment: Moment) {
-        if record.reason == 0 {
+        if rules.isRepeated(record) { return }
+        if record.reason == 0, state[cpu].pokeLoads > 0, !record.inHardIRQ {
+            state[cpu].pokeLoads -= 1
+        } else if record.reason == 0 {
             takeEffect(cpu, moment)
             if !state[cpu].switching, observed.loaded[cpu] == machine.activeMM[cpu], machine.mm[cpu] == .none {
                 load(cpu, .initMM, moment.time)
@@ -166,11 +169,20 @@ extension ProbeReconstruction {
             if !pending { return }
         }
         evidence.flushes += 1
-        sink.setBatch(observed.batch(mask: mask), cpu: cpu)
+        sink.setBatch(batch(mask, probe), cpu: cpu)
         applyOrDefer(.batchLocal(cpu: cpu), source, moment)
         state[cpu].sentMM = .max
         state[cpu].remote = .batch
         placeRemote(source, moment)
+    }
+
+    /// Where CPUs stay in masks, a batch is of the mm that was last seen with the same mask, if only one was.
+    private func batch(_ mask: MaskTable, _ probe: ProbeFields) -> Batch {
+        let same = rules.clearsMaskLate ? lastMasks.filter { $0.value == probe.mask }.map(\.key) : []
+        guard same.count == 1 else { return observed.batch(mask: mask) }
+        var batch = Batch(cpus: cpus)
+        batch.mms = same
+        return batch
     }
 
     mutating func delivered(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {

@@ -1,6 +1,16 @@
 import LazyTLB
 import TraceData
 
+/// Which of the probes there are that some kernels have no place for.
+public struct ProbeCoverage: Sendable {
+    /// Where a CPU switches to a task without an mm, or a task gives its own up: enter_lazy_tlb(), or __switch_to().
+    public var lazy: Bool
+    /// Where a CPU goes off: idle_task_exit() (up to v6.13).
+    public var offline: Bool
+
+    public init(lazy: Bool = true, offline: Bool = true) { (self.lazy, self.offline) = (lazy, offline) }
+}
+
 /// Stimuli from probe events: the true mm of every task, the moments of every flush and of every IPI's handler.
 ///
 /// The probes and their fields are listed in docs/recording.md. Nothing is inferred but the order of what the probes leave open: the
@@ -9,9 +19,15 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     public var sink: Sink
     public internal(set) var mms = MMTable()
     let cpus: Int
+    let rules: KernelRules
     let longSize: Int
+    let coverage: ProbeCoverage
     var pointers: [UInt64: MM] = [:]
     var initPointer: UInt64?
+    /// The mm through which kernel text is patched (``KernelRules/pokesText``).
+    var pokingPointer: UInt64?
+    /// By mm: its mask when it was last seen, where that tells more than what its CPUs have loaded (``KernelRules/clearsMaskLate``).
+    var lastMasks: [MM: UInt64] = [:]
     var observed: ObservedCPUs
     var machine: Machine
     var clocks: ClockWatch
@@ -19,7 +35,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     /// Tasks that have called mm_release() and not yet shown whether to exec or to exit. They may go on on another CPU.
     var releasing: Set<Int32> = []
     public internal(set) var names: [Int32: Comm] = [:]
-    private(set) var switchesByName: [Comm: Int] = [:]
+    var switchesByName: [Comm: Int] = [:]
     public internal(set) var evidence = EvidenceSummary(kind: .probes)
 
     /// What is under way on one CPU.
@@ -57,17 +73,23 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         /// The remote half belongs to the flush's own record, behind which no send follows.
         var remoteAtRecord = false
         var sendFollows = false
+        /// CR3 loads that are still to come of a patch of kernel text.
+        var pokeLoads = 0
     }
 
     enum Remote { case none, flush, batch }
 
     /// - Parameters:
+    ///   - rules: what the recorded kernel's tlb_flush records mean.
     ///   - longSize: bytes of the recorded kernel's long.
+    ///   - coverage: which probes there are.
     ///   - start: the time of the first record, ns.
-    public init(sink: Sink, cpus: Int, longSize: Int, start: UInt64) {
+    public init(sink: Sink, cpus: Int, rules: KernelRules, longSize: Int, coverage: ProbeCoverage, start: UInt64) {
         self.sink = sink
         self.cpus = cpus
+        self.rules = rules
         self.longSize = longSize
+        self.coverage = coverage
         observed = ObservedCPUs(cpus: cpus, start: start)
         machine = Machine(cpus: cpus)
         clocks = ClockWatch(cpus: cpus)
@@ -88,7 +110,14 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             evidence.lostEvents.addClamped(record.word0)
             clocks.lost(cpu)
             forget(cpu, moment)
-        case .schedSwitch: beginSwitch(cpu, record, moment)
+        case .schedSwitch:
+            if !coverage.lazy, record.word1 & rules.deadStates != 0 { exitIfNotSeen(cpu, moment) }
+            beginSwitch(cpu, record, moment)
+            // A task with an mm comes to switch_mm() at once, with interrupts off.
+            if !coverage.lazy, let next = source.peek(1), next.kind != .swMM || isInit(source.peekDetails(1).probe.nextMM) {
+                finishSwitch(cpu, 0, moment)
+                goOffline(cpu, source, moment)
+            }
         case .tlbFlush: flushRecord(cpu, record, moment)
         case .rename: rename(record, source.headDetails)
         case .marker: if !TaskSnapshots.isLine(source.headDetails.text) { sink.marker(source.headDetails.text, at: moment) }
@@ -160,12 +189,17 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     mutating func observe(_ mm: MM, _ word: UInt64, _ moment: Moment) {
+        // There a mask tells nothing of what its CPUs have loaded.
+        if rules.clearsMaskLate {
+            lastMasks[mm] = word
+            return
+        }
         settle(mm, word, by: moment.cpu, moment)
         sink.observedMask(mm, word, at: moment)
     }
 
     /// The record at the head leads to a CR3 load, through nothing but probes of the functions on the way.
-    func loadFollows(_ source: Lookahead) -> Bool {
+    mutating func loadFollows(_ source: Lookahead) -> Bool {
         let head = source.head
         var distance = 1
         while let next = source.peek(distance) {
@@ -176,7 +210,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             // leave_mm() calls switch_mm() without a previous mm; any other call is a switch of its own.
             case .swMM:
                 let probe = source.peekDetails(distance - 1).probe
-                if probe.task == 0 && probe.prevMM == 0 { continue }
+                if isLeave(probe) { continue }
                 return false
             case .tlbFlush: return next.reason == 0
             default: return false
@@ -194,12 +228,18 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     /// The mm behind a pointer. A pointer that is freed and allocated again is another mm (``mmdrop``).
     mutating func mm(_ pointer: UInt64, pid: Int32) -> MM {
         if pointer == 0 { return .none }
-        if pointer == initPointer || longSize == 8 && pointer >= 0xffff_ffff_8000_0000 { return .initMM }
+        if isInit(pointer) { return .initMM }
         if let known = pointers[pointer] { return known }
         let new = mms.add(pid: pid, name: names[pid]?.description ?? "")
         pointers[pointer] = new
         return new
     }
+
+    /// init_mm is part of the kernel's image.
+    mutating func isInit(_ pointer: UInt64) -> Bool { pointer == initPointer || longSize == 8 && pointer >= 0xffff_ffff_8000_0000 }
+
+    /// The call of switch_mm() by leave_mm(): it has no task, and no previous mm. Where that is not told (v6.10 and later), nobody else who has none switches to init_mm.
+    mutating func isLeave(_ probe: ProbeFields) -> Bool { probe.task == 0 && (probe.present.contains(.prevMM) ? probe.prevMM == 0 : isInit(probe.nextMM)) }
 
     mutating func rename(_ record: Held, _ details: Details) {
         names[details.pid] = details.comm
@@ -208,49 +248,16 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if details.pid == record.pid, mms[mm]?.pid == details.pid { mms.rename(mm, details.comm.description) }
     }
 
-    // MARK: context switches
-
-    mutating func beginSwitch(_ cpu: Int, _ record: Held, _ moment: Moment) {
-        finishSwitch(cpu, nil, moment)
-        clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
-        if state[cpu].current >= 0, state[cpu].current != record.prevPID, !state[cpu].down { evidence.brokenChains += 1 }
-        state[cpu].current = record.nextPID
-        names[record.nextPID] = record.comm
-        if record.nextPID != 0 { switchesByName[record.comm, default: 0] += 1 }
-        state[cpu].nextComm = record.comm
-        if state[cpu].down {
-            state[cpu].down = false
-            apply(.cpuUp(cpu: cpu), moment)
-            load(cpu, .initMM, moment.time)
-        }
-        state[cpu].switching = true
-        state[cpu].begun = record.time
-        state[cpu].prevPID = record.prevPID
-        state[cpu].nextPID = record.nextPID
-        state[cpu].nextMM = nil
-    }
-
-    /// The switch under way reaches its end; `pointer` is the next task's mm, nil where the probes did not tell.
-    mutating func finishSwitch(_ cpu: Int, _ pointer: UInt64?, _ moment: Moment) {
-        guard state[cpu].switching else { return }
-        state[cpu].switching = false
-        let next = state[cpu].nextPID
-        let mm: MM
-        if let pointer = pointer ?? state[cpu].nextMM { mm = self.mm(pointer, pid: next) } else { mm = next == 0 ? .none : .unknown }
-        switched(cpu, mm, moment)
-    }
-
-    mutating func switched(_ cpu: Int, _ mm: MM, _ moment: Moment) {
-        if mm == .unknown { evidence.unknown += 1 } else { evidence.exact += 1 }
-        let basis = mm == .unknown ? Basis.unknown : .exact
-        sink.willRun(IncomingTask(pid: state[cpu].nextPID, comm: state[cpu].nextComm, basis: basis, begun: state[cpu].begun), cpu: cpu)
-        apply(.contextSwitch(cpu: cpu, mm: mm), moment)
-        if mm != .none { load(cpu, mm, moment.time) }
-    }
-
     /// An exiting task shows by the state of its CPU, or by its mm at its switch-out, that exit_mm() has made it lazy.
     mutating func exitIfReleased(_ cpu: Int, _ moment: Moment) {
         guard releasing.remove(moment.pid) != nil else { return }
+        apply(.exitMM(cpu: cpu), moment)
+    }
+
+    /// Where no probe tells that a CPU becomes lazy: its state, or that the task is dead.
+    private mutating func exitIfNotSeen(_ cpu: Int, _ moment: Moment) {
+        guard machine.mm[cpu].isUser else { return }
+        releasing.remove(moment.pid)
         apply(.exitMM(cpu: cpu), moment)
     }
 
@@ -273,6 +280,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
                 load(cpu, mm, moment.time)
             }
             if lazy, probe.hasOwnState { exitIfReleased(cpu, moment) }
+            if lazy, !coverage.lazy, !state[cpu].switching { exitIfNotSeen(cpu, moment) }
         }
         switch record.kind {
         case .ctxsw:
@@ -288,6 +296,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         case .enterLazy: enterLazy(cpu, record, probe, source, moment)
         case .leave:
             if record.pid == 0, !record.inHardIRQ, state[cpu].pending == nil { applyOrDefer(.idleLeave(cpu: cpu), source, moment) }
+        // What was patched.
+        case .flushRange where probe.mm == pokingPointer: break
         case .flushRange, .flushPage:
             let mm = self.mm(probe.mm, pid: record.pid)
             if probe.hasMask { observe(mm, probe.mask, moment) }
@@ -302,12 +312,10 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         case .batch: beginBatch(cpu, probe, source, moment)
         case .flushAll: apply(.flushAll(cpu: cpu, kernelRange: false), moment)
         case .doFlushAll: applyOrDefer(.doFlushAll(cpu: cpu), source, moment)
-        case .idleExit:
-            apply(.cpuDown(cpu: cpu), moment)
-            load(cpu, .initMM, moment.time)
-            state[cpu].down = true
+        case .idleExit: goesDown(cpu, moment)
         case .mmRelease: if probe.pid == record.pid { releasing.insert(record.pid) }
-        case .mmDrop: pointers[probe.mm] = nil
+        case .mmDrop:
+            if let mm = pointers.removeValue(forKey: probe.mm) { lastMasks[mm] = nil }
         default: break
         }
     }
@@ -324,47 +332,5 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             }
         }
         return false
-    }
-
-    /// The entry of switch_mm_irqs_off().
-    mutating func switchMM(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
-        if probe.task == 0, probe.prevMM == 0 {
-            initPointer = probe.nextMM
-            if probe.hasMask { observe(.initMM, probe.mask, moment) }
-            return
-        }
-        if state[cpu].down {
-            initPointer = probe.nextMM
-            return
-        }
-        // No kernel switches to no mm: what this record says, and what the CPU has loaded behind it, is not known.
-        if probe.nextMM == 0 { return forget(cpu, moment) }
-        if probe.task == 0 { finishSwitch(cpu, nil, moment) }
-        let pid = state[cpu].switching ? state[cpu].nextPID : record.pid
-        if probe.task == 0 {
-            releasing.remove(record.pid)
-            // A new mm, even if its pointer was used before without an mmdrop in sight.
-            pointers[probe.nextMM] = nil
-        }
-        let next = mm(probe.nextMM, pid: pid)
-        if probe.hasMask { observe(next, probe.mask, moment) }
-        if state[cpu].switching {
-            state[cpu].nextMM = probe.nextMM
-            if loadFollows(source) { postpone(.contextSwitch(cpu: cpu, mm: next), moment) } else { finishSwitch(cpu, nil, moment) }
-        } else {
-            postpone(probe.task == 0 ? .exec(cpu: cpu, mm: next) : .useMM(cpu: cpu, mm: next), moment)
-            if !loadFollows(source) { takeEffect(cpu, moment) }
-        }
-    }
-
-    /// enter_lazy_tlb() (a probe of newer kernels): at a switch to a task without an mm, or when a task gives its mm up.
-    mutating func enterLazy(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
-        if state[cpu].switching, probe.pid == state[cpu].nextPID {
-            finishSwitch(cpu, 0, moment)
-            if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
-            return
-        }
-        guard machine.mm[cpu].isKnown else { return }
-        apply(releasing.remove(record.pid) != nil ? .exitMM(cpu: cpu) : .unuseMM(cpu: cpu), moment)
     }
 }

@@ -67,10 +67,13 @@ public struct ProbePlan: Sendable {
 
     /// Where mm_cpumask() of an mm begins.
     private var cpuMask: Int? {
-        // cpu_vm_mask_var is a pointer to cpumask_allocation in kernels for many CPUs, up to v4.18.
-        btf.offset("mm_struct", "cpu_bitmap") ?? btf.offset("mm_struct", "cpumask_allocation")
+        // cpu_bitmap is the first part of flexible_array from v6.19 on; cpu_vm_mask_var is a pointer to cpumask_allocation in kernels for many CPUs, up to v4.18.
+        btf.offset("mm_struct", "cpu_bitmap") ?? btf.offset("mm_struct", "flexible_array") ?? btf.offset("mm_struct", "cpumask_allocation")
             ?? (btf.isArray("mm_struct", "cpu_vm_mask_var") ? btf.offset("mm_struct", "cpu_vm_mask_var") : nil)
     }
+
+    /// v4.14 and later.
+    private var hasLazyFlag: Bool { btf.offset("tlb_state_shared", "is_lazy") != nil || btf.offset("tlb_state", "is_lazy") != nil }
 
     private var taskPID: Int? { btf.offset("task_struct", "pid") }
 
@@ -123,12 +126,9 @@ public struct ProbePlan: Sendable {
         let mask = cpuMask.map { " nmask=+\($0)(%si):x64" } ?? ""
         if let found = parameters("switch_mm_irqs_off"), let next = pointer("switch_mm_irqs_off", "next", to: "mm_struct"), next == "%si",
             let task = pointer("switch_mm_irqs_off", "tsk", to: "task_struct"), task == "%dx" {
-            if found.places["prev"] == "%di" {
-                place("sw_mm", "switch_mm_irqs_off", "prev=%di:x64 next=%si:x64 tsk=%dx:x64" + (taskPID.map { " tpid=+\($0)(%dx):s32" } ?? "") + mask + ownState)
-            } else {
-                // v6.10: the parameter is there, and unused; an exec and leave_mm() look alike.
-                leaveOut("sw_mm", "this kernel's switch_mm_irqs_off() is not told the previous mm", unusable)
-            }
+            // From v6.10 on the parameter is there, and unused: what its callers pass need not be the previous mm.
+            let previous = found.places["prev"] == "%di" ? "prev=%di:x64 " : ""
+            place("sw_mm", "switch_mm_irqs_off", previous + "next=%si:x64 tsk=%dx:x64" + (taskPID.map { " tpid=+\($0)(%dx):s32" } ?? "") + mask + ownState)
         } else {
             leaveOut("sw_mm", notDescribed("switch_mm_irqs_off"), unusable)
         }
@@ -140,15 +140,14 @@ public struct ProbePlan: Sendable {
         if pointer("enter_lazy_tlb", "mm", to: "mm_struct") == "%di", pointer("enter_lazy_tlb", "tsk", to: "task_struct") == "%si", let pid = taskPID,
             let mm = btf.offset("task_struct", "mm") {
             place("lazy", "enter_lazy_tlb", "mm=%di:x64 tsk=%si:x64 tpid=+\(pid)(%si):s32 pidmm=+\(mm)(%si):x64" + ownState)
-        } else if pointer("__switch_to", "prev_p", to: "task_struct") == "%di", pointer("__switch_to", "next_p", to: "task_struct") == "%si", let pid = taskPID,
+        } else if !hasLazyFlag, pointer("__switch_to", "prev_p", to: "task_struct") == "%di", pointer("__switch_to", "next_p", to: "task_struct") == "%si", let pid = taskPID,
             let mm = btf.offset("task_struct", "mm"), let active = btf.offset("task_struct", "active_mm") {
             // Up to v4.13 enter_lazy_tlb() is inline, and __switch_to() can be probed.
             place(
                 "ctxsw", "__switch_to",
                 "prev=%di:x64 next=%si:x64 ppid=+\(pid)(%di):s32 pmm=+\(mm)(%di):x64 npid=+\(pid)(%si):s32 nmm=+\(mm)(%si):x64 namm=+\(active)(%si):x64" + ownState)
-        } else {
-            leaveOut("lazy", notDescribed("enter_lazy_tlb"), "switches to tasks without an mm are taken for those of unknown mm")
         }
+        // Where neither can be probed (enter_lazy_tlb() is inline in v7.3 again), a switch that does not come to switch_mm_irqs_off() is one to a task without an mm.
     }
 
     /// Fields of struct flush_tlb_info behind a pointer in a register.

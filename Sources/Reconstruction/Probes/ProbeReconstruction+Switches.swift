@@ -1,0 +1,125 @@
+import LazyTLB
+import TraceData
+
+/// Context switches, and other calls of switch_mm_irqs_off() and enter_lazy_tlb().
+extension ProbeReconstruction {
+    mutating func beginSwitch(_ cpu: Int, _ record: Held, _ moment: Moment) {
+        finishSwitch(cpu, nil, moment)
+        clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
+        if state[cpu].current >= 0, state[cpu].current != record.prevPID, !state[cpu].down { evidence.brokenChains += 1 }
+        state[cpu].current = record.nextPID
+        names[record.nextPID] = record.comm
+        if record.nextPID != 0 { switchesByName[record.comm, default: 0] += 1 }
+        state[cpu].nextComm = record.comm
+        if state[cpu].down {
+            state[cpu].down = false
+            apply(.cpuUp(cpu: cpu), moment)
+            load(cpu, .initMM, moment.time)
+        }
+        state[cpu].switching = true
+        state[cpu].begun = record.time
+        state[cpu].prevPID = record.prevPID
+        state[cpu].nextPID = record.nextPID
+        state[cpu].nextMM = nil
+    }
+
+    /// The switch under way reaches its end; `pointer` is the next task's mm, nil where the probes did not tell.
+    mutating func finishSwitch(_ cpu: Int, _ pointer: UInt64?, _ moment: Moment) {
+        guard state[cpu].switching else { return }
+        state[cpu].switching = false
+        let next = state[cpu].nextPID
+        let mm: MM
+        if let pointer = pointer ?? state[cpu].nextMM { mm = self.mm(pointer, pid: next) } else { mm = next == 0 ? .none : .unknown }
+        switched(cpu, mm, moment)
+    }
+
+    mutating func switched(_ cpu: Int, _ mm: MM, _ moment: Moment) {
+        if mm == .unknown { evidence.unknown += 1 } else { evidence.exact += 1 }
+        let basis = mm == .unknown ? Basis.unknown : .exact
+        sink.willRun(IncomingTask(pid: state[cpu].nextPID, comm: state[cpu].nextComm, basis: basis, begun: state[cpu].begun), cpu: cpu)
+        apply(.contextSwitch(cpu: cpu, mm: mm), moment)
+        if mm != .none { load(cpu, mm, moment.time) }
+    }
+
+    // MARK: probes
+
+    /// The entry of switch_mm_irqs_off().
+    mutating func switchMM(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
+        if isLeave(probe) {
+            initPointer = probe.nextMM
+            if probe.hasMask { observe(.initMM, probe.mask, moment) }
+            return
+        }
+        if state[cpu].down {
+            initPointer = probe.nextMM
+            return
+        }
+        if pokesText(cpu, probe, source) { return }
+        // sched_force_init_mm() of a CPU that is about to go off (v6.14 and later). In the older schemes idle_task_exit() does that.
+        if !state[cpu].switching, isInit(probe.nextMM) { return }
+        // No kernel switches to no mm: what this record says, and what the CPU has loaded behind it, is not known.
+        if probe.nextMM == 0 { return forget(cpu, moment) }
+        if probe.task == 0 { finishSwitch(cpu, nil, moment) }
+        let pid = state[cpu].switching ? state[cpu].nextPID : record.pid
+        if probe.task == 0 {
+            releasing.remove(record.pid)
+            // A new mm, even if its pointer was used before without an mmdrop in sight.
+            pointers[probe.nextMM] = nil
+        }
+        let next = mm(probe.nextMM, pid: pid)
+        if probe.hasMask { observe(next, probe.mask, moment) }
+        if state[cpu].switching {
+            state[cpu].nextMM = probe.nextMM
+            if loadFollows(source) { postpone(.contextSwitch(cpu: cpu, mm: next), moment) } else { finishSwitch(cpu, nil, moment) }
+        } else {
+            postpone(probe.task == 0 ? .exec(cpu: cpu, mm: next) : .useMM(cpu: cpu, mm: next), moment)
+            if !loadFollows(source) { takeEffect(cpu, moment) }
+        }
+    }
+
+    /// Kernel text is patched through an mm of its own (arch/x86/kernel/alternative.c, __text_poke(), v5.2): two calls for the current task, to that mm and back, with interrupts
+    /// off. Older kernels patch without; so nothing happens in the schemes, and what is loaded behind it is what was before.
+    private mutating func pokesText(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead) -> Bool {
+        guard rules.pokesText, probe.task != 0, !state[cpu].switching else { return false }
+        if state[cpu].pokeLoads > 0 { return true }
+        guard let load = source.peek(1), load.kind == .tlbFlush, load.reason == 0, let back = source.peek(2), back.kind == .swMM,
+            source.peekDetails(2).probe.task == probe.task
+        else { return false }
+        pokingPointer = probe.nextMM
+        state[cpu].pokeLoads = 2
+        return true
+    }
+
+    /// Where no probe tells that a CPU goes off: after the stopper thread, whose next switch is not recorded, since tracepoints are silent by then, the idle task is current.
+    mutating func goOffline(_ cpu: Int, _ source: Lookahead, _ moment: Moment) {
+        guard !coverage.offline, state[cpu].nextComm.isStopper else { return }
+        var distance = 1
+        while let next = source.peek(distance), next.kind != .lost {
+            distance += 1
+            guard next.kind == .schedSwitch else { continue }
+            if next.prevPID != 0 { return }
+            apply(.offline(cpu: cpu), moment)
+            goesDown(cpu, moment)
+            return
+        }
+    }
+
+    /// In the older schemes idle_task_exit().
+    mutating func goesDown(_ cpu: Int, _ moment: Moment) {
+        apply(.cpuDown(cpu: cpu), moment)
+        load(cpu, .initMM, moment.time)
+        state[cpu].down = true
+    }
+
+    /// enter_lazy_tlb() (a probe of newer kernels): at a switch to a task without an mm, or when a task gives its mm up.
+    mutating func enterLazy(_ cpu: Int, _ record: Held, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
+        if state[cpu].switching, probe.pid == state[cpu].nextPID {
+            finishSwitch(cpu, 0, moment)
+            if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
+            goOffline(cpu, source, moment)
+            return
+        }
+        guard machine.mm[cpu].isKnown else { return }
+        apply(releasing.remove(record.pid) != nil ? .exitMM(cpu: cpu) : .unuseMM(cpu: cpu), moment)
+    }
+}

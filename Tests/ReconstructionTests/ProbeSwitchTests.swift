@@ -1,0 +1,119 @@
+import LazyTLB
+@testable import Reconstruction
+import Testing
+import TraceData
+
+/// What the probes in switch_mm_irqs_off() tell of the kernels since v5.2: calls that are no switch of a task, and how those look of whose previous mm nothing is told (v6.10).
+@Suite struct ProbeSwitchTests {
+    private static let mm: UInt64 = 0xffff_8880_0000_1000
+    private static let other: UInt64 = 0xffff_8880_0000_2000
+    private static let initMM: UInt64 = 0xffff_ffff_82b5_c940
+    private static let task: UInt64 = 0xffff_8880_0001_0000
+
+    /// Task 10 runs on CPU 0, with an mm.
+    private func script(_ release: String, prev: UInt64? = nil) -> Script {
+        var script = Script(release, cpus: 1)
+        script.run(10)
+        script.probe(.swMM, next: Self.mm, task: Self.task, prev: prev)
+        script.flush(.taskSwitch)
+        script.flush(.localMM, 1)
+        return script
+    }
+
+    private func loads(_ notes: Notes) -> Int {
+        notes.count {
+            switch $0 {
+            case .exec, .useMM: true
+            default: false
+            }
+        }
+    }
+
+    /// As a 5.10 kernel records it when an event is enabled: to the mm through which text is patched and back, and a flush of that.
+    @Test(arguments: [("5.10.0", 0), ("4.20.0", 2)])
+    func aPatchOfTextIsNoSwitch(_ release: String, wanted: Int) {
+        var script = script(release, prev: Self.other)
+        for next in [Self.other, Self.mm] {
+            script.probe(.swMM, next: next, task: Self.task, prev: 0)
+            script.flush(.taskSwitch)
+        }
+        script.probe(.flushRange, mm: Self.other)
+        script.probe(.flushRange, mm: Self.mm)
+        script.flush(.localMM, 1)
+        let notes = script.followProbes()
+        #expect(loads(notes) == wanted)
+        if wanted == 0 { #expect(notes.flushes.local.map(\.mm) == [notes.switches[0].mm]) }
+        #expect(notes.loaded[0] == notes.switches[0].mm)
+    }
+
+    /// Without a task either it is an exec, or leave_mm(), which goes to init_mm.
+    @Test(arguments: [nil, other] as [UInt64?])
+    func anExecIsToldFromLeaveMM(prev: UInt64?) {
+        var script = script("6.12.0", prev: prev)
+        script.probe(.swMM, next: Self.other, prev: prev)
+        script.flush(.taskSwitch)
+        script.flush(.localMM, 1)
+        script.run(0)
+        script.probe(.enterLazy)
+        script.probe(.leave)
+        script.probe(.swMM, next: Self.initMM, prev: prev.map { _ in 0 })
+        script.flush(.taskSwitch)
+        script.flush(.localMM, 1)
+        let notes = script.followProbes()
+        #expect(notes.count { if case .exec = $0 { true } else { false } } == 1)
+        #expect(notes.count { if case .idleLeave = $0 { true } else { false } } == 1)
+        #expect(notes.loaded[0] == .initMM)
+    }
+
+    /// sched_force_init_mm(), v6.14 and later: the CPU's mm goes, and no older scheme would do that here.
+    @Test func aCPUThatGoesOffTakesInitMM() {
+        var script = script("6.18.0")
+        script.run(20)
+        script.probe(.enterLazy)
+        script.probe(.swMM, next: Self.initMM, task: Self.task)
+        script.flush(.taskSwitch)
+        let notes = script.followProbes()
+        #expect(loads(notes) == 0)
+    }
+
+    /// v6.14 and later have no idle_task_exit(): the stopper thread's next switch is missing, and the idle task is the first to be switched from.
+    @Test(arguments: [true, false])
+    func aCPUThatGoesOffShowsByItsMissingSwitch(isMissing: Bool) {
+        var script = script("6.18.0")
+        script.name(20, "migration/0")
+        script.run(20)
+        script.probe(.enterLazy)
+        if !isMissing { script.run(0) }
+        script.run(10, from: isMissing ? 0 : nil)
+        let notes = script.followProbes(ProbeCoverage(offline: false))
+        #expect(notes.count { if case .cpuDown = $0 { true } else { false } } == (isMissing ? 1 : 0))
+        #expect(notes.count { if case .cpuUp = $0 { true } else { false } } == (isMissing ? 1 : 0))
+    }
+
+    /// v7.3, where enter_lazy_tlb() is inline: switch_mm_irqs_off() is not called for a task without an mm.
+    @Test func withoutAProbeOfItsOwnASwitchWithoutSwitchMMIsOneToNone() {
+        var script = script("7.3.0")
+        script.run(20)
+        script.run(10)
+        script.probe(.swMM, next: Self.mm, task: Self.task)
+        let notes = script.followProbes(ProbeCoverage(lazy: false))
+        #expect(notes.switches.map(\.mm.isUser) == [true, false, true])
+        #expect(notes.switches[1].mm == .none)
+        #expect(notes.switches[2].mm == notes.switches[0].mm)
+        #expect(notes.switches.allSatisfy { $0.basis == .exact })
+    }
+
+    /// And a task that has run exit_mm() shows so by its CPU's is_lazy, or dies.
+    @Test(arguments: [true, false])
+    func withoutAProbeOfItsOwnAnExitShowsByTheCPUsState(isSeen: Bool) {
+        var script = script("7.3.0")
+        if isSeen { script.probe(.flushRange, mm: Self.mm, isLazy: true) }
+        script.run(0, state: 0x10)
+        script.run(10)
+        let notes = script.followProbes(ProbeCoverage(lazy: false))
+        let exits = notes.stimuli.indices { if case .exitMM = $0 { true } else { false } }
+        #expect(exits.ranges.count == 1)
+        // Before the flush of the mm that it has given up.
+        if isSeen, let exit = exits.ranges.first?.lowerBound, let flush = notes.stimuli.lastIndex(where: { if case .flushRange = $0 { true } else { false } }) { #expect(exit < flush) }
+    }
+}
