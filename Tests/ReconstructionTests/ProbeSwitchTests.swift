@@ -90,6 +90,17 @@ import TraceData
         #expect(notes.count { if case .cpuUp = $0 { true } else { false } } == (isMissing ? 1 : 0))
     }
 
+    /// Up to v6.13 a mask or the CPU's next record tells when switch_mm() has cleared the CPU's bit; later kernels do not clear it.
+    @Test(arguments: [("6.1.0", 1), ("6.18.0", 2)])
+    func whereMasksTellNothingACPULeavesThePreviousMMWithItsLoad(_ release: String, settled: Int) {
+        var script = script(release)
+        script.run(20)
+        script.probe(.swMM, next: Self.other, task: Self.task + 64)
+        // The last record: the first switch is settled with the records behind it.
+        script.flush(.taskSwitch)
+        #expect(script.followProbes().count { if case .settled = $0 { true } else { false } } == settled)
+    }
+
     /// v7.3, where enter_lazy_tlb() is inline: switch_mm_irqs_off() is not called for a task without an mm.
     @Test func withoutAProbeOfItsOwnASwitchWithoutSwitchMMIsOneToNone() {
         var script = script("7.3.0")

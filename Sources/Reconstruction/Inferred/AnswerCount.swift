@@ -54,8 +54,9 @@ extension InferredReconstruction {
         return more > 0
     }
 
-    /// The CPUs that are in the middle of a switch to `mm` and will answer `send` behind it are in the mask already.
+    /// The CPUs that are in the middle of a switch to `mm` and will answer `send` behind it are in the mask already; where CPUs stay in masks (v6.14 and later), an answer does not tell.
     mutating func finishSwitches(to mm: MM, _ sender: Int, _ send: Held) {
+        if rules.clearsMaskLate { return }
         for cpu in 0..<cpus where isPending(cpu, mm) && cpu != sender {
             guard let source = sourceOf[cpu] else { continue }
             var hasLoaded = false

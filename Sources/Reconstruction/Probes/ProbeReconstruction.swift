@@ -162,6 +162,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if case .exec(_, let mm) = stimulus { load(cpu, mm, moment.time) }
         if case .useMM(_, let mm) = stimulus { load(cpu, mm, moment.time) }
         state[cpu].lingering = previous
+        // No mask will tell when an older kernel's switch_mm() would have cleared the bit: it does so with the load.
+        if rules.clearsMaskLate, previous != .none { settled(cpu, moment) }
     }
 
     mutating func settled(_ cpu: Int, _ moment: Moment) {
