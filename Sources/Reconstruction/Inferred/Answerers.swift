@@ -78,19 +78,24 @@ extension InferredReconstruction {
 
     /// A batch is of whole mms: where one CPU answers it, all do that have the same mm loaded. If none does for sure, it is of the mm whose CPUs answer first.
     private mutating func addWholeMMs(to answering: inout Answering, _ sender: Int) {
-        var isFound = false
+        // Each mm is looked at once, however many CPUs have it loaded.
+        var mayBe: [MM: Bool] = [:]
+        var found: Set<MM> = []
         var first: MM?
         var firstTime = UInt64.max
         for cpu in 0..<cpus {
-            guard let time = answering.times[cpu], observed.loaded[cpu].isUser, mayAllAnswer(observed.loaded[cpu], answering, sender) else { continue }
+            let mm = observed.loaded[cpu]
+            guard let time = answering.times[cpu], mm.isUser else { continue }
+            let isWhole = mayBe[mm] ?? mayAllAnswer(mm, answering, sender)
+            mayBe[mm] = isWhole
+            guard isWhole else { continue }
             if answering.surely.contains(cpu, 0) {
-                isFound = true
-                add(observed.loaded[cpu], to: &answering)
+                if found.insert(mm).inserted { add(mm, to: &answering) }
             } else if time < firstTime {
-                (first, firstTime) = (observed.loaded[cpu], time)
+                (first, firstTime) = (mm, time)
             }
         }
-        guard !isFound, let first else { return }
+        guard found.isEmpty, let first else { return }
         answering.surely.clear(0)
         add(first, to: &answering)
     }
