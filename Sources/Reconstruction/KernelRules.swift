@@ -3,7 +3,7 @@ import TraceData
 
 /// What the tlb_flush records of a kernel generation mean: the one table of it.
 ///
-/// Read from arch/x86/mm/tlb.c of each generation, and checked against recordings of v4.12, v4.13 and v6.1.
+/// Read from arch/x86/mm/tlb.c of each generation, and checked against recordings of v4.12, v4.13, v5.10, v6.1, v6.12, v6.18 and v7.3 (docs/inference.md says which rule by which).
 public struct KernelRules: Sendable {
     /// A switch back from a kernel thread may flush without a change of mm (v4.20 and later): a TASK_SWITCH record after a lazy CPU's
     /// switch proves no difference.

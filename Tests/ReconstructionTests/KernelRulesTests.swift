@@ -2,7 +2,7 @@ import LazyTLB
 @testable import Reconstruction
 import Testing
 
-/// What differs between kernel generations of which there is no recording.
+/// What differs between kernel generations, in records written by hand: one case each.
 @Suite struct KernelRulesTests {
     /// Tasks 10 and 11 on CPUs 0 and 1 are threads; 20 on CPU 2 is another process.
     private func script(_ release: String, cpus: Int = 3) -> Script {
