@@ -70,19 +70,12 @@ extension InferredReconstruction {
 
     /// A CPU whose stopper is followed by its idle task without a switch goes offline and comes back in between.
     mutating func goOffline(_ cpu: Int, _ source: Lookahead, _ moment: Moment) {
-        var distance = 1
-        while let next = source.peek(distance), next.kind != .lost {
-            if next.kind == .schedSwitch {
-                guard next.prevPID == 0 else { return }
-                apply(.offline(cpu: cpu), moment)
-                apply(.cpuDown(cpu: cpu), moment)
-                load(cpu, .initMM, moment.time)
-                state[cpu].isDown = true
-                state[cpu].mm = .none
-                return
-            }
-            distance += 1
-        }
+        guard source.comesBackIdle else { return }
+        apply(.offline(cpu: cpu), moment)
+        apply(.cpuDown(cpu: cpu), moment)
+        load(cpu, .initMM, moment.time)
+        state[cpu].isDown = true
+        state[cpu].mm = .none
     }
 
     mutating func lifeCycle(_ step: Step, _ record: Held, _ moment: Moment) {

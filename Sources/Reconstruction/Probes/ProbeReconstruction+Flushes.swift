@@ -7,7 +7,7 @@ extension ProbeReconstruction {
 
     mutating func flushRecord(_ cpu: Int, _ record: Held, _ moment: Moment) {
         if rules.isRepeated(record) { return }
-        if record.reason == 0, state[cpu].pokeLoads > 0, !record.inHardIRQ {
+        if record.isLoad, state[cpu].pokeLoads > 0 {
             state[cpu].pokeLoads -= 1
         } else if record.reason == 0 {
             takeEffect(cpu, moment)

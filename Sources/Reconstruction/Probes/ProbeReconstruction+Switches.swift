@@ -3,7 +3,8 @@ import TraceData
 
 /// Context switches, and other calls of switch_mm_irqs_off() and enter_lazy_tlb().
 extension ProbeReconstruction {
-    mutating func beginSwitch(_ cpu: Int, _ record: Held, _ moment: Moment) {
+    mutating func beginSwitch(_ cpu: Int, _ record: Held, _ source: Lookahead, _ moment: Moment) {
+        if !coverage.lazy, record.word1 & rules.deadStates != 0 { exitIfNotSeen(cpu, moment) }
         finishSwitch(cpu, nil, moment)
         clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
         if state[cpu].current >= 0, state[cpu].current != record.prevPID, !state[cpu].down { evidence.brokenChains += 1 }
@@ -21,6 +22,11 @@ extension ProbeReconstruction {
         state[cpu].prevPID = record.prevPID
         state[cpu].nextPID = record.nextPID
         state[cpu].nextMM = nil
+        // A task with an mm comes to switch_mm() at once, with interrupts off.
+        if !coverage.lazy, let next = source.peek(1), next.kind != .swMM || isInit(source.peekDetails(1).probe.nextMM) {
+            finishSwitch(cpu, 0, moment)
+            goOfflineBehindStopper(cpu, source, moment)
+        }
     }
 
     /// The switch under way reaches its end; `pointer` is the next task's mm, nil where the probes did not tell.
@@ -54,11 +60,11 @@ extension ProbeReconstruction {
             initPointer = probe.nextMM
             return
         }
+        // No kernel switches to no mm: what this record says, and what the CPU has loaded behind it, is not known.
+        if probe.nextMM == 0 { return forget(cpu, moment) }
         if pokesText(cpu, probe, source) { return }
         // sched_force_init_mm() of a CPU that is about to go off (v6.14 and later). In the older schemes idle_task_exit() does that.
         if !state[cpu].switching, isInit(probe.nextMM) { return }
-        // No kernel switches to no mm: what this record says, and what the CPU has loaded behind it, is not known.
-        if probe.nextMM == 0 { return forget(cpu, moment) }
         if probe.task == 0 { finishSwitch(cpu, nil, moment) }
         let pid = state[cpu].switching ? state[cpu].nextPID : record.pid
         if probe.task == 0 {
@@ -82,26 +88,18 @@ extension ProbeReconstruction {
     private mutating func pokesText(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead) -> Bool {
         guard rules.pokesText, probe.task != 0, !state[cpu].switching else { return false }
         if state[cpu].pokeLoads > 0 { return true }
-        guard let load = source.peek(1), load.kind == .tlbFlush, load.reason == 0, let back = source.peek(2), back.kind == .swMM,
-            source.peekDetails(2).probe.task == probe.task
-        else { return false }
+        // Both loads leave a record: none is waited for that does not come.
+        guard source.peek(1)?.isLoad == true, source.peek(2)?.kind == .swMM, source.peekDetails(2).probe.task == probe.task, source.peek(3)?.isLoad == true else { return false }
         pokingPointer = probe.nextMM
         state[cpu].pokeLoads = 2
         return true
     }
 
-    /// Where no probe tells that a CPU goes off: after the stopper thread, whose next switch is not recorded, since tracepoints are silent by then, the idle task is current.
-    mutating func goOffline(_ cpu: Int, _ source: Lookahead, _ moment: Moment) {
-        guard !coverage.offline, state[cpu].nextComm.isStopper else { return }
-        var distance = 1
-        while let next = source.peek(distance), next.kind != .lost {
-            distance += 1
-            guard next.kind == .schedSwitch else { continue }
-            if next.prevPID != 0 { return }
-            apply(.offline(cpu: cpu), moment)
-            goesDown(cpu, moment)
-            return
-        }
+    /// Where no probe tells that a CPU goes off, its stopper thread does.
+    private mutating func goOfflineBehindStopper(_ cpu: Int, _ source: Lookahead, _ moment: Moment) {
+        guard !coverage.offline, state[cpu].nextComm.isStopper, source.comesBackIdle else { return }
+        apply(.offline(cpu: cpu), moment)
+        goesDown(cpu, moment)
     }
 
     /// In the older schemes idle_task_exit().
@@ -116,7 +114,7 @@ extension ProbeReconstruction {
         if state[cpu].switching, probe.pid == state[cpu].nextPID {
             finishSwitch(cpu, 0, moment)
             if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
-            goOffline(cpu, source, moment)
+            goOfflineBehindStopper(cpu, source, moment)
             return
         }
         guard machine.mm[cpu].isKnown else { return }

@@ -110,14 +110,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             evidence.lostEvents.addClamped(record.word0)
             clocks.lost(cpu)
             forget(cpu, moment)
-        case .schedSwitch:
-            if !coverage.lazy, record.word1 & rules.deadStates != 0 { exitIfNotSeen(cpu, moment) }
-            beginSwitch(cpu, record, moment)
-            // A task with an mm comes to switch_mm() at once, with interrupts off.
-            if !coverage.lazy, let next = source.peek(1), next.kind != .swMM || isInit(source.peekDetails(1).probe.nextMM) {
-                finishSwitch(cpu, 0, moment)
-                goOffline(cpu, source, moment)
-            }
+        case .schedSwitch: beginSwitch(cpu, record, source, moment)
         case .tlbFlush: flushRecord(cpu, record, moment)
         case .rename: rename(record, source.headDetails)
         case .marker: if !TaskSnapshots.isLine(source.headDetails.text) { sink.marker(source.headDetails.text, at: moment) }
@@ -257,7 +250,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     /// Where no probe tells that a CPU becomes lazy: its state, or that the task is dead.
-    private mutating func exitIfNotSeen(_ cpu: Int, _ moment: Moment) {
+    mutating func exitIfNotSeen(_ cpu: Int, _ moment: Moment) {
         guard machine.mm[cpu].isUser else { return }
         releasing.remove(moment.pid)
         apply(.exitMM(cpu: cpu), moment)

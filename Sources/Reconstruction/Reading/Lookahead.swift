@@ -71,6 +71,17 @@ public struct Lookahead: TimedSource {
         return nil
     }
 
+    /// The next sched_switch is one from the idle task. Behind the stopper thread that means that the CPU has gone off: tracepoints are silent by then, so the switch to the idle task
+    /// is missing.
+    var comesBackIdle: Bool {
+        var distance = 1
+        while let next = peek(distance), next.kind != .lost {
+            if next.kind == .schedSwitch { return next.prevPID == 0 }
+            distance += 1
+        }
+        return false
+    }
+
     /// Asks for what leads to the head, and, some time later, for the head itself and the record behind it: where there are many CPUs, it will be long before the next one.
     @inline(__always) func ask() { prefetch_read(state) }
 
