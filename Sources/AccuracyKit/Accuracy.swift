@@ -51,7 +51,7 @@ public struct Accuracy: Sendable {
             }
             for span in spans[cpu] where span.real.loaded != .unknown && span.real.task != .unknown {
                 let loaded = map.judge(span.guess.loaded, span.real.loaded)
-                let verdict = loaded.and(map.judge(span.guess.task, span.real.task))
+                let verdict = loaded.and(judgeTask(span, map))
                 time.add(verdict, span.length)
                 guard verdict == .wrong else { continue }
                 let (real, guess) = loaded == .wrong ? (span.real.loaded, span.guess.loaded) : (span.real.task, span.guess.task)
@@ -62,6 +62,12 @@ public struct Accuracy: Sendable {
         timeMistakes = wrongTime.sorted
         compareSwitches(switches, map)
         compareKinds(switches.joined())
+    }
+
+    /// Without probes the moment of exit_mm() mostly shows later, if at all: until then the mm that the task had is right. That it has run exit_mm() must not be said too early.
+    private func judgeTask(_ span: Span, _ map: NameMap) -> Verdict {
+        guard span.guess.hasExited else { return map.judge(span.guess.task, span.real.task) }
+        return span.real.hasExited || !span.real.task.isUser ? .right : .wrong
     }
 
     private mutating func compareSwitches(_ pairs: [[(History.Switch, History.Switch)]], _ map: NameMap) {

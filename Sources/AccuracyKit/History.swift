@@ -8,9 +8,11 @@ public struct History: StimulusSink, Sendable {
     /// What a CPU does from a moment on.
     struct Point {
         var time: UInt64
-        /// The current task's mm, even if it has run exit_mm(): without probes the moment of that is not known.
+        /// The mm that the current task came in with, or got since.
         var task: MM
         var loaded: MM
+        /// The task has run exit_mm() since.
+        var hasExited = false
     }
 
     /// A sched_switch record.
@@ -36,6 +38,7 @@ public struct History: StimulusSink, Sendable {
     public private(set) var replay: Replay
     private var task: [MM]
     private var loadedMM: [MM]
+    private var hasExited: [Bool]
     private var lastLocal: [MM]
     private var lastSent: [MM]
     /// A switch counts from its sched_switch record on, whatever the CPU (an emulated one may stall for ms) takes to get to its CR3 load.
@@ -50,6 +53,7 @@ public struct History: StimulusSink, Sendable {
         flushes = [[Flush]](repeating: [], count: cpus)
         task = [MM](repeating: .unknown, count: cpus)
         loadedMM = task
+        hasExited = [Bool](repeating: false, count: cpus)
         lastLocal = task
         lastSent = task
         replay = Replay(cpus: cpus)
@@ -80,6 +84,9 @@ public struct History: StimulusSink, Sendable {
         switch stimulus {
         // Behind a gap: who runs, without a switch.
         case .observe, .exec: setTask(cpu, replay.machine.mm[cpu], moment.time)
+        case .exitMM, .unuseMM:
+            hasExited[cpu] = true
+            points[cpu].append(Point(time: moment.time, task: task[cpu], loaded: loadedMM[cpu], hasExited: true))
         default: break
         }
     }
@@ -94,11 +101,12 @@ public struct History: StimulusSink, Sendable {
     public mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) {
         loadedMM[cpu] = mm
         let isSwitch = time == lastSwitch[cpu].done
-        points[cpu].append(Point(time: isSwitch ? lastSwitch[cpu].begun : time, task: task[cpu], loaded: mm))
+        points[cpu].append(Point(time: isSwitch ? lastSwitch[cpu].begun : time, task: task[cpu], loaded: mm, hasExited: hasExited[cpu]))
     }
 
     private mutating func setTask(_ cpu: Int, _ mm: MM, _ time: UInt64) {
         task[cpu] = mm
+        hasExited[cpu] = false
         points[cpu].append(Point(time: time, task: mm, loaded: loadedMM[cpu]))
     }
 

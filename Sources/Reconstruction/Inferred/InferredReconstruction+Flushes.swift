@@ -123,6 +123,8 @@ extension InferredReconstruction {
             if state[cpu].leftMM.isUser, answers.isEmpty || answers == [state[cpu].leftMM] {
                 // exec: the last user of the old mm is gone.
                 state[cpu].sentMM = state[cpu].leftMM
+            } else if answers.isEmpty, let mm = tornDown(source) {
+                tearDown(mm, pages, moment)
             } else {
                 let mask = mask.count(0) > 0 ? mask : sparedByFlush(of: cpu)
                 if mask.count(0) > 0 {
@@ -181,10 +183,7 @@ extension InferredReconstruction {
             return true
         }
         if local.reason == 0, pages == Stimulus.flushAll, moment.pid > 0 {
-            // The last user of the mm tears it down, and is lazy by now.
-            state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
-            if state[cpu].mm != .none { exited(cpu, moment) }
-            apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: rules.asked(pages)), moment)
+            tearDown(state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu], pages, moment)
             state[cpu].localDone = true
             return true
         }
