@@ -3,9 +3,9 @@ import TraceData
 /// How much later than sends of as many pages answers come, for each CPU: most answers come soon after their own send, so that where the most are is by
 /// how much the CPU's clock differs from those of the others. This needs no order of records to begin with.
 ///
-/// - Complexity: a pass over the records up to ``ClockBounds/recordLimit``, O(*n*) memory in the number of CPUs.
+/// - Complexity: a pass over the records up to ``ClockBounds/recordLimit``, with up to ``memory`` comparisons each; O(*n*) memory in the number of CPUs.
 struct AnswerDelays {
-    /// More CPUs than this are not measured so: each record is compared with those of all others.
+    /// More CPUs than this are not measured so: each has two histograms.
     static let cpuLimit = 128
     /// Times are compared up to so many units apart: a tick at 250 Hz, which sched_clock_cpu() keeps CPUs within (kernel/sched/clock.c).
     private static let reach: Int64 = 4_000_000
@@ -13,8 +13,8 @@ struct AnswerDelays {
     private static let bins = Int(2 * reach / width)
     /// Answers within so many bins on both sides belong together.
     private static let spread = 2
-    /// So many records of a CPU are looked back at.
-    private static let memory = 64
+    /// So many sends, or answers, of as many pages are looked back at.
+    private static let memory = 256
     /// Fewer answers in the best place tell nothing.
     private static let fewest = 8.0
 
@@ -22,16 +22,38 @@ struct AnswerDelays {
     /// Row by CPU: how much later than others' sends it answers, and how much later than its sends others do.
     private var there: [UInt32]
     private var back: [UInt32]
-    private var sends: [Recent]
-    private var answers: [Recent]
 
-    private struct Recent {
-        private(set) var entries: [(time: UInt64, pages: UInt64)] = []
-        private var next = 0
+    /// Records of all CPUs by what they flush, the latest of each, in the order in which they came.
+    private struct Recents {
+        struct Entry {
+            var time: UInt64
+            var pages: UInt64
+            var place: Int
+        }
 
-        mutating func add(_ record: Record) {
-            if entries.count < AnswerDelays.memory { entries.append((record.time, record.word1)) } else { entries[next] = (record.time, record.word1) }
-            next = (next + 1) % AnswerDelays.memory
+        private static let groups = 64
+        /// A ring for each group of page counts, which fills from the start.
+        private var rings = [[Entry]](repeating: [], count: groups)
+        private var latest = [Int](repeating: -1, count: groups)
+
+        private static func group(_ pages: UInt64) -> Int { Int((pages &* 0x9e37_79b9_7f4a_7c15) >> 58) }
+
+        mutating func add(_ entry: Entry) {
+            let group = Self.group(entry.pages)
+            latest[group] = (latest[group] + 1) % AnswerDelays.memory
+            if rings[group].count < AnswerDelays.memory { rings[group].append(entry) } else { rings[group][latest[group]] = entry }
+        }
+
+        /// Those of as many pages on other CPUs that are not out of reach, the last one first.
+        func forEach(like entry: Entry, _ body: (Entry) -> Void) {
+            let ring = rings[Self.group(entry.pages)]
+            var next = latest[Self.group(entry.pages)]
+            for _ in 0..<ring.count {
+                let other = ring[next]
+                if Int64(truncatingIfNeeded: entry.time &- other.time) >= AnswerDelays.reach { return }
+                if other.pages == entry.pages, other.place != entry.place { body(other) }
+                next = next > 0 ? next - 1 : ring.count - 1
+            }
         }
     }
 
@@ -40,8 +62,7 @@ struct AnswerDelays {
         count = cpus.count
         there = [UInt32](repeating: 0, count: count * Self.bins)
         back = there
-        sends = [Recent](repeating: Recent(), count: count)
-        answers = sends
+        var (sends, answers) = (Recents(), Recents())
         var index = [Int](repeating: -1, count: (cpus.last ?? 0) + 1)
         for (place, cpu) in cpus.enumerated() { index[cpu] = place }
         var merge = RecordMerge(file)
@@ -50,27 +71,23 @@ struct AnswerDelays {
         while left > 0, try merge.next(&record) {
             left -= 1
             guard record.kind == .tlbFlush else { continue }
-            let cpu = index[Int(record.cpu)]
+            let entry = Recents.Entry(time: record.time, pages: record.word1, place: index[Int(record.cpu)])
             if record.reason == 4 {
-                sends[cpu].add(record)
-                for other in 0..<count where other != cpu {
-                    for answer in answers[other].entries where answer.pages == record.word1 { add(cpu, other, answer.time &- record.time) }
-                }
+                sends.add(entry)
+                answers.forEach(like: entry) { add($0, to: entry) }
             } else if record.reason == 1, record.inHardIRQ {
-                answers[cpu].add(record)
-                for other in 0..<count where other != cpu {
-                    for send in sends[other].entries where send.pages == record.word1 { add(other, cpu, record.time &- send.time) }
-                }
+                answers.add(entry)
+                sends.forEach(like: entry) { add(entry, to: $0) }
             }
         }
     }
 
-    private mutating func add(_ sender: Int, _ receiver: Int, _ delay: UInt64) {
-        let delay = Int64(truncatingIfNeeded: delay)
+    private mutating func add(_ answer: Recents.Entry, to send: Recents.Entry) {
+        let delay = Int64(truncatingIfNeeded: answer.time &- send.time)
         guard delay.magnitude < Self.reach else { return }
         let bin = Int((delay + Self.reach) / Self.width)
-        there[receiver * Self.bins + bin] += 1
-        back[sender * Self.bins + bin] += 1
+        there[answer.place * Self.bins + bin].addClamped(1)
+        back[send.place * Self.bins + bin].addClamped(1)
     }
 
     /// Where the most are; nil if nothing stands out.

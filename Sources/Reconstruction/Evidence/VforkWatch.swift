@@ -17,8 +17,9 @@ struct VforkWatch {
     }
 
     private struct Child {
-        /// When it came in first.
+        /// When it came in first, and under which name.
         let since: UInt64
+        let comm: Comm
         /// Those who slept when it came in first and have not been awake since, apart from ``woken``.
         var candidates: [Int32]
         /// Those who were woken up while it was not asleep.
@@ -79,7 +80,7 @@ struct VforkWatch {
     mutating func appeared(_ node: Int32, comm: Comm, at time: UInt64) {
         var asleep = sleeping[comm] ?? []
         if asleep.count > Self.limit { asleep = [] }
-        children[node] = Child(since: time, candidates: asleep)
+        children[node] = Child(since: time, comm: comm, candidates: asleep)
         for parent in asleep { sleepers[parent]!.children.append(node) }
         fresh[comm, default: []].append(node)
         if fresh[comm]!.count > Self.freshLimit { forgetIfHopeless(fresh[comm]!.removeFirst()) }
@@ -99,9 +100,10 @@ struct VforkWatch {
     }
 
     /// A child loads CR3 outside of a switch and becomes `load`, or is dead without that (-1).
-    mutating func ended(_ node: Int32, comm: Comm, load: Int32) {
+    mutating func ended(_ node: Int32, load: Int32) {
         guard let child = children[node], !child.hasEnded else { return }
-        fresh[comm]?.removeAll { $0 == node }
+        fresh[child.comm]?.removeAll { $0 == node }
+        if fresh[child.comm]?.isEmpty == true { fresh[child.comm] = nil }
         children[node]!.hasEnded = true
         children[node]!.load = load
         children[node]!.order = ends
@@ -119,7 +121,7 @@ struct VforkWatch {
 
     private mutating func forgetIfHopeless(_ child: Int32) {
         guard let left = children[child], left.candidates.isEmpty, left.woken.isEmpty || left.hasEnded else { return }
-        if fresh.isEmpty || left.hasEnded || !fresh.values.contains(where: { $0.contains(child) }) { children[child] = nil }
+        if left.hasEnded || fresh[left.comm]?.contains(child) != true { children[child] = nil }
     }
 }
 
@@ -150,7 +152,7 @@ extension EvidencePass {
 
     mutating func endVfork(_ node: Int32, load: Int32) {
         walk.tasks[node].isVforkChild = false
-        vforks.ended(node, comm: walk.tasks[node].firstComm, load: load)
+        vforks.ended(node, load: load)
     }
 
     /// What the watch has found, as evidence: a flush's would weigh more.
