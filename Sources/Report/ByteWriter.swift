@@ -24,6 +24,8 @@ public final class ByteWriter {
     private let capacity = 1 << 16
     private var used = 0
     public private(set) var failure: WriteError?
+    /// Where the bytes go instead of the descriptor, if they are kept.
+    private var collected: [UInt8]?
 
     /// Writes to the descriptor, which stays open. SIGPIPE must be ignored for ``WriteError/brokenPipe`` to be seen.
     public init(descriptor: Int32) {
@@ -35,6 +37,11 @@ public final class ByteWriter {
 
     /// Writes what is buffered.
     public func flush() {
+        defer { used = 0 }
+        if collected != nil {
+            collected!.append(contentsOf: UnsafeBufferPointer(start: buffer, count: used))
+            return
+        }
         var start = 0
         while start < used, failure == nil {
             let written = write(descriptor, buffer + start, used - start)
@@ -52,7 +59,6 @@ public final class ByteWriter {
                 failure = .failed(errno: errno)
             }
         }
-        used = 0
     }
 
     /// Flushes and throws what went wrong, if anything did.
@@ -261,12 +267,13 @@ public final class ByteWriter {
         text.withUTF8 { json(UnsafeRawBufferPointer($0)) }
     }
 
-    /// What `body` writes, as a string: no more than ``capacity`` bytes of UTF-8.
+    /// What `body` writes, as a string.
     static func string(_ body: (ByteWriter) -> Void) -> String {
         let writer = ByteWriter(descriptor: -1)
+        writer.collected = []
         body(writer)
-        precondition(writer.failure == nil, "too long for the buffer")
-        return String(decoding: UnsafeBufferPointer(start: writer.buffer, count: writer.used), as: UTF8.self)
+        writer.flush()
+        return String(decoding: writer.collected!, as: UTF8.self)
     }
 
     private func jsonASCII(_ value: UInt8) {

@@ -141,7 +141,7 @@ public final class TimelineLines {
         } else if writer.plain(interval.comm) {
             columns = interval.comm.count
         } else {
-            let name = printable(nameFromTrace(interval.comm.bytes))
+            let name = printable(interval.comm.description)
             writer.string(name)
             columns = displayWidth(name)
         }
@@ -199,7 +199,7 @@ public final class TimelineLines {
             return writer.decimal(UInt64(interval.cpu))
         }
         let isQuoted = interval.comm.withBytes { bytes in bytes.contains { $0 == 0x22 || $0 == 0x2c } }
-        if isQuoted || !writer.plain(interval.comm) { writer.string(Self.field(nameFromTrace(interval.comm.bytes))) }
+        if isQuoted || !writer.plain(interval.comm) { writer.string(Self.field(interval.comm.description)) }
     }
 
     // MARK: JSON, an object a line

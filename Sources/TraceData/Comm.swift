@@ -59,7 +59,34 @@ extension Comm {
 }
 
 extension Comm: CustomStringConvertible, ExpressibleByStringLiteral {
-    /// The name as text; bytes that are not UTF-8 become U+FFFD.
-    public var description: String { String(decoding: bytes, as: UTF8.self) }
+    /// The name as text: ``nameFromTrace(_:)``.
+    public var description: String { nameFromTrace(bytes) }
     public init(stringLiteral value: String) { self.init(value) }
+}
+
+/// A name from a trace, which may hold any bytes, as a string: UTF-8 where it is valid, each other byte as `\xNN`.
+///
+/// A comm ends at its first NUL; a caller that has the kernel's whole field hands on what precedes it.
+public func nameFromTrace(_ bytes: some Sequence<UInt8>) -> String {
+    let bytes = Array(bytes)
+    if let name = String(validating: bytes, as: UTF8.self) { return name }
+    var iterator = bytes.makeIterator()
+    var parser = Unicode.UTF8.ForwardParser()
+    var name = ""
+    var position = 0
+    while true {
+        switch parser.parseScalar(from: &iterator) {
+        case .valid(let encoded):
+            name.unicodeScalars.append(Unicode.UTF8.decode(encoded))
+            position += encoded.count
+        case .error(let length):
+            for byte in bytes[position..<min(position + length, bytes.count)] {
+                // Any byte of ASCII would be valid: all of these have two digits.
+                name += "\\x" + String(byte, radix: 16, uppercase: true)
+            }
+            position += length
+        case .emptyInput:
+            return name
+        }
+    }
 }

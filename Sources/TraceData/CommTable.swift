@@ -15,9 +15,9 @@ public struct CommTable {
 
     public init(_ file: TraceFile) { self.init(file.formats, saved: file.commands) }
 
-    init(_ formats: EventFormats, saved: [Int32: String]) {
+    init(_ formats: EventFormats, saved: [Int32: Comm]) {
         self.formats = formats
-        for (pid, name) in saved { keep(pid, Comm(name)) }
+        for (pid, name) in saved { keep(pid, name) }
         keep(0, "<idle>")
     }
 

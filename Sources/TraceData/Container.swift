@@ -18,7 +18,7 @@ struct Container {
     var cpuStats: [CPUStats] = []
     var options: [TraceOption] = []
     var buffers: [TraceBuffer] = []
-    var commands: [Int32: String] = [:]
+    var commands: [Int32: Comm] = [:]
     /// Format texts; they point into the file or into ``storage``.
     var formats: [EventFormats.Source] = []
     /// Keeps unpacked sections alive as long as ``formats`` is used.

@@ -45,16 +45,15 @@ extension Container {
         }
     }
 
-    /// Names of tasks: a line "PID NAME" each, as the kernel's saved_cmdlines has them.
+    /// Names of tasks: a line "PID NAME" each, as the kernel's saved_cmdlines has them. What is longer than TASK_COMM_LEN is cut.
     mutating func readCommandLines(_ cursor: inout ByteCursor, limit: Int = Self.commandLimit) throws(TraceError) {
         let size = try cursor.u64("the size of the saved command lines")
         let text = try cursor.take(size, "the saved command lines")
         for line in text.split(separator: 10) {
             let digits = line.prefix { 0x30...0x39 ~= $0 }
             guard let pid = Int32(String(decoding: digits, as: UTF8.self)), line.dropFirst(digits.count).first == 0x20 else { continue }
-            let name = line.dropFirst(digits.count + 1).prefix { $0 != 0 }
             guard commands.count < limit else { throw cursor.error("more than \(limit) saved command lines", at: cursor.position - text.count) }
-            commands[pid] = String(decoding: name, as: UTF8.self)
+            commands[pid] = Comm(line.dropFirst(digits.count + 1))
         }
     }
 

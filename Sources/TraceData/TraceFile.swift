@@ -60,7 +60,7 @@ public final class TraceFile: Sendable {
     /// What the kernel counted per CPU.
     public let cpuStats: [CPUStats]
     /// Names of tasks at the end of the recording.
-    public let commands: [Int32: String]
+    public let commands: [Int32: Comm]
     /// Options of the file, in their order.
     public let presentOptions: [TraceOption]
     public let formats: EventFormats

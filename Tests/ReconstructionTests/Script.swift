@@ -141,7 +141,7 @@ struct Script {
     }
 
     /// Runs both passes over it.
-    func infer(_ level: EvidenceLevel = .noProbes, savedNames: [Int32: String] = [:]) -> Inference {
+    func infer(_ level: EvidenceLevel = .noProbes, savedNames: [Int32: Comm] = [:]) -> Inference {
         let lifeCycle = level != .switchesOnly
         let pass = firstPass(lifeCycle: lifeCycle)
         let sources = Lookaheads(records)

@@ -27,6 +27,12 @@ import TraceData
         for number in [Int64.min, -10, -1, 0, 1, .max] { #expect(ByteWriter.string { $0.signed(number) } == String(number)) }
     }
 
+    /// More than the buffer has room for.
+    @Test(arguments: [1 << 16, 1 << 16 + 1, 200_000]) func aStringMayBeLong(length: Int) {
+        let text = String(repeating: "0123456789", count: length / 10 + 1)
+        #expect(ByteWriter.string { $0.string(text); $0.byte(0x21) } == text + "!")
+    }
+
     @Test func spacesAreAsManyAsAskedFor() {
         for count in [-3, 0, 1, 15, 16, 17, 100] { #expect(ByteWriter.string { $0.spaces(count); $0.text("|") } == String(repeating: " ", count: max(0, count)) + "|") }
     }

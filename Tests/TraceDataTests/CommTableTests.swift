@@ -6,7 +6,7 @@ import Testing
 @Suite struct CommTableTests {
     @Test func namesAreFoundUnderAnyPid() throws {
         let pids: [Int32] = [.min, -5, -1, 1, 1023, 1024, 32_768, 4_194_303, 4_194_304, .max]
-        let saved = Dictionary(uniqueKeysWithValues: pids.map { ($0, "task \($0)") })
+        let saved = Dictionary(uniqueKeysWithValues: pids.map { ($0, Comm("task \($0)")) })
         let table = CommTable(EventFormats(texts: [], path: "", bigEndian: false, longSize: 8), saved: saved)
         for pid in pids { #expect(table.name(pid) == Comm("task \(pid)")) }
         // Neighbours have none.

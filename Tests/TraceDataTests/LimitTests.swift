@@ -162,11 +162,23 @@ import TraceWriting
 
     // MARK: names of tasks
 
+    @Test func aNameIsCutToSixteenBytes() throws {
+        let file = Small(cpus: 1).bytes.withUnsafeBytes { MappedFile(path: "t", copying: $0) }
+        let names = Array("7 \(String(repeating: "n", count: 70_000))\n".utf8)
+        let section = withUnsafeBytes(of: UInt64(names.count).littleEndian, Array.init) + names
+        var container = try Container(file, keepGoing: false)
+        try section.withUnsafeBytes { bytes throws in
+            var cursor = ByteCursor(bytes, bigEndian: false, place: ByteCursor.Place(path: "t", base: 0))
+            try container.readCommandLines(&cursor)
+        }
+        #expect(container.commands == [7: "nnnnnnnnnnnnnnnn"])
+    }
+
     @Test func namesOfTasksHaveALimit() throws {
         let file = Small(cpus: 1).bytes.withUnsafeBytes { MappedFile(path: "t", copying: $0) }
         let names = Array("7 a\n8 b\n9 c\n".utf8)
         let section = withUnsafeBytes(of: UInt64(names.count).littleEndian, Array.init) + names
-        func read(limit: Int) throws -> [Int32: String] {
+        func read(limit: Int) throws -> [Int32: Comm] {
             var container = try Container(file, keepGoing: false)
             try section.withUnsafeBytes { bytes throws in
                 var cursor = ByteCursor(bytes, bigEndian: false, place: ByteCursor.Place(path: "t", base: 1000))

@@ -158,7 +158,7 @@ struct PerfData: Sendable {
         }
         for index in samples.indices { change(index, &samples[index]) }
         var stream: [UInt8] = []
-        for (pid, comm) in file.commands.sorted(by: { $0.key < $1.key }) { stream += name(pid, comm) }
+        for (pid, comm) in file.commands.sorted(by: { $0.key < $1.key }) { stream += name(pid, comm.description) }
         let step = round ?? max(1, samples.count)
         for start in stride(from: 0, to: samples.count, by: step) {
             let range = start..<min(start + step, samples.count)

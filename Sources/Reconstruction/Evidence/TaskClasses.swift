@@ -30,7 +30,7 @@ struct TaskClasses {
     private enum Kind: UInt8 { case user, kernel, open }
 
     /// - Parameter savedNames: names of tasks by pid, for those that no record names.
-    init(_ pass: EvidencePass, savedNames: [Int32: String] = [:]) {
+    init(_ pass: EvidencePass, savedNames: [Int32: Comm] = [:]) {
         var pass = pass
         pass.finish()
         pass.takeVforks()
@@ -316,14 +316,14 @@ struct TaskClasses {
     }
 
     /// After the process: its leader, where a snapshot tells who that is.
-    mutating func name(_ tasks: TaskNodes, leaders: [Int32: Int32], _ savedNames: [Int32: String]) {
+    mutating func name(_ tasks: TaskNodes, leaders: [Int32: Int32], _ savedNames: [Int32: Comm]) {
         for (node, task) in tasks.nodes.enumerated() where mm[node].isUser && mm[node].index == numbers[node] {
-            var owner = (pid: task.pid, name: task.comm.description)
+            var owner = (pid: task.pid, name: task.comm)
             if let leader = leaders[Int32(node)] {
                 let comm = tasks.existing(leader).map { tasks[$0].comm } ?? .empty
-                owner = (leader, comm == .empty ? savedNames[leader] ?? owner.name : comm.description)
+                owner = (leader, comm == .empty ? savedNames[leader] ?? owner.name : comm)
             }
-            mms.add(mm[node], pid: owner.pid, name: owner.name)
+            mms.add(mm[node], pid: owner.pid, name: owner.name.description)
         }
     }
 }

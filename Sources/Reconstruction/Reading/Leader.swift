@@ -209,7 +209,7 @@ struct Leader {
     }
 
     /// What the whole trace has told.
-    func conclusion(savedNames: [Int32: String]) -> TaskClasses {
+    func conclusion(savedNames: [Int32: Comm]) -> TaskClasses {
         guard isConcluded, var classes else { return TaskClasses(pass, savedNames: savedNames) }
         classes.name(pass.walk.tasks, leaders: pass.walk.snapshots.leaders, savedNames)
         return classes

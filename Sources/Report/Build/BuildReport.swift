@@ -11,7 +11,7 @@ public struct ReportContext {
     /// How the trace names the events of each kind: probe events have the names that their maker gave them.
     public var eventNames: [Record.Kind: String]
     /// Names of tasks that the trace saved at its end, for those that no record names.
-    public var savedNames: [Int32: String]
+    public var savedNames: [Int32: Comm]
     /// Whether to list the divergences that the replay kept.
     public var listsDivergences: Bool
     /// CPUs of the machine whose buffers hold nothing.
@@ -21,7 +21,7 @@ public struct ReportContext {
 
     public init(
         tool: ReportDocument.Tool, trace: ReportDocument.Trace, kernel: RecordedKernel, eventNames: [Record.Kind: String] = [:],
-        savedNames: [Int32: String] = [:], listsDivergences: Bool = false
+        savedNames: [Int32: Comm] = [:], listsDivergences: Bool = false
     ) {
         self.tool = tool
         self.trace = trace
@@ -167,7 +167,7 @@ struct ReportBuilder {
         // By name, those of kernel threads in a table of their own.
         var (users, kernel): ([String: Int], [String: Int]) = ([:], [:])
         for (comm, count) in history.switchesByName {
-            var text = comm == .empty ? "<...>" : nameFromTrace(comm.bytes)
+            var text = comm == .empty ? "<...>" : comm.description
             let isKernelThread = comm.isKernelThread
             // Which of the kworkers it was says nothing about the workload.
             if isKernelThread {
@@ -230,8 +230,8 @@ struct ReportBuilder {
 
     /// A task's name, the last one that it was seen with.
     func name(_ pid: Int32) -> String? {
-        if let comm = history.names[pid], comm != .empty { return nameFromTrace(comm.bytes) }
-        return context.savedNames[pid]
+        if let comm = history.names[pid], comm != .empty { return comm.description }
+        return context.savedNames[pid]?.description
     }
 
     /// An mm's name; nil if it is not known, or if there is none.

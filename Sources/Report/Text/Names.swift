@@ -1,26 +1,3 @@
-/// A name from a trace, which may hold any bytes, as a string: UTF-8 where it is valid, each other byte as `\xNN`.
-///
-/// A comm ends at its first NUL; a caller that has the kernel's whole field hands on what precedes it.
-public func nameFromTrace(_ bytes: some Sequence<UInt8>) -> String {
-    let bytes = Array(bytes)
-    var iterator = bytes.makeIterator()
-    var parser = Unicode.UTF8.ForwardParser()
-    var name = ""
-    var position = 0
-    while true {
-        switch parser.parseScalar(from: &iterator) {
-        case .valid(let encoded):
-            name.unicodeScalars.append(Unicode.UTF8.decode(encoded))
-            position += encoded.count
-        case .error(let length):
-            for byte in bytes[position..<min(position + length, bytes.count)] { name += "\\x" + hex(UInt32(byte), digits: 2) }
-            position += length
-        case .emptyInput:
-            return name
-        }
-    }
-}
-
 /// The text with everything that could move a terminal's cursor, colour it or reorder it made visible.
 ///
 /// Control characters become `\n`, `\t` or `\xNN`; format characters (bidirectional overrides, zero-width ones) and line
