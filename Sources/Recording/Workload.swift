@@ -29,8 +29,9 @@ final class Workload {
             var byte: UInt8 = 0
             // Without a word the recorder is gone.
             guard read(start[0], &byte, 1) == 1 else { _exit(127) }
-            // What is ignored stays so beyond exec: SIGPIPE is, by the program, not by who called it.
+            // What is ignored stays so beyond exec: these are, by the program, not by who called it.
             signal(SIGPIPE, SIG_DFL)
+            signal(SIGXFSZ, SIG_DFL)
             pthread_sigmask(SIG_SETMASK, &signals, nil)
             execvp(arguments[0]!, &arguments)
             var code = errno

@@ -8,8 +8,9 @@ import TraceData
 enum Failures {
     /// Runs a command's work.
     static func handle(_ body: () throws -> Void) throws {
-        // A closed pipe is seen as an error of write(2) instead.
+        // A closed pipe, and a file that may not grow further (ulimit -f), are seen as errors of write(2) instead.
         signal(SIGPIPE, SIG_IGN)
+        signal(SIGXFSZ, SIG_IGN)
         signal(SIGBUS, sayThatFileShrank)
         do {
             try body()

@@ -26,6 +26,15 @@ struct OutputTests {
         #expect(outcome.errors == "lazytlb: /dev/full: cannot write: No space left on device\n")
     }
 
+    @Test(arguments: ["report", "timeline"]) func `a file that may not grow further is an error`(command: String) throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("lazytlb-\(UUID().uuidString)").path
+        // In units of 512 bytes.
+        let outcome = try shell("ulimit -f 1; \"$0\" \(command) \"$1\" -o \"$2\"", Self.trace, path)
+        #expect(outcome.status == 2)
+        #expect(outcome.errors == "lazytlb: \(path): cannot write: File too large\n")
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
     @Test(arguments: commands) func `a closed standard output is an error`(command: String) throws {
         let outcome = try shell("\"$0\" \(command) \"$1\" >&-", Self.trace)
         #expect(outcome.status == 2)
