@@ -39,14 +39,15 @@ public struct KernelRules: Sendable {
     /// Bits of sched_switch's prev_state of a task in TASK_KILLABLE: with TASK_WAKEKILL up to v4.13, without since.
     public var killableState: UInt64 = 0x02
 
+    /// - Parameter release: nil, or one that is none, for the rules that most kernels since share: those of v4.14 to v4.19 without PCID.
     public init(release: String?) {
-        let version = KernelVersion(release: release)
-        guard let version else { return }
+        let named = KernelVersion(release: release)
+        let version = named ?? KernelVersion(4, 14)
         if version < KernelVersion(4, 14) { (deadStates, killableState) = (0x70, 0x82) }
         hasExactAnswers = version < KernelVersion(4, 14)
         batchLeavesLazy = version >= KernelVersion(4, 13)
         flushesPageSilently = version < KernelVersion(4, 13)
-        mayLeaveAtOnce = version >= KernelVersion(4, 14) && version < KernelVersion(4, 20)
+        mayLeaveAtOnce = named != nil && version >= KernelVersion(4, 14) && version < KernelVersion(4, 20)
         reloadsStale = version >= KernelVersion(4, 20)
         sparesLazy = reloadsStale
         sendsFirst = version >= KernelVersion(5, 13)
@@ -65,27 +66,4 @@ public struct KernelRules: Sendable {
     ///
     /// From v4.20 on SEND_IPI counts small pages where the range has large ones, of which the ceiling is so many.
     @inline(__always) func asked(_ pages: Int64) -> Int64 { reloadsStale && pages > 33 ? Stimulus.flushAll : pages }
-}
-
-/// The first two numbers of a kernel release.
-public struct KernelVersion: Comparable, Sendable {
-    public var major: Int
-    public var minor: Int
-
-    public init(_ major: Int, _ minor: Int) {
-        self.major = major
-        self.minor = minor
-    }
-
-    /// `4.12.4-lab`, `v6.1`; nil for anything that does not begin with two numbers.
-    public init?(release: String?) {
-        guard let release else { return nil }
-        let parts = release.drop { $0 == "v" }.split(separator: ".", maxSplits: 2)
-        guard parts.count >= 2, let major = Int(parts[0]), let minor = Int(parts[1].prefix { $0.isNumber }) else { return nil }
-        self.init(major, minor)
-    }
-
-    public static func < (left: KernelVersion, right: KernelVersion) -> Bool {
-        (left.major, left.minor) < (right.major, right.minor)
-    }
 }

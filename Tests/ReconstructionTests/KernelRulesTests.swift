@@ -14,6 +14,14 @@ import Testing
         return script
     }
 
+    /// docs and reports say so: as v4.14 to v4.19 without PCID.
+    @Test func withoutAReleaseTheRulesAreThoseOfV414WithoutPCID() {
+        var rules = KernelRules(release: "4.14.0")
+        #expect(rules.mayLeaveAtOnce)
+        rules.mayLeaveAtOnce = false
+        for release in [nil, "unknown", ""] { #expect(String(describing: KernelRules(release: release)) == String(describing: rules)) }
+    }
+
     private func deliveries(_ found: Inference, to cpu: Int, from sender: Int) -> Int {
         found.notes.count { if case .deliver(cpu, sender) = $0 { true } else { false } }
     }

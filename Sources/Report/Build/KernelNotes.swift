@@ -1,4 +1,5 @@
 import LazyTLB
+import TraceData
 import Reconstruction
 
 /// What the recorded kernel leaves out of its records, as far as a reader should know.

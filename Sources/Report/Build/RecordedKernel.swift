@@ -1,5 +1,5 @@
 import LazyTLB
-import Reconstruction
+import TraceData
 
 /// Which kernel made a recording, and which of the schemes it may run.
 public struct RecordedKernel: Sendable, Equatable {
@@ -11,7 +11,17 @@ public struct RecordedKernel: Sendable, Equatable {
     /// The kernel that the trace names.
     public init(release: String?) {
         self.release = release
-        candidates = KernelGeneration(release: release).schemes
+        candidates = RecordedKernel.candidates(KernelVersion(release: release))
+    }
+
+    /// The release alone does not tell `v4.13-parent`, a kernel between v4.12 and v4.13 that calls itself so, from `v4.13`.
+    private static func candidates(_ version: KernelVersion?) -> [String] {
+        guard let version else { return [] }
+        switch version {
+        case KernelVersion(4, 9)..<KernelVersion(4, 13): return [V412.id]
+        case KernelVersion(4, 13): return [V413.id, V413Parent.id]
+        default: return []
+        }
     }
 
     /// The kernel that the user names (`--kernel`): a scheme's identifier, or a release as 4.12.4.
@@ -19,7 +29,8 @@ public struct RecordedKernel: Sendable, Equatable {
     /// - Parameter traced: the release that the trace names; it stays where the user names a scheme.
     public init(named name: String, traced: String?) throws(UnknownKernel) {
         let isScheme = RecordedKernel.schemes.contains(name)
-        guard isScheme || KernelGeneration(release: name) != .unknown else { throw UnknownKernel(name: name) }
+        let isKernel = KernelVersion(release: name).map { $0 >= KernelVersion(4, 9) } == true
+        guard isScheme || isKernel else { throw UnknownKernel(name: name) }
         self.init(release: isScheme ? traced : name)
         if isScheme { candidates = [name] }
     }

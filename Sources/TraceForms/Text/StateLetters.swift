@@ -13,10 +13,7 @@ struct StateLetters {
 
     /// - Parameter release: of the recorded kernel, or the scheme that the user names; nil if it is not known.
     init(release: String?) {
-        guard let release else { return }
-        let numbers = release.drop { $0 == "v" }.split(separator: ".", maxSplits: 2)
-        guard numbers.count >= 2, let major = Int(numbers[0]), let minor = Int(numbers[1].prefix { $0.isNumber }) else { return }
-        isOld = (major, minor) < (4, 14)
+        isOld = KernelVersion(release: release).map { $0 < KernelVersion(4, 14) }
     }
 
     /// The kernel's own letters: `R`, `S`, `D|K`, `R+`, …; nil for what is none of them.

@@ -1,0 +1,22 @@
+/// The first two numbers of a kernel release.
+public struct KernelVersion: Comparable, Sendable {
+    public var major: Int
+    public var minor: Int
+
+    public init(_ major: Int, _ minor: Int) {
+        self.major = major
+        self.minor = minor
+    }
+
+    /// `4.12.4-lab`, `v6.1`; nil for anything that does not begin with two numbers.
+    public init?(release: String?) {
+        guard let release else { return nil }
+        let parts = release.drop { $0 == "v" }.split(separator: ".", maxSplits: 2)
+        guard parts.count >= 2, let major = Int(parts[0]), let minor = Int(parts[1].prefix { $0.isNumber }) else { return nil }
+        self.init(major, minor)
+    }
+
+    public static func < (left: KernelVersion, right: KernelVersion) -> Bool {
+        (left.major, left.minor) < (right.major, right.minor)
+    }
+}
