@@ -39,6 +39,34 @@ import TraceData
         #expect(notes.completed.first?.cpu == 0)
     }
 
+    /// Masks are told up to CPU 63; who answers is known of all.
+    @Test func cpusBeyondTheMasksWordAnswerToo() {
+        var script = Script("4.13.0", cpus: 65)
+        script.run(10, on: 1)
+        script.probe(.flushRange, mm: Self.mm, on: 1)
+        script.probe(.flushOthers, mm: Self.mm, mask: 0b11, on: 1)
+        script.flush(.send, 1, on: 1)
+        for cpu in [0, 64] {
+            script.probe(.flushRemote, mm: Self.mm, on: cpu, inIRQ: true)
+            script.flush(.remote, 1, on: cpu, inIRQ: true)
+        }
+        #expect(deliveries(script.followProbes()) == [[0, 1], [64, 1]])
+    }
+
+    /// Nor is CPU 0 in the mask taken for the sender that is CPU 64.
+    @Test func theSendersOwnBitIsNoneOfTheWords() {
+        var script = Script("4.13.0", cpus: 65)
+        script.run(10, on: 64)
+        script.probe(.flushRange, mm: Self.mm, on: 64)
+        script.flush(.localMM, 1, on: 64)
+        script.probe(.flushOthers, mm: Self.mm, mask: 0b1, on: 64)
+        script.flush(.send, 1, on: 64)
+        let stimuli = script.followProbes().stimuli
+        // The remote half comes with flush_tlb_others(), behind the local one.
+        #expect(stimuli.count { if case .flushOthers(64, _, _) = $0 { true } else { false } } == 1)
+        if case .flushOthers = stimuli.last {} else { Issue.record("the last stimulus is \(String(describing: stimuli.last))") }
+    }
+
     /// v4.20 to v5.12: on_each_cpu_cond_mask() runs the handler on the sender, too, behind the others'. So a 5.10 kernel records each flush.
     @Test(arguments: [("5.10.0", 1), ("5.13.0", 2)])
     func theSendersOwnRemoteHalfAnswersNobody(_ release: String, recorded: Int) {

@@ -29,6 +29,24 @@ import TraceData
         }
     }
 
+    /// No probe behind it tells how it ended. The idle task has no mm.
+    @Test(arguments: [true, false], [(0, MM.none), (11, MM.unknown)] as [(Int32, MM)]) func aSwitchThatIsTheCPUsLastRecordIsOne(hasLazyProbe: Bool, next: (pid: Int32, mm: MM)) {
+        var script = script("7.3.0")
+        script.run(next.pid)
+        let switches = script.followProbes(ProbeCoverage(lazy: hasLazyProbe)).switches
+        #expect(switches.map(\.pid) == [10, next.pid])
+        #expect(switches.last?.mm == next.mm)
+    }
+
+    /// So is one before a gap.
+    @Test func aSwitchBeforeAGapIsOne() {
+        var script = script("6.12.0")
+        script.run(0)
+        script.lose(3)
+        script.run(10)
+        #expect(script.followProbes().switches.map(\.pid) == [10, 0, 10])
+    }
+
     /// As a 5.10 kernel records it when an event is enabled: to the mm through which text is patched and back, and a flush of that.
     @Test(arguments: [("5.10.0", 0), ("4.20.0", 2)])
     func aPatchOfTextIsNoSwitch(_ release: String, wanted: Int) {

@@ -69,7 +69,7 @@ extension ProbeReconstruction {
         let cpu = moment.cpu
         let mask = sentMask(source)
         // A mask without others at flush_tlb_others() had one when it was decided to call it.
-        if let mask, mask & ~(1 << UInt64(cpu & 63)) != 0 || state[cpu].remote == .batch { return }
+        if let mask, mask & ~ownBit(cpu) != 0 || state[cpu].remote == .batch { return }
         state[cpu].sendFollows = mask != nil
         if recordFollows(source) { state[cpu].remoteAtRecord = true } else { decideRemote(cpu, moment) }
     }
@@ -104,8 +104,11 @@ extension ProbeReconstruction {
         }
         state[cpu].remote = .none
         state[cpu].sending = true
-        state[cpu].answered = 0
+        answers.clear(cpu)
     }
+
+    /// A CPU in the one word that probes have of a mask: none beyond 64.
+    private func ownBit(_ cpu: Int) -> UInt64 { cpu < 64 ? 1 << UInt64(cpu) : 0 }
 
     /// A flush begins: its local half now, its remote half when flush_tlb_others() is reached, which may be records later.
     mutating func beginFlush(_ cpu: Int, _ mm: MM, _ pages: Int64, page: Bool, _ source: Lookahead, _ moment: Moment) {
@@ -190,9 +193,9 @@ extension ProbeReconstruction {
             // Where arguments are passed on the stack (32-bit), the sender's probe has no end of the range.
             let sameEnd = state[sender].sentEnd == nil || state[sender].sentEnd == probe.end
             guard state[sender].sentMM == probe.mm, state[sender].sentStart == probe.start, sameEnd,
-                state[sender].answered & (1 << UInt64(cpu & 63)) == 0
+                !answers.contains(cpu, sender)
             else { continue }
-            state[sender].answered |= 1 << UInt64(cpu & 63)
+            answers.insert(cpu, sender)
             clocks.answered(matched: true)
             return applyOrDefer(.deliver(cpu: cpu, from: sender), source, moment)
         }

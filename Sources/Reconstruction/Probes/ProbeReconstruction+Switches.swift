@@ -22,8 +22,10 @@ extension ProbeReconstruction {
         state[cpu].prevPID = record.prevPID
         state[cpu].nextPID = record.nextPID
         state[cpu].nextMM = nil
+        // No record tells how it ends.
+        guard let next = source.peek(1), next.kind != .lost else { return finishSwitch(cpu, nil, moment) }
         // A task with an mm comes to switch_mm() at once, with interrupts off.
-        if !coverage.lazy, let next = source.peek(1), next.kind != .swMM || isInit(source.peekDetails(1).probe.nextMM) {
+        if !coverage.lazy, next.kind != .swMM || isInit(source.peekDetails(1).probe.nextMM) {
             finishSwitch(cpu, 0, moment)
             goOfflineBehindStopper(cpu, source, moment)
         }

@@ -32,6 +32,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     var machine: Machine
     var clocks: ClockWatch
     var state: [PerCPU]
+    /// Row by sender: the CPUs that have answered its flush under way.
+    var answers: MaskTable
     /// Tasks that have called mm_release() and not yet shown whether to exec or to exit. They may go on on another CPU.
     var releasing: Set<Int32> = []
     public internal(set) var names: [Int32: Comm] = [:]
@@ -51,12 +53,11 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         var begun: UInt64 = 0
         /// The next task's mm pointer as switch_mm()'s argument; nil if only __switch_to tells.
         var nextMM: UInt64?
-        /// flush_tlb_others() under way: the request, and who has answered it.
+        /// flush_tlb_others() under way: the request.
         var sending = false
         var sentMM: UInt64 = 0
         var sentStart: UInt64 = 0
         var sentEnd: UInt64?
-        var answered: UInt64 = 0
         /// The sender is in its own flush_tlb_func(), or behind it, and has no record of it yet.
         var inOwnHalf = false
         /// The remote half of a flush that is still to come (``.none`` if none is), in order of the trace.
@@ -94,6 +95,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         machine = Machine(cpus: cpus)
         clocks = ClockWatch(cpus: cpus)
         state = [PerCPU](repeating: PerCPU(), count: cpus)
+        answers = MaskTable(cpus: cpus, rows: cpus)
         self.sink.clearLate()
     }
 
