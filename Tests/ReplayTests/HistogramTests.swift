@@ -20,19 +20,20 @@ struct HistogramTests {
         for share in HistogramTests.shares {
             let want = Double(exact(sorted, share))
             let got = Double(histogram.percentile(share)!)
-            #expect(abs(got - want) <= want * 0.016, "\(share)")
+            // As many values as that do not exceed it.
+            #expect(got >= want && got - want <= want * 0.016, "\(share)")
         }
         #expect(histogram.count == 2000)
         #expect(histogram.min == sorted.first)
         #expect(histogram.max == sorted.last)
     }
 
-    @Test func `values below 64 are exact`() {
+    @Test func `values below 128 are exact`() {
         var histogram = Histogram()
-        for value: UInt64 in 0..<64 { histogram.add(value) }
-        #expect(histogram.percentile(0.5) == 31)
+        for value: UInt64 in 0..<128 { histogram.add(value) }
+        #expect(histogram.percentile(0.5) == 63)
         #expect(histogram.percentile(0) == 0)
-        #expect(histogram.percentile(1) == 63)
+        #expect(histogram.percentile(1) == 127)
     }
 
     @Test(arguments: [0, 1, 63, 64, 65, 1000, UInt64.max]) func `a single value is its own percentile`(value: UInt64) {
