@@ -36,6 +36,7 @@ public struct Measurement {
     /// How far a scheme's counters are from those with probes.
     public struct CounterDifference: Sendable {
         public var scheme: String
+        public var ipiSends: (guess: Int, real: Int)
         public var ipiTargets: (guess: Int, real: Int)
         public var cr3Loads: (guess: Int, real: Int)
     }
@@ -64,7 +65,9 @@ public struct Measurement {
             (V413Parent.id, guess.v413Parent.scheme.counters, real.v413Parent.scheme.counters),
             (V413.id, guess.v413.scheme.counters, real.v413.scheme.counters),
         ]
-        counters = pairs.map { CounterDifference(scheme: $0, ipiTargets: ($1.ipiTargets, $2.ipiTargets), cr3Loads: ($1.cr3Loads, $2.cr3Loads)) }
+        counters = pairs.map {
+            CounterDifference(scheme: $0, ipiSends: ($1.ipiSends, $2.ipiSends), ipiTargets: ($1.ipiTargets, $2.ipiTargets), cr3Loads: ($1.cr3Loads, $2.cr3Loads))
+        }
         divergences = Divergence.Kind.allCases.map {
             DivergenceDifference(kind: $0, guess: guess.comparisons[0].count($0), real: real.comparisons[0].count($0))
         }

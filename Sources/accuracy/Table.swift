@@ -3,11 +3,11 @@ import AccuracyKit
 /// A table in Markdown whose source is aligned as well.
 struct Table {
     private static let head = [
-        "recording", "evidence", "switches", "unknown", "CPU time", "unknown", "flushes", "unknown", "neighbours", "kernel threads", "IPI targets",
+        "recording", "evidence", "switches", "unknown", "CPU time", "unknown", "flushes", "unknown", "neighbours", "kernel threads", "IPI sends", "IPI targets",
         "CR3 loads", "divergences",
     ]
     /// The columns of text; the others are of numbers.
-    private static let texts: Set<Int> = [0, 1, 12]
+    private static let texts: Set<Int> = [0, 1, 13]
     private var rows: [[String]] = []
 
     mutating func add(_ row: [String]) { rows.append(row) }
@@ -45,7 +45,7 @@ func row(_ name: String, _ measured: Measurement) -> [String] {
         known(accuracy.flushes), unknown(accuracy.flushes),
         known(accuracy.neighbours),
         known(accuracy.kernelPrecision) + "/" + known(accuracy.kernelRecall),
-        differences { $0.ipiTargets }, differences { $0.cr3Loads },
+        differences { $0.ipiSends }, differences { $0.ipiTargets }, differences { $0.cr3Loads },
         divergences.joined(separator: ", "),
     ]
 }

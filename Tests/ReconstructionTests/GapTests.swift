@@ -102,6 +102,35 @@ import Testing
         #expect(found.loaded() == found.mm(of: 10))
     }
 
+    /// Between the moment that a CPU is marked offline and idle_task_exit() it is in the mask: a sender finds it there and writes SEND_IPI, though it interrupts nobody.
+    @Test(arguments: [true, false]) func aCPUOnItsWayOffIsStillInTheMask(sends: Bool) {
+        var script = Script()
+        script.name(15, "migration/0")
+        script.run(10, loads: true)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11, on: 1, loads: true)
+        script.run(15)
+        if sends {
+            script.flush(.localMM, 3, on: 1)
+            script.flush(.send, 3, on: 1)
+        }
+        script.flush(.localMM, 2, on: 1)
+        script.flush(.localMM, 1, on: 1)
+        script.wait(1_000_000)
+        script.run(10, loads: true, from: 0)
+        let steps = script.infer().notes.stimuli.compactMap { stimulus -> String? in
+            switch stimulus {
+            case .offline: "offline"
+            case .cpuDown: "down"
+            case .cpuUp: "up"
+            case .flushOthers(_, _, let pages): "\(pages)"
+            default: nil
+            }
+        }
+        // The first flush without a SEND_IPI shows that it is out.
+        #expect(steps == (sends ? ["offline", "3", "down", "2", "1", "up"] : ["offline", "down", "2", "1", "up"]))
+    }
+
     @Test func aPIDThatOnlyARecordInTheMiddleNamesBreaksTheChain() {
         var script = Script()
         script.run(10, loads: true)

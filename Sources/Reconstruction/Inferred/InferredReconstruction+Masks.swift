@@ -29,8 +29,9 @@ extension InferredReconstruction {
     /// `sender` flushes `mm`. If it sends IPIs, another CPU is in the mask: one that has the mm loaded, or is about to, or has just left.
     mutating func settle(_ mm: MM, sender: Int, sends: Bool, _ moment: Moment) {
         guard mm.isUser else { return }
+        if _slowPath(!goingDown.isEmpty) { settleDown(mm, sends: sends, moment) }
         // With clearsMaskLate CPUs in the mask may have left the mm long ago.
-        let isExplained = !sends || rules.clearsMaskLate || isLoadedElsewhere(mm, than: sender)
+        let isExplained = !sends || rules.clearsMaskLate || isLoadedElsewhere(mm, than: sender) || goingDown.contains { $0.mm == mm }
         if isExplained { return settle(mm, moment) }
         for cpu in 0..<cpus where isPending(cpu, mm) && cpu != sender {
             return finishSwitch(cpu, moment.time)
@@ -66,16 +67,6 @@ extension InferredReconstruction {
     @inline(__always) func basis(of node: Int32, _ mm: MM) -> Basis {
         if mm == .unknown { return .unknown }
         return walk.tasks[node].isDead || walk.tasks[node].isDying ? .lifeCycle : findings.nodes[Int(node)].basis
-    }
-
-    /// A CPU whose stopper is followed by its idle task without a switch goes offline and comes back in between.
-    mutating func goOffline(_ cpu: Int, _ source: Lookahead, _ moment: Moment) {
-        guard source.comesBackIdle else { return }
-        apply(.offline(cpu: cpu), moment)
-        apply(.cpuDown(cpu: cpu), moment)
-        load(cpu, .initMM, moment.time)
-        state[cpu].isDown = true
-        state[cpu].mm = .none
     }
 
     mutating func lifeCycle(_ step: Step, _ record: Held, _ moment: Moment) {

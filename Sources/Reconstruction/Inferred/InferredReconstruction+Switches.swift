@@ -87,12 +87,6 @@ extension InferredReconstruction {
         if rules.reloadsStale, loaded == mm { finishSwitch(moment.cpu, moment.time) }
     }
 
-    private mutating func up(_ cpu: Int, _ moment: Moment) {
-        state[cpu].isDown = false
-        apply(.cpuUp(cpu: cpu), moment)
-        load(cpu, .initMM, moment.time)
-    }
-
     /// No later record shows the task with an mm: it has run exit_mm(), though its sched_process_exit is still to come.
     private mutating func isDying(_ node: Int32) -> Bool { findings.isDying(node, walk.tasks[node].switches) }
 

@@ -29,6 +29,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     /// By CPU: those of its answers to come that belong to batches under way (``addAnswers(to:_:_:from:)``), and how many there are in all.
     var claims: [[Claim]]
     var claimCount = 0
+    /// CPUs that are on their way off.
+    var goingDown: [GoingDown] = []
     /// For what a mask is only needed for a moment: ``emptyMask()``.
     private var mask: MaskTable
     /// All CPUs' records that are to come; and the same by CPU, nil for those without any.
@@ -244,6 +246,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         if step.wasOffline, state[cpu].isDown { return }
         if state[cpu].sending { complete(cpu, moment) }
         state[cpu] = PerCPU(gap: gaps - 1)
+        goingDown.removeAll { $0.cpu == cpu }
         apply(.forget(cpu: cpu), moment)
         load(cpu, .unknown, moment.time)
     }

@@ -1,0 +1,50 @@
+import LazyTLB
+import TraceData
+
+/// CPUs that go off and come back.
+extension InferredReconstruction {
+    /// A CPU that is marked offline and has not run idle_task_exit() yet, for all that is known: it is in the mask of the mm that it has loaded, but nobody interrupts it.
+    struct GoingDown {
+        var cpu: Int
+        var mm: MM
+        var since: UInt64
+    }
+
+    /// A CPU whose stopper is followed by its idle task without a switch goes offline and comes back in between.
+    mutating func goOffline(_ cpu: Int, _ source: Lookahead, _ moment: Moment) {
+        guard source.comesBackIdle else { return }
+        apply(.offline(cpu: cpu), moment)
+        let mm = observed.loaded[cpu]
+        load(cpu, .initMM, moment.time)
+        state[cpu].isDown = true
+        state[cpu].mm = .none
+        if mm.isUser, !rules.clearsMaskLate {
+            goingDown.append(GoingDown(cpu: cpu, mm: mm, since: moment.time))
+        } else {
+            apply(.cpuDown(cpu: cpu), moment)
+        }
+    }
+
+    mutating func up(_ cpu: Int, _ moment: Moment) {
+        goneDown(moment) { $0.cpu == cpu }
+        state[cpu].isDown = false
+        apply(.cpuUp(cpu: cpu), moment)
+        load(cpu, .initMM, moment.time)
+    }
+
+    /// A flush of `mm` begins. With a SEND_IPI that no other CPU explains one that goes down is still in the mask; without any it is not.
+    mutating func settleDown(_ mm: MM, sends: Bool, _ moment: Moment) {
+        goneDown(moment) { [limit = Self.downLimit] in !sends && $0.mm == mm || moment.time &- $0.since > limit }
+    }
+
+    /// idle_task_exit() has been run there.
+    private mutating func goneDown(_ moment: Moment, _ isGone: (GoingDown) -> Bool) {
+        for cpu in goingDown.filter(isGone).map(\.cpu) {
+            apply(.cpuDown(cpu: cpu), Moment(time: moment.time, cpu: cpu, pid: 0, cause: moment.cause))
+        }
+        goingDown.removeAll(where: isGone)
+    }
+
+    /// ns; an emulated CPU takes some 10 ms.
+    private static var downLimit: UInt64 { 50_000_000 }
+}
