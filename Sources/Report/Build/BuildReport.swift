@@ -95,13 +95,21 @@ struct ReportBuilder {
         var best: LaneSummary?
         for id in context.kernel.candidates {
             guard let lane = lanes.first(where: { $0.id == id }) else { continue }
-            if let found = best {
-                let (mine, others) = (missed(lane), missed(found))
-                guard replay.masks > 0 ? mine < others : 2 * mine < others && others - mine > 20 else { continue }
-            }
+            if let found = best, !isClearlyWorse(found, than: lane) { continue }
             best = lane
         }
         return best
+    }
+
+    private func isClearlyWorse(_ lane: LaneSummary, than other: LaneSummary) -> Bool {
+        let (mine, others) = (missed(lane), missed(other))
+        return replay.masks > 0 ? mine > others : mine > 2 * others && mine - others > 20
+    }
+
+    /// The schemes that the recorded kernel may run as well as its own: their records hardly differ, or not at all.
+    private func alternatives(to own: String) -> [String] {
+        guard let chosen = lanes.first(where: { $0.id == own }) else { return [] }
+        return lanes.filter { $0.id != own && context.kernel.candidates.contains($0.id) && !isClearlyWorse($0, than: chosen) }.map(\.id)
     }
 
     /// Records and masks that the scheme did not predict, or predicted wrongly.
@@ -109,20 +117,22 @@ struct ReportBuilder {
         max(replay.recorded.total, lane.predicted.total) - lane.predicted.matched(replay.recorded) + replay.masks - lane.masksMatched
     }
 
-    /// Which scheme was taken for the recorded kernel's, if its release leaves that open and it makes a difference.
+    /// Which scheme was taken for the recorded kernel's, if its release leaves that open.
     func kernelNote(_ own: String?) -> String? {
         guard let own, context.kernel.candidates.count > 1 else { return nil }
         let found = context.kernel.candidates.compactMap { id in lanes.first { $0.id == id } }
-        guard Set(found.map(missed)).count > 1 else { return nil }
         let misses = found.map { "\($0.id) \(grouped(missed($0)))" }
         return "Kernels that call themselves \(context.kernel.release ?? "so") may run \(context.kernel.candidates.joined(separator: " or ")). "
-            + "\(own) is taken. Mispredicted: \(misses.joined(separator: ", ")). --kernel overrides it."
+            + (alternatives(to: own).isEmpty ? "\(own) is taken." : "The records do not tell which; \(own) is taken.")
+            + " Mispredicted: \(misses.joined(separator: ", ")). --kernel overrides it."
     }
 
     func recorded(_ scheme: String?) -> ReportDocument.Recorded {
         var recorded = ReportDocument.Recorded()
         func count(_ reason: FlushReason) -> Int { replay.recorded.count(reason: Int32(reason.rawValue)) }
         recorded.scheme = scheme
+        let others = scheme.map(alternatives(to:)) ?? []
+        if !others.isEmpty { recorded.otherSchemes = others }
         recorded.contextSwitches = history.switches
         recorded.cr3Loads = count(.taskSwitch)
         recorded.ipiSends = count(.remoteSendIPI)

@@ -85,6 +85,8 @@ extension ReportDocument {
     public struct Recorded: Codable, Equatable, Sendable {
         /// The scheme that the recorded kernel runs; nil if it is none of those that are replayed, or not known.
         @ExplicitNull public var scheme: String?
+        /// Others that it may run as well, by all that the trace tells; absent if there are none.
+        public var otherSchemes: [String]?
         /// sched_switch records.
         public var contextSwitches = 0
         /// TLB_FLUSH_ON_TASK_SWITCH: CR3 was written.
@@ -106,6 +108,7 @@ extension ReportDocument {
 
         enum CodingKeys: String, CodingKey {
             case scheme
+            case otherSchemes = "other_schemes"
             case contextSwitches = "context_switches"
             case cr3Loads = "cr3_loads"
             case ipiSends = "ipi_sends"

@@ -114,7 +114,8 @@ struct TextReport {
         var table = TextTable(alignments: [.left])
         let container = trace.formatVersion.map { "trace.dat version \($0), compression \(printable(trace.compression))" }
         let system = [trace.kernel, trace.machine].compactMap { $0.map(printable) }.joined(separator: " ")
-        let scheme = recorded.scheme.map { "runs scheme \(printable($0))" } ?? "runs none of the schemes, as far as is known"
+        let schemes = [recorded.scheme].compactMap { $0 } + (recorded.otherSchemes ?? [])
+        let scheme = schemes.isEmpty ? "runs none of the schemes, as far as is known" : "runs scheme \(schemes.map(printable).joined(separator: " or "))"
         table.add(["kernel", "\(system.isEmpty ? "not known" : system); \(scheme)"])
         let span = "\(times.duration(trace.durationNS)) from \(times.moment(trace.startNS)) on"
         table.add(["time", "\(span), clock \(printable(trace.clock))"])
