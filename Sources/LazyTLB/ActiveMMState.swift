@@ -260,7 +260,7 @@ struct ActiveMMState: Sendable {
         counters.countLocal(pages)
     }
 
-    /// xen_exit_mmap(), arch/x86/xen/mmu.c: this CPU's part, then IPIs to the CPUs in the mask or with a stale CR3.
+    /// xen_exit_mmap(), arch/x86/xen/mmu_pv.c: this CPU's part, then IPIs to the CPUs in the mask or with a stale CR3.
     mutating func xenExitMmap(_ cpu: Int, _ mm: MM, _ machine: Machine, _ effects: inout Effects) {
         guard mm.isKnown else { return }
         if machine.activeMM[cpu] == mm {
@@ -274,7 +274,7 @@ struct ActiveMMState: Sendable {
         for index in 0..<batchMasks.stride { batchMasks.setWord(cpu, index, 0) }
     }
 
-    /// drop_other_mm_ref(), arch/x86/xen/mmu.c.
+    /// drop_other_mm_ref(), arch/x86/xen/mmu_pv.c.
     mutating func dropOtherMMRef(_ cpu: Int, _ mm: MM, _ effects: inout Effects) {
         if cpus[cpu].active == mm && cpus[cpu].state != .ok { leaveMM(cpu, &effects) }
         if cpus[cpu].cr3 == mm { drop(cpu, mm) }

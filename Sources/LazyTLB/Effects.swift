@@ -164,7 +164,7 @@ public struct Counters: Equatable, Sendable {
     public var cr3Loads = 0
     /// leave_mm() with effect.
     public var leaveMM = 0
-    /// flush_tlb_others() calls.
+    /// flush_tlb_others() calls: another CPU was in the mask. One that is on its way off is in it, and not interrupted.
     public var ipiSends = 0
     /// CPUs interrupted, summed over the sends: each is one of flushed, left or ignored in the end.
     public var ipiTargets = 0

@@ -1,4 +1,5 @@
-/// `v4.12`: the old active_mm scheme as released (arch/x86/mm/tlb.c, mm/rmap.c at v4.12; the same since about v4.9).
+/// `v4.12`: the old active_mm scheme as released (arch/x86/mm/tlb.c, mm/rmap.c at v4.12; the same states since about v4.9, but up to v4.11 a flush by a lazy CPU, or of another mm than
+/// its own, asks for everything, whatever its range: flush_tlb_mm_range() before ce27374fabf5).
 public struct V412: Scheme {
     public static let id = "v4.12"
     var old: ActiveMMState

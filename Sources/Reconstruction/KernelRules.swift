@@ -6,7 +6,7 @@ import TraceData
 /// Read from arch/x86/mm/tlb.c of each generation, and checked against recordings of v4.12, v4.13, v5.10, v6.1, v6.12, v6.18 and v7.3 (docs/inference.md says which rule by which).
 public struct KernelRules: Sendable {
     /// A switch back from a kernel thread may flush without a change of mm (v4.20 and later): a TASK_SWITCH record after a lazy CPU's
-    /// switch proves no difference.
+    /// switch proves no difference, unless it flushes nothing (PCID).
     public var reloadsStale = false
     /// A switch to a kernel thread loads init_mm at once (v4.14 to v4.19 with PCID). Whether the CPU has PCID shows in the records.
     public var mayLeaveAtOnce = false
@@ -18,7 +18,7 @@ public struct KernelRules: Sendable {
     /// A CPU stays in mm_cpumask() of the mms that it switched away from, and answers their flushes with REMOTE_WRONG_CPU (v6.14 and
     /// later): a SEND_IPI says nothing of who has the mm loaded.
     public var clearsMaskLate = false
-    /// sched_process_exit comes before exit_mm() (v6.16 and later), not behind it.
+    /// sched_process_exit comes before exit_mm() (v6.16 and later, 3e816361e94a), not behind it.
     public var exitsBeforeMM = false
     /// A CPU that another flush has brought up to date leaves no record, not even the sender (v6.0 and later).
     public var skipsDoneFlushes = false
@@ -59,11 +59,20 @@ public struct KernelRules: Sendable {
         exitsBeforeMM = version >= KernelVersion(6, 16)
     }
 
+    /// The rules of a recording's kernel.
+    ///
+    /// - Parameter kernel: its release where the file does not tell, or tells wrong.
+    init(_ file: TraceFile, kernel: String?) {
+        self.init(release: kernel ?? file.kernelRelease)
+        // The field came with the change, which a kernel may have whatever its release says.
+        if file.formats.event(named: "sched_process_exit")?.field("group_dead") != nil { exitsBeforeMM = true }
+    }
+
     /// A tlb_flush record of the sender's own, which is no answer to it (``repeatsOwnHalf``).
     @inline(__always) func isRepeated(_ record: Held) -> Bool { repeatsOwnHalf && record.reason == 1 && !record.inHardIRQ && record.pid > 0 }
 
     /// The pages that an older kernel would be asked to flush, which takes them one by one up to its ceiling of 33 (tlb_single_page_flush_ceiling).
     ///
-    /// From v4.20 on SEND_IPI counts small pages where the range has large ones, of which the ceiling is so many.
-    @inline(__always) func asked(_ pages: Int64) -> Int64 { reloadsStale && pages > 33 ? Stimulus.flushAll : pages }
+    /// From v4.20 on SEND_IPI counts small pages where the range has large ones, of which the ceiling is so many; the local half counts large ones, so that less than one is none.
+    @inline(__always) func asked(_ pages: Int64) -> Int64 { !reloadsStale ? pages : pages > 33 ? Stimulus.flushAll : pages == 0 ? 1 : pages }
 }

@@ -103,7 +103,7 @@ public struct Reconstruction<Sink: StimulusSink> {
     ) throws(TraceError) {
         let cpus = Reconstruction.cpuCount(file)
         let probes = level == .all && file.hasProbes
-        let rules = KernelRules(release: kernel ?? file.kernelRelease)
+        let rules = KernelRules(file, kernel: kernel)
         if probes {
             file.willBeRead(times: 1)
             let ahead = Lookaheads(file, probes: true, on: workers.besideLast, ordered: true)

@@ -40,7 +40,7 @@ public struct EventChoice: Sendable {
             let lines = lacking.map { "\($0.description) (without it \($0.cost))" }
             throw RecordingError(
                 "the kernel \(tracefs.release) has no event \(lines.joined(separator: ", no ")); it needs CONFIG_EVENT_TRACING and CONFIG_SMP, "
-                    + "and Linux 3.15 or later for tlb_flush")
+                    + "and Linux 3.17 or later for tlb_flush")
         }
     }
 }

@@ -68,6 +68,15 @@ public struct FlushTally: Sendable {
         return sum
     }
 
+    /// The records of one reason that flush so many pages, all CPUs; -1 is everything.
+    public func count(reason: Int32, pages: Int64) -> Int {
+        guard UInt64(bitPattern: pages &+ 1) < UInt64(Self.slots), 0..<Int32(Self.reasons) ~= reason else {
+            return rare.reduce(0) { $1.key.reason == reason && $1.key.pages == pages ? $0 + $1.value : $0 }
+        }
+        let first = (Int(reason) * Self.slots + Int(pages + 1)) * cpus
+        return (first..<first + cpus).reduce(0) { $0 + count(at: $1) }
+    }
+
     /// The counters of one reason that is known.
     private func indices(of reason: Int32) -> Range<Int> { Int(reason) * Self.slots * cpus..<(Int(reason) + 1) * Self.slots * cpus }
 

@@ -14,6 +14,33 @@ import Testing
         return script
     }
 
+    /// v4.20 and later: a switch back from a lazy CPU reloads the same mm with a flush of everything. With PCID one to another mm, whose entries are still there, flushes nothing.
+    @Test(arguments: [(UInt64.max, true), (0, false)]) func aLoadThatFlushesNothingIsAnotherMM(pages: UInt64, isOne: Bool) {
+        var script = Script("6.1.0", cpus: 1)
+        script.run(10, loads: true)
+        for _ in 0..<8 {
+            for pid: Int32 in [11, 10] {
+                script.run(0)
+                script.run(pid)
+                script.flush(.taskSwitch, pages, pid: 0)
+                script.flush(.localMM, 1, pid: pid)
+            }
+            // Once 11 comes in without: it has the mm that is loaded, or none.
+        }
+        script.run(11)
+        script.flush(.localMM, 1)
+        let found = script.infer(.switchesOnly)
+        #expect((found.mm(of: 10) == found.mm(of: 11)) == isOne)
+    }
+
+    /// Less than one of the units that the local half counts in, but not nothing.
+    @Test(arguments: [("6.1.0", Int64(1)), ("4.13.0", 0)]) func noPagesAreOneSinceV420(_ release: String, pages: Int64) {
+        var script = script(release)
+        script.flush(.localMM, 0)
+        script.run(0)
+        #expect(script.infer().notes.flushes.local.map(\.pages) == [pages])
+    }
+
     /// docs and reports say so: as v4.14 to v4.19 without PCID.
     @Test func withoutAReleaseTheRulesAreThoseOfV414WithoutPCID() {
         var rules = KernelRules(release: "4.14.0")

@@ -40,7 +40,7 @@ public struct ClockSkew: Sendable {
     /// - Complexity: up to some thirty passes over the records that ``ClockBounds`` looks at.
     public init?(_ file: TraceFile, kernel: String? = nil) throws(TraceError) {
         guard file.cpusWithData.count <= ClockBounds.cpuLimit else { return nil }
-        let rules = KernelRules(release: kernel ?? file.kernelRelease)
+        let rules = KernelRules(file, kernel: kernel)
         let bounds = try ClockBounds(file, rules: rules)
         var best = Attempt(offsets: [Int64](repeating: 0, count: bounds.cpus.count), bounds: bounds)
         (inversions, largest) = (best.faults, bounds.largest)

@@ -112,7 +112,7 @@ struct EvidencePass {
             clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
             watch.change(cpu, at: record.time)
             if change.loads { settlements.close(cpu) }
-            cameIn(change.next, change.task, cpu, place, loads: change.loads)
+            cameIn(change.next, change.task, cpu, place, loads: change.loads, source)
             // Else its pids do not tell all.
             guard record.pid == record.prevPID, change.task.pointee.pid == record.nextPID else { return .any }
             return change.loads ? .loadingSwitch(to: change.next) : .silentSwitch(to: change.next)
@@ -134,7 +134,7 @@ struct EvidencePass {
         if !record.inHardIRQ { endSend(step.cpu) }
         clocks.switched(step.cpu, from: record.prevPID, to: record.nextPID)
         watch.change(step.cpu, at: record.time)
-        switched(step)
+        switched(step, source)
         if watchesVfork { watchVfork(step, prevState: record.word1, at: record.time) }
     }
 
@@ -210,7 +210,7 @@ struct EvidencePass {
         return (first && !walk.tasks.isByFounderListed(a) || second && !walk.tasks.isByFounderListed(b)) && walk.gaps == 0
     }
 
-    private mutating func switched(_ step: Step) {
+    private mutating func switched(_ step: Step, _ source: Lookahead) {
         let (cpu, next, loads) = (step.cpu, step.next, step.loads)
         if step.isCut, !loads {
             state[cpu].loaded = .unknown
@@ -222,12 +222,12 @@ struct EvidencePass {
         if walk.rules.mayLeaveAtOnce, loads, next == 0 { leavesAtOnce = true }
         if leavesAtOnce { return switchedAtOnce(step) }
         if walk.tasks[step.node].isDead { died(step.node) }
-        cameIn(next, walk.tasks.place(next), cpu, state.place(cpu), loads: loads)
+        cameIn(next, walk.tasks.place(next), cpu, state.place(cpu), loads: loads, source)
     }
 
     /// What the CPU has loaded from here on, and what that tells of the task that has come in.
     @inline(__always) private mutating func cameIn(
-        _ next: Int32, _ task: UnsafeMutablePointer<TaskNode>, _ cpu: Int, _ place: UnsafeMutablePointer<PerCPU>, loads: Bool
+        _ next: Int32, _ task: UnsafeMutablePointer<TaskNode>, _ cpu: Int, _ place: UnsafeMutablePointer<PerCPU>, loads: Bool, _ source: Lookahead
     ) {
         let wasLazy = place.pointee.isLazy
         let hasNone = task.pointee.origin == .kernel || task.pointee.isDead
@@ -236,7 +236,7 @@ struct EvidencePass {
             if loads { place.pointee.loaded = .initMM }
         } else if loads {
             task.pointee.userEvidence.addClamped(1)
-            if case .of(let other) = place.pointee.loaded, other != next, !(walk.rules.reloadsStale && wasLazy), !settled(next, other) {
+            if case .of(let other) = place.pointee.loaded, other != next, !(walk.rules.reloadsStale && wasLazy && source.peek(1)?.pages != 0), !settled(next, other) {
                 relations[Self.key(next, other), default: Relation()].different.addClamped(1)
             }
             place.pointee.loaded = .of(next)

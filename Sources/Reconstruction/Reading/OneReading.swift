@@ -23,7 +23,7 @@ public enum OneReading<Sink: StimulusSink> {
         guard level != .switchesOnly, file.formats.event(named: "task_newtask") != nil, !(level == .all && file.hasProbes) else { return nil }
         file.willBeRead(times: 1)
         let cpus = Reconstruction<Sink>.cpuCount(file)
-        let rules = KernelRules(release: kernel ?? file.kernelRelease)
+        let rules = KernelRules(file, kernel: kernel)
         let queues = workers.ahead
         let pool = pace.batch.map { BatchPool(capacity: $0) } ?? Lookaheads.pool(file, isConcurrent: !queues.isEmpty, readers: 2)
         var leader = try Leader(file, cpus: cpus, rules: rules, lifeCycle: true, pace: pace, on: queues, pool: pool)
