@@ -7,6 +7,8 @@ import Testing
     /// Process 10 on CPU 0 has been on CPU 1, too, which is lazy now and has its mm loaded; 20 and 30 are others.
     private func script(_ release: String) -> Script {
         var script = Script(release, cpus: 3)
+        script.run(5, loads: true)
+        for child: Int32 in [10, 20, 30] { script.fork(child) }
         script.run(10, on: 1, loads: true)
         script.run(0, on: 1)
         script.run(10, loads: true)
@@ -20,7 +22,7 @@ import Testing
     private func remote(_ script: Script, _ level: EvidenceLevel = .noProbes) -> [Int32] {
         let found = script.infer(level)
         let mms: [(mm: MM?, pid: Int32)] = [10, 20, 30].map { (found.mms(of: $0).first, $0) }
-        return found.notes.flushes.remote.map { flush in mms.first { $0.mm == flush.mm }?.pid ?? -1 }
+        return found.notes.flushes.remote.map { flush in mms.first { flush.mm.isUser && $0.mm == flush.mm }?.pid ?? -1 }
     }
 
     /// tlb_is_not_lazy() spares the sender, too, until page tables are freed.
