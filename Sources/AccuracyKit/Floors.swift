@@ -1,13 +1,16 @@
 import Reconstruction
 import TraceData
 
-/// What an inference must reach, as shares of what it does not report unknown.
+/// What an inference must reach, as shares of what it does not report unknown; and how much it may report unknown at most.
 public struct Floors: Sendable {
     public var switches = 0.998
     public var time: Double? = 0.999
     public var flushes: Double? = 0.99
     public var neighbours: Double?
     public var kernelThreads: Double?
+    public var unknownSwitches = 0.002
+    public var unknownTime = 0.005
+    public var unknownFlushes = 0.01
 
     /// - Parameter release: the recorded kernel's; kernels before v4.14 show more of what they do.
     public init(_ level: EvidenceLevel, release: String?) {
@@ -29,9 +32,16 @@ public struct Floors: Sendable {
             ("kernel threads' precision", accuracy.kernelPrecision.accuracy, kernelThreads),
             ("kernel threads' recall", accuracy.kernelRecall.accuracy, kernelThreads),
         ]
+        let unknown: [(String, Double?, Double)] = [
+            ("switches", accuracy.switches.unknownPart, unknownSwitches), ("CPU time", accuracy.time.unknownPart, unknownTime),
+            ("flushes", accuracy.flushes.unknownPart, unknownFlushes),
+        ]
         return checks.compactMap { name, reached, floor in
             guard let reached, let floor, reached < floor else { return nil }
             return "\(name) \(percent(reached)) %, at least \(percent(floor)) % expected"
+        } + unknown.compactMap { name, part, limit in
+            guard let part, part > limit else { return nil }
+            return "\(name) \(percent(part)) % unknown, at most \(percent(limit)) % expected"
         }
     }
 }
