@@ -32,12 +32,10 @@ public struct MissingEvents {
         }
         return lines
     }
-}
 
-extension TraceFile {
-    /// The recorded machine is an x86 one, or the file does not say.
-    public var runsOnX86: Bool {
-        guard let machine else { return true }
-        return ["x86_64", "amd64", "i386", "i486", "i586", "i686"].contains(machine)
+    /// Without records of both events there is nothing to replay: an error that says so.
+    public func refuse() throws(TraceError) {
+        let missing = lines
+        if !missing.isEmpty { throw TraceError(path: file.path, cause: missing.joined(separator: "; ")) }
     }
 }

@@ -25,3 +25,11 @@ public struct TraceOrigin: Sendable {
 
     public init(_ form: Form = .traceDat) { self.form = form }
 }
+
+extension TraceFile {
+    /// The recorded machine is an x86 one, or the file does not say.
+    public var runsOnX86: Bool {
+        guard let machine else { return true }
+        return ["x86_64", "amd64", "i386", "i486", "i586", "i686"].contains(machine)
+    }
+}

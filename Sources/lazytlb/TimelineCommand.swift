@@ -68,7 +68,8 @@ struct TimelineCommand: ParsableCommand {
             if let kernel { _ = try RecordedKernel(named: kernel, traced: nil) }
             let progress = ReadingProgress()
             let file = try openTrace(trace, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress), kernel: kernel)
-            try demand(file, withoutRecord: file.missingEvents)
+            defer { for problem in file.problems { Failures.say(problem.description) } }
+            try MissingEvents(file, withoutRecord: file.missingEvents).refuse()
             let out = try OutputFile(path: output, inputs: [trace])
             let line = ProgressLine(progress, quiet: quiet, outputTo: out.fileDescriptor)
             defer { line?.end() }
@@ -84,7 +85,6 @@ struct TimelineCommand: ParsableCommand {
                 throw Failures.fail("\(output): cannot write: \(error.text)")
             }
             try out.finish()
-            for problem in file.problems { Failures.say(problem.description) }
             if !file.problems.isEmpty { throw ExitCode(2) }
         }
     }

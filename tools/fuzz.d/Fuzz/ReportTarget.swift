@@ -87,7 +87,7 @@ enum ReportTarget {
         let file = choice & 0x80 != 0 ? stage.keepingGoing : stage.file
         let level = EvidenceLevel.allCases[Int(choice & 3) % 3]
         switch choice >> 2 & 7 {
-        case 0, 1, 2, 3: try? report(file, level, asJSON: choice & 0x40 != 0)
+        case 0, 1, 2, 3: try? report(file, level, isConcurrent: choice & 0x20 != 0, asJSON: choice & 0x40 != 0)
         case 4: try? timeline(file, V413.self, replaying: false, level)
         case 5: try? timeline(file, V412.self, replaying: true, level)
         case 6: try? timeline(file, V413Parent.self, replaying: true, level)
@@ -95,21 +95,9 @@ enum ReportTarget {
         }
     }
 
-    private static func report(_ file: TraceFile, _ level: EvidenceLevel, asJSON: Bool) throws {
-        let recorded = RecordedKernel(release: file.kernelRelease)
-        let replay = Replay(cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: 50)
-        let history = try Reconstruction(file, sink: replay, evidence: level)
-        let context = ReportContext(
-            tool: .init(version: "fuzz"),
-            trace: .init(
-                path: file.path, kernel: recorded.release, machine: file.machine, clock: file.clock.name,
-                timeUnit: file.clock.unit == .nanoseconds ? .ns : .count, buffer: file.buffer.name, cpus: file.cpuCount, events: history.records,
-                lostEvents: Int(clamping: history.evidence.lostEvents), lostGaps: history.evidence.gaps, startNS: history.start,
-                durationNS: history.end - min(history.start, history.end), formatVersion: file.version, compression: file.compression.rawValue),
-            kernel: recorded, eventNames: Dictionary(file.formats.events.map { ($0.kind, $0.name) }, uniquingKeysWith: { first, _ in first }),
-            savedNames: file.commands, listsDivergences: true)
-        var document = ReportDocument(history, context)
-        document.problems = file.problems.map { .init(offset: $0.error.offset, cause: $0.error.cause) }
+    private static func report(_ file: TraceFile, _ level: EvidenceLevel, isConcurrent: Bool, asJSON: Bool) throws {
+        let maker = ReportMaker(tool: .init(version: "fuzz"), evidence: level, jobs: isConcurrent ? 2 : 1)
+        let document = try maker.document(file, divergences: 50)
         // Takes longer than all the rest.
         guard asJSON else {
             _ = renderText(document, style: TextStyle(), divergenceLimit: .max)

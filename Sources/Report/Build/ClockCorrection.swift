@@ -1,6 +1,5 @@
 import Reconstruction
 import Replay
-import Report
 
 /// What is left to be said of clocks that differ, behind what could be corrected; nil if nothing.
 func clockNote(_ history: Reconstruction<Replay>, _ skew: ClockSkew?) -> String? {
