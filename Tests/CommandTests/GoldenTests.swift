@@ -10,6 +10,8 @@ import Testing
             .filter { $0.contains("/expected.") }.sorted()
     }()
 
+    @Test func thereAreCases() { #expect(Self.expectations.count >= 10) }
+
     @Test(arguments: expectations)
     func theOutputIsAsExpected(_ expectation: String) throws {
         let file = packageFolder.appendingPathComponent("fixtures/golden").appendingPathComponent(expectation)
