@@ -32,7 +32,7 @@ public enum Stimulus: Equatable, Sendable {
     case flushAll(cpu: Int, kernelRange: Bool)
     /// do_flush_tlb_all() runs on this CPU.
     case doFlushAll(cpu: Int)
-    /// A Xen PV guest's xen_exit_mmap(mm) on this CPU; its IPIs are answered by ``deliver(cpu:from:)``.
+    /// A Xen PV guest's xen_exit_mmap(mm) on this CPU; its IPIs are answered by ``deliver(cpu:from:)``. Nothing that is recorded shows one: for histories that are made up.
     case xenExitMmap(cpu: Int, mm: MM)
     /// The CPU is marked offline (take_cpu_down()): nobody sends it IPIs any more; idle_task_exit() is still to come.
     case offline(cpu: Int)

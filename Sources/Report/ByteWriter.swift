@@ -61,6 +61,13 @@ public final class ByteWriter {
         }
     }
 
+    /// Writes a text at once; what goes wrong there nobody hears of.
+    public static func put(_ text: String, to descriptor: Int32) {
+        let writer = ByteWriter(descriptor: descriptor)
+        writer.string(text)
+        writer.flush()
+    }
+
     /// Flushes and throws what went wrong, if anything did.
     public func finish() throws(WriteError) {
         flush()

@@ -13,7 +13,6 @@ struct Container {
     var traceClock: Clock?
     var uname: String?
     var traceCmdVersion: String?
-    var traceID: UInt64?
     var time = TimeConversion()
     var cpuStats: [CPUStats] = []
     var options: [TraceOption] = []

@@ -20,7 +20,7 @@ public final class MergeAhead: @unchecked Sendable {
     public static let ahead = 32
 
     /// The sources are told apart by 16 bits.
-    public static let sourceLimit = 1 << 16
+    static let sourceLimit = 1 << 16
 
     /// Whose turn it is to touch what follows. (Not Synchronization's Mutex: where threads meet in that the thread sanitizer does not see what it orders, as it does here.)
     private let turn = DispatchSemaphore(value: 1)
@@ -40,6 +40,7 @@ public final class MergeAhead: @unchecked Sendable {
     ///   - isConcurrent: batches are handed in on other threads than that which takes the order.
     ///   - keeping: where to note the whole order, for a second pass.
     public init(sources: Int, isConcurrent: Bool, keeping kept: MergeOrder? = nil) {
+        precondition(sources <= Self.sourceLimit)
         queues = (0..<sources).map { _ in TimeQueue() }
         self.kept = kept
         news = isConcurrent ? DispatchSemaphore(value: 0) : nil

@@ -1,4 +1,4 @@
-/// The fields of a probe record (docs/recording.md), whatever its event has of them. All others are 0.
+/// The fields of a probe record (docs/recording.md) that the reconstruction reads, whatever its event has of them. All others are 0.
 public struct ProbeFields: Sendable, Equatable {
     /// `mm`.
     public var mm: UInt64 = 0
@@ -6,51 +6,24 @@ public struct ProbeFields: Sendable, Equatable {
     public var prevMM: UInt64 = 0
     /// `nmm`; in sw_mm `next`.
     public var nextMM: UInt64 = 0
-    /// `namm`: next->active_mm.
-    public var nextActiveMM: UInt64 = 0
     /// `tsk`: address of a task_struct.
     public var task: UInt64 = 0
-    /// `pidmm`: the task's own mm.
-    public var pidMM: UInt64 = 0
     public var start: UInt64 = 0
     public var end: UInt64 = 0
     /// `vmflag`.
     public var vmFlags: UInt64 = 0
-    public var info: UInt64 = 0
     /// `mask` or `nmask`: first word of an mm_cpumask, or of the mask of CPUs to interrupt.
     public var mask: UInt64 = 0
-    public var tlbGen: UInt64 = 0
     /// `lmN` of the record's own CPU: active_mm or loaded_mm at that moment.
     public var ownMM: UInt64 = 0
     /// `npid`, else `tpid`, else `pid`.
     public var pid: Int32 = 0
-    /// `ppid`.
-    public var prevPID: Int32 = 0
-    public var stride: UInt32 = 0
-    public var initCPU: UInt32 = 0
-    public var reason: Int32 = 0
     /// `stN` of the record's own CPU: cpu_tlbstate.state.
     public var ownState: Int32 = 0
-    /// `cpu` of leave.
-    public var targetCPU: Int32 = 0
-    public var freedTables = false
-    /// `local` of fl_common.
-    public var local = false
     /// `lzN` of the record's own CPU: is_lazy.
     public var ownLazy = false
-    public var origin = MMReleaseOrigin.either
     /// Which fields the event has at all.
     public var present: Present = []
-
-    /// Who called mm_release.
-    public enum MMReleaseOrigin: UInt8, Sendable {
-        /// mm_release (up to 5.4): exec or exit.
-        case either
-        /// exec_mm_release.
-        case exec
-        /// exit_mm_release.
-        case exit
-    }
 
     public struct Present: OptionSet, Sendable {
         public let rawValue: UInt32
@@ -62,39 +35,26 @@ public struct ProbeFields: Sendable, Equatable {
         public static let pid = Present(rawValue: 1 << 4)
         public static let range = Present(rawValue: 1 << 5)
         public static let mask = Present(rawValue: 1 << 6)
-        public static let tlbGen = Present(rawValue: 1 << 7)
-        public static let ownMM = Present(rawValue: 1 << 8)
-        public static let ownState = Present(rawValue: 1 << 9)
-        public static let ownLazy = Present(rawValue: 1 << 10)
-        public static let local = Present(rawValue: 1 << 11)
-        public static let reason = Present(rawValue: 1 << 12)
-        public static let pidMM = Present(rawValue: 1 << 13)
-        public static let freedTables = Present(rawValue: 1 << 14)
-        public static let stride = Present(rawValue: 1 << 15)
-        public static let initCPU = Present(rawValue: 1 << 16)
-        public static let vmFlags = Present(rawValue: 1 << 17)
-        public static let prevPID = Present(rawValue: 1 << 18)
-        public static let nextActiveMM = Present(rawValue: 1 << 19)
-        public static let targetCPU = Present(rawValue: 1 << 20)
-        public static let end = Present(rawValue: 1 << 21)
+        public static let ownMM = Present(rawValue: 1 << 7)
+        public static let ownState = Present(rawValue: 1 << 8)
+        public static let ownLazy = Present(rawValue: 1 << 9)
+        public static let vmFlags = Present(rawValue: 1 << 10)
+        public static let end = Present(rawValue: 1 << 11)
     }
 
     public var hasMask: Bool { present.contains(.mask) }
     public var hasOwnMM: Bool { present.contains(.ownMM) }
     public var hasOwnState: Bool { present.contains(.ownState) }
-    public var hasOwnLazy: Bool { present.contains(.ownLazy) }
 
     public init() {}
 }
 
 /// Where the fields of one probe event are.
 struct ProbeLayout: Sendable {
-    private var mm, prevMM, nextMM, nextActiveMM, task, pidMM, start, end, vmFlags, info, mask, tlbGen: FieldRef
-    private var pid, prevPID, stride, initCPU, reason, targetCPU, freedTables, local: FieldRef
+    private var mm, prevMM, nextMM, task, start, end, vmFlags, mask, pid: FieldRef
     /// lmN, stN and lzN by CPU number.
     private var own: [(mm: FieldRef, state: FieldRef, lazy: FieldRef)] = []
     private var present: ProbeFields.Present = []
-    private var origin = ProbeFields.MMReleaseOrigin.either
 
     init(_ event: EventFormats.Event) {
         func find(_ names: String...) -> FieldRef {
@@ -104,23 +64,12 @@ struct ProbeLayout: Sendable {
         mm = find("mm")
         prevMM = isSwitchMM ? find("pmm", "prev") : find("pmm")
         nextMM = isSwitchMM ? find("nmm", "next") : find("nmm")
-        nextActiveMM = find("namm")
         task = find("tsk")
-        pidMM = find("pidmm")
         start = find("start", "addr")
         end = find("end")
         vmFlags = find("vmflag")
-        info = find("info")
         mask = find("mask", "nmask")
-        tlbGen = find("tlb_gen")
         pid = find("npid", "tpid", "pid")
-        prevPID = find("ppid")
-        stride = find("stride")
-        initCPU = find("init_cpu")
-        reason = find("reason")
-        targetCPU = find("cpu")
-        freedTables = find("freed_tables")
-        local = find("local")
         var cpu = 0
         while true {
             let triple = (mm: find("lm\(cpu)"), state: find("st\(cpu)"), lazy: find("lz\(cpu)"))
@@ -128,16 +77,8 @@ struct ProbeLayout: Sendable {
             own.append(triple)
             cpu += 1
         }
-        switch event.name {
-        case "exec_mm_rel": origin = .exec
-        case "exit_mm_rel": origin = .exit
-        default: break
-        }
         let flags: [(FieldRef, ProbeFields.Present)] = [
-            (mm, .mm), (prevMM, .prevMM), (nextMM, .nextMM), (nextActiveMM, .nextActiveMM), (task, .task), (pidMM, .pidMM),
-            (start, .range), (end, .end), (vmFlags, .vmFlags), (mask, .mask), (tlbGen, .tlbGen), (pid, .pid), (prevPID, .prevPID),
-            (stride, .stride), (initCPU, .initCPU), (reason, .reason), (targetCPU, .targetCPU), (freedTables, .freedTables),
-            (local, .local),
+            (mm, .mm), (prevMM, .prevMM), (nextMM, .nextMM), (task, .task), (start, .range), (end, .end), (vmFlags, .vmFlags), (mask, .mask), (pid, .pid),
         ]
         for (field, flag) in flags where field.exists { present.insert(flag) }
     }
@@ -148,27 +89,15 @@ struct ProbeLayout: Sendable {
         func int(_ ref: FieldRef) -> Int32 { Int32(truncatingIfNeeded: ref.value(data, bigEndian)) }
         var fields = ProbeFields()
         fields.present = present
-        fields.origin = origin
         fields.mm = word(mm)
         fields.prevMM = word(prevMM)
         fields.nextMM = word(nextMM)
-        fields.nextActiveMM = word(nextActiveMM)
         fields.task = word(task)
-        fields.pidMM = word(pidMM)
         fields.start = word(start)
         fields.end = word(end)
         fields.vmFlags = word(vmFlags)
-        fields.info = word(info)
         fields.mask = word(mask)
-        fields.tlbGen = word(tlbGen)
         fields.pid = int(pid)
-        fields.prevPID = int(prevPID)
-        fields.stride = UInt32(truncatingIfNeeded: word(stride))
-        fields.initCPU = UInt32(truncatingIfNeeded: word(initCPU))
-        fields.reason = int(reason)
-        fields.targetCPU = int(targetCPU)
-        fields.freedTables = word(freedTables) != 0
-        fields.local = word(local) != 0
         if own.indices.contains(cpu) {
             let mine = own[cpu]
             if mine.mm.exists { fields.ownMM = word(mine.mm); fields.present.insert(.ownMM) }

@@ -36,8 +36,6 @@ public final class TraceFile: Sendable {
     public let longSize: Int
     /// Size of a sub-buffer of the chosen buffer.
     public var pageSize: Int { buffer.pageSize }
-    /// Size of a page as the head of the file states it.
-    public let filePageSize: Int
     public let compression: Compression
     public let compressorVersion: String
     /// CPUs of the recorded machine, those without data included.
@@ -51,8 +49,6 @@ public final class TraceFile: Sendable {
     /// e.g. "x86_64"; nil if the file does not say.
     public let machine: String?
     public let traceCmdVersion: String?
-    /// Identifies the session of recording.
-    public let traceID: UInt64?
     /// All buffers, the top one first.
     public let buffers: [TraceBuffer]
     /// The buffer whose records the streams give.
@@ -122,7 +118,6 @@ public final class TraceFile: Sendable {
         version = container.version
         isBigEndian = container.bigEndian
         longSize = container.longSize
-        filePageSize = container.pageSize
         compression = container.compression
         compressorVersion = container.compressorVersion
         cpuCount = container.cpuCount
@@ -131,7 +126,6 @@ public final class TraceFile: Sendable {
         kernelRelease = words.count >= 3 ? words[2] : nil
         machine = words.count >= 4 ? words[3] : nil
         traceCmdVersion = container.traceCmdVersion
-        traceID = container.traceID
         buffers = container.buffers
         cpuStats = container.cpuStats
         commands = container.commands

@@ -62,7 +62,8 @@ extension Container {
             guard count <= Self.cpuLimit else { throw data.error("CPUCOUNT option states \(count) CPUs") }
             cpuCount = max(cpuCount, count)
         case OptionID.traceID:
-            traceID = try cursor.u64("the trace id")
+            // Of no use here, but what is too short for one is damage.
+            _ = try cursor.u64("the trace id")
         case OptionID.timeShift:
             time.shift = try TimeShift(&cursor)
         case OptionID.tscToNs:

@@ -49,12 +49,5 @@ enum Failures {
     static func say(_ message: String) { show("lazytlb: \(printable(message))") }
 
     /// Writes a line to stderr.
-    static func show(_ text: String) {
-        let line = Array("\(text)\n".utf8)
-        line.withUnsafeBytes { bytes in
-            let writer = ByteWriter(descriptor: STDERR_FILENO)
-            writer.bytes(bytes)
-            writer.flush()
-        }
-    }
+    static func show(_ text: String) { ByteWriter.put("\(text)\n", to: STDERR_FILENO) }
 }

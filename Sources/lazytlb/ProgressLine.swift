@@ -43,11 +43,7 @@ final class ProgressLine: Sendable {
         return "\(tenths / 10).\(tenths % 10) M"
     }
 
-    private static func write(_ text: String) {
-        let writer = ByteWriter(descriptor: STDERR_FILENO)
-        Array(text.utf8).withUnsafeBytes { writer.bytes($0) }
-        writer.flush()
-    }
+    private static func write(_ text: String) { ByteWriter.put(text, to: STDERR_FILENO) }
 }
 
 /// Seconds since some moment in the past.

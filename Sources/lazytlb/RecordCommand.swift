@@ -189,9 +189,5 @@ final class RecordingLine {
         return "\(hundredths / 100).\(hundredths / 10 % 10)\(hundredths % 10) s"
     }
 
-    private func put(_ text: String) {
-        let writer = ByteWriter(descriptor: STDERR_FILENO)
-        Array(text.utf8).withUnsafeBytes { writer.bytes($0) }
-        writer.flush()
-    }
+    private func put(_ text: String) { ByteWriter.put(text, to: STDERR_FILENO) }
 }

@@ -97,22 +97,15 @@ import Testing
             check(probe.mm, "mm")
             check(probe.prevMM, "pmm", record.kind == .swMM ? "prev" : "-")
             check(probe.nextMM, "nmm", record.kind == .swMM ? "next" : "-")
-            check(probe.nextActiveMM, "namm")
             check(probe.task, "tsk")
-            check(probe.pidMM, "pidmm")
             check(probe.start, "start", "addr")
             check(probe.end, "end")
             check(probe.vmFlags, "vmflag")
-            check(probe.info, "info")
             check(probe.mask, "mask", "nmask")
-            check(probe.tlbGen, "tlb_gen")
             check(probe.pid, "npid", "tpid", "pid")
-            check(probe.prevPID, "ppid")
-            check(probe.reason, "reason")
             check(probe.ownMM, "lm\(record.cpu)")
             check(probe.ownState, "st\(record.cpu)")
             check(probe.ownLazy ? UInt64(1) : 0, "lz\(record.cpu)")
-            check(probe.local ? UInt64(1) : 0, "local")
             if probe.hasMask != (fields["mask"] != nil || fields["nmask"] != nil) { wrong.insert("hasMask") }
             if probe.hasOwnMM != (fields["lm\(record.cpu)"] != nil) { wrong.insert("hasOwnMM") }
         }

@@ -52,14 +52,20 @@ struct Elimination {
     /// A node with an mm, or one that may have one, runs somewhere.
     mutating func suspect(_ node: Int32) {
         var isOver = false
-        for cpu in tracked where !witnesses[cpu].suspects.contains(node) {
-            witnesses[cpu].suspects.append(node)
-            if witnesses[cpu].suspects.count > Self.limit { isOver = true }
-        }
+        for cpu in tracked { isOver = add(node, cpu) || isOver }
         if isOver { tracked.removeAll { witnesses[$0].suspects.count > Self.limit } }
     }
 
-    mutating func suspect(_ node: Int32, of cpu: Int) { witnesses[cpu].suspects.append(node) }
+    /// It may be borrowed on that CPU.
+    mutating func suspect(_ node: Int32, of cpu: Int) {
+        if tracked.contains(cpu), add(node, cpu) { stop(cpu) }
+    }
+
+    /// - Returns: whether there are too many now.
+    private mutating func add(_ node: Int32, _ cpu: Int) -> Bool {
+        if !witnesses[cpu].suspects.contains(node) { witnesses[cpu].suspects.append(node) }
+        return witnesses[cpu].suspects.count > Self.limit
+    }
 
     /// A flush of the node's mm is over, with IPIs.
     mutating func clear(_ node: Int32) {

@@ -169,7 +169,8 @@ struct TaskClasses {
     }
 
     private mutating func decideExisting(_ node: Int, _ task: TaskNode, _ silentOnInit: UInt32) {
-        let against = task.kernelEvidence + silentOnInit
+        var against = task.kernelEvidence
+        against.addClamped(silentOnInit)
         if task.userEvidence > 0, task.userEvidence >= against {
             decide(node, .user, .hardware)
         } else if task.hasKernelName {
@@ -193,7 +194,6 @@ struct TaskClasses {
         var a: Int32
         var b: Int32
         var same: UInt32
-        var different: UInt32
         var strong: Bool
     }
 
@@ -205,7 +205,7 @@ struct TaskClasses {
             guard kinds[Int(a)] == .user, kinds[Int(b)] == .user else { continue }
             var same = relation.strong
             same.addClamped(relation.silent)
-            if same > 0 { candidates.append(Candidate(a: a, b: b, same: same, different: relation.different, strong: relation.strong > 0)) }
+            if same > 0 { candidates.append(Candidate(a: a, b: b, same: same, strong: relation.strong > 0)) }
         }
         candidates.sort { ($0.strong ? 1 : 0, $0.same, $1.a, $1.b) > ($1.strong ? 1 : 0, $1.same, $0.a, $0.b) }
         var apart = Differences()
@@ -242,9 +242,9 @@ struct TaskClasses {
             let (node, a, b) = (find(either.node), find(either.a), find(either.b))
             let (fromA, fromB) = (apart.between(node, a), apart.between(node, b))
             if a == b || UInt64(fromB) > 2 * (UInt64(fromA) + 1) {
-                found.append(Candidate(a: either.node, b: either.a, same: count, different: fromA, strong: true))
+                found.append(Candidate(a: either.node, b: either.a, same: count, strong: true))
             } else if UInt64(fromA) > 2 * (UInt64(fromB) + 1) {
-                found.append(Candidate(a: either.node, b: either.b, same: count, different: fromB, strong: true))
+                found.append(Candidate(a: either.node, b: either.b, same: count, strong: true))
             }
         }
         return found.sorted { ($0.same, $1.a, $1.b) > ($1.same, $0.a, $0.b) }

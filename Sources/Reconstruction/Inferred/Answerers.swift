@@ -2,7 +2,7 @@ import LazyTLB
 import TraceData
 
 /// An answer of a CPU to a flush under way: a record that is still to come.
-struct Claim {
+struct AnswerClaim {
     var time: UInt64
     var sender: Int
 }
@@ -48,7 +48,7 @@ extension InferredReconstruction {
         if send.pages == Stimulus.flushAll { addWholeMMs(to: &answering, cpu) }
         answering.surely.forEach(0) { receiver in
             mask.insert(receiver, 0)
-            claims[receiver].append(Claim(time: answering.times[receiver]!, sender: cpu))
+            claims[receiver].append(AnswerClaim(time: answering.times[receiver]!, sender: cpu))
             claimCount += 1
         }
     }

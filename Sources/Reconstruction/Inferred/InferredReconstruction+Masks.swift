@@ -49,7 +49,7 @@ extension InferredReconstruction {
     }
 
     /// Another CPU than `sender` has the mm loaded, and is not in the middle of a switch.
-    private func isLoadedElsewhere(_ mm: MM, than sender: Int) -> Bool {
+    private mutating func isLoadedElsewhere(_ mm: MM, than sender: Int) -> Bool {
         for cpu in 0..<cpus where observed.loaded[cpu] == mm && cpu != sender && !state[cpu].isPending { return true }
         return false
     }
@@ -63,22 +63,4 @@ extension InferredReconstruction {
 
     /// A CPU that has left an mm longer ago than this, ns, is out of its mask, whatever else remains unexplained.
     static var lingeringLimit: UInt64 { 200_000 }
-
-    @inline(__always) func basis(of node: Int32, _ mm: MM) -> Basis {
-        if mm == .unknown { return .unknown }
-        return walk.tasks[node].isDead || walk.tasks[node].isDying ? .lifeCycle : findings.nodes[Int(node)].basis
-    }
-
-    mutating func lifeCycle(_ step: Step, _ record: Held, _ moment: Moment) {
-        guard record.kind == .exit, step.node >= 0, walk.tasks[step.node].isDead else { return }
-        exited(step.cpu, moment)
-    }
-
-    /// The current task has given its mm up.
-    mutating func exited(_ cpu: Int, _ moment: Moment) {
-        guard state[cpu].mm.isKnown || state[cpu].mm == .unknown else { return }
-        state[cpu].mm = .none
-        let node = walk.current(cpu)
-        apply(node >= 0 && walk.tasks[node].origin == .usesMM ? .unuseMM(cpu: cpu) : .exitMM(cpu: cpu), moment)
-    }
 }

@@ -27,7 +27,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
     /// Row by sender: the CPUs that had its flush's mm loaded when it began.
     var awaited: MaskTable
     /// By CPU: those of its answers to come that belong to batches under way (``addAnswers(to:_:_:from:)``), and how many there are in all.
-    var claims: [[Claim]]
+    var claims: [[AnswerClaim]]
     var claimCount = 0
     /// CPUs that are on their way off.
     var goingDown: [GoingDown] = []
@@ -94,7 +94,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         senders = MaskTable(cpus: cpus, rows: 1)
         answers = MaskTable(cpus: cpus, rows: cpus)
         awaited = MaskTable(cpus: cpus, rows: cpus)
-        claims = [[Claim]](repeating: [], count: cpus)
+        claims = [[AnswerClaim]](repeating: [], count: cpus)
         mask = MaskTable(cpus: cpus, rows: 1)
         state = Flat(repeating: PerCPU(), count: cpus)
         for cpu in 0..<cpus { state[cpu].gap = cpu }
@@ -238,6 +238,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
     @inline(__always) func mm(of node: Int32) -> MM {
         if node < 0 { return .unknown }
         return walk.tasks[node].isDead || walk.tasks[node].isDying ? .none : findings.nodes[Int(node)].mm
+    }
+
+    @inline(__always) func basis(of node: Int32, _ mm: MM) -> Basis {
+        if mm == .unknown { return .unknown }
+        return walk.tasks[node].isDead || walk.tasks[node].isDying ? .lifeCycle : findings.nodes[Int(node)].basis
     }
 
     mutating func broken(_ step: Step, _ moment: Moment) {

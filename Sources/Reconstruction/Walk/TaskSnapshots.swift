@@ -98,7 +98,7 @@ struct TaskSnapshots {
                 }
             } else if nodes[node].origin != .kernel {
                 nodes[node].isListed = true
-                nodes[node].userEvidence &+= 1
+                nodes[node].userEvidence.addClamped(1)
                 if kind == .mm { nodes[node].isApart = true }
                 group.append(node)
             }

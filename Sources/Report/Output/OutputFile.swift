@@ -117,23 +117,15 @@ public struct OutputFile: ~Copyable {
 
     /// Hands on everything that was written so far.
     public mutating func flush() throws(OutputError) {
-        var start = 0
-        while start < buffer.count, !readerIsGone {
-            let written = buffer.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + start, $0.count - start) }
-            if written >= 0 {
-                start += written
-                continue
-            }
-            switch errno {
-            case EINTR: continue
-            case EAGAIN:
-                var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                _ = poll(&ready, 1, -1)
-            case EPIPE: readerIsGone = true
-            case let code:
-                buffer = []
-                throw OutputError(path: path, operation: "write", code: code)
-            }
+        let writer = ByteWriter(descriptor: descriptor)
+        buffer.withUnsafeBytes { writer.bytes($0) }
+        writer.flush()
+        switch writer.failure {
+        case nil: break
+        case .brokenPipe: readerIsGone = true
+        case .failed(let code):
+            buffer = []
+            throw OutputError(path: path, operation: "write", code: code)
         }
         buffer.removeAll(keepingCapacity: true)
     }

@@ -147,12 +147,6 @@ struct BackwardCursor {
         if end - start >= 2, end[-1] == UInt8(ascii: "x"), end[-2] == 0x30 { end -= 2 }
         return value
     }
-
-    func skippingSpaces() -> BackwardCursor {
-        var cursor = self
-        while cursor.end > start, cursor.end[-1] == 0x20 { cursor.end -= 1 }
-        return cursor
-    }
 }
 
 @inline(__always)

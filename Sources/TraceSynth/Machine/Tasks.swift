@@ -48,7 +48,6 @@ struct TaskTable {
         _modify { yield &tasks[task] }
     }
 
-    mutating func updateProcess(of task: Int, _ body: (inout SynthProcess) -> Void) { body(&processes[tasks[task].process]) }
 
     func process(of task: Int) -> SynthProcess { processes[tasks[task].process] }
 

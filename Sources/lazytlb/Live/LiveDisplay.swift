@@ -53,9 +53,5 @@ final class LiveDisplay {
     private static func rate(_ value: Double) -> String { fixed(value, value < 10 ? 1 : 0) }
     private static func share(_ value: Double) -> String { percent(Int(value * 1_000_000), of: 1_000_000) }
 
-    private func put(_ text: String) {
-        let writer = ByteWriter(descriptor: STDOUT_FILENO)
-        Array(text.utf8).withUnsafeBytes { writer.bytes($0) }
-        writer.flush()
-    }
+    private func put(_ text: String) { ByteWriter.put(text, to: STDOUT_FILENO) }
 }

@@ -1,8 +1,22 @@
 import LazyTLB
 import TraceData
 
-/// The flushes of exit_mmap(): the last user of an mm tears it down, and is lazy by now. It flushes each time it has gathered enough pages (tlb_flush_mmu(), mm/mmu_gather.c), all of the mm.
+/// Tasks that give their mm up, and the flushes of exit_mmap(): the last user of an mm tears it down, and is lazy by now. It flushes each time it has gathered enough pages
+/// (tlb_flush_mmu(), mm/mmu_gather.c), all of the mm.
 extension InferredReconstruction {
+    mutating func lifeCycle(_ step: Step, _ record: Held, _ moment: Moment) {
+        guard record.kind == .exit, step.node >= 0, walk.tasks[step.node].isDead else { return }
+        exited(step.cpu, moment)
+    }
+
+    /// The current task has given its mm up.
+    mutating func exited(_ cpu: Int, _ moment: Moment) {
+        guard state[cpu].mm.isKnown || state[cpu].mm == .unknown else { return }
+        state[cpu].mm = .none
+        let node = walk.current(cpu)
+        apply(node >= 0 && walk.tasks[node].origin == .usesMM ? .unuseMM(cpu: cpu) : .exitMM(cpu: cpu), moment)
+    }
+
     /// The task that tears `mm` down flushes it.
     mutating func tearDown(_ mm: MM, _ pages: Int64, _ moment: Moment) {
         let cpu = moment.cpu
