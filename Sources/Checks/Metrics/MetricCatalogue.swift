@@ -90,7 +90,7 @@ public struct MetricCatalogue: Sendable {
         add("\(prefix).vmstat.nr_tlb_remote_flush_received", scheme?.vmstat.remoteFlushReceived, needs: needs)
         add("\(prefix).vmstat.nr_tlb_local_flush_all", scheme?.vmstat.localFlushAll, needs: needs)
         add("\(prefix).vmstat.nr_tlb_local_flush_one", scheme?.vmstat.localFlushOne, needs: needs)
-        add("\(prefix).warnings", scheme?.warnings.values.reduce(0, +), needs: needs)
+        add("\(prefix).warnings", scheme.map { sum($0.warnings.values) }, needs: needs)
         for (_, name) in Warnings.all { add("\(prefix).warnings.\(name)", scheme.map { $0.warnings[name] ?? 0 }, needs: needs) }
     }
 
@@ -100,7 +100,7 @@ public struct MetricCatalogue: Sendable {
         add("\(prefix).missing_ipi_targets", comparison?.missingIPITargets, worse: .neither, needs: needs)
         add("\(prefix).stale_active_mm_ns", comparison?.staleActiveMMNS, .cpuTime, needs: [.records, .mms, .loadedTime])
         add("\(prefix).redundant_cr3_loads", comparison?.redundantCR3Loads, needs: needs)
-        add("\(prefix).divergences", comparison?.divergences.values.reduce(0, +), worse: .neither, needs: needs)
+        add("\(prefix).divergences", comparison.map { sum($0.divergences.values) }, worse: .neither, needs: needs)
         for kind in Divergence.Kind.allCases {
             add("\(prefix).divergences.\(kind.rawValue)", comparison.map { $0.divergences[kind.rawValue] ?? 0 }, needs: needs)
         }
@@ -140,13 +140,15 @@ public struct MetricCatalogue: Sendable {
     private mutating func addProcesses(_ document: ReportDocument) {
         var sums: [String: (flushes: Int, targets: [String: Int])] = [:]
         for process in document.interrupters {
-            sums[process.process, default: (0, [:])].flushes += process.flushes
-            for (scheme, targets) in process.ipiTargets { sums[process.process]!.targets[scheme, default: 0] += targets }
+            var all = sums[process.process] ?? (0, [:])
+            all.flushes = sum([all.flushes, process.flushes])
+            all.targets.merge(process.ipiTargets) { sum([$0, $1]) }
+            sums[process.process] = all
         }
-        for (name, sum) in sums {
-            add("processes.\(name).flushes", sum.flushes, needs: [.records, .mms])
-            for (scheme, targets) in sum.targets { add("processes.\(name).ipi_targets.\(scheme)", targets, needs: [.records, .mms]) }
-            add("processes.\(name).ipi_targets.kernel", document.recorded.scheme.flatMap { sum.targets[$0] }, needs: [.records, .mms])
+        for (name, all) in sums {
+            add("processes.\(name).flushes", all.flushes, needs: [.records, .mms])
+            for (scheme, targets) in all.targets { add("processes.\(name).ipi_targets.\(scheme)", targets, needs: [.records, .mms]) }
+            add("processes.\(name).ipi_targets.kernel", document.recorded.scheme.flatMap { all.targets[$0] }, needs: [.records, .mms])
         }
     }
 }

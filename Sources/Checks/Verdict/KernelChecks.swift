@@ -23,7 +23,7 @@ public enum KernelChecks {
         let whole = max(conformance.records, conformance.predicted)
         let share = whole > 0 ? Double(conformance.matched) / Double(whole) : 1
         let least = document.evidence.kind == "probes" ? leastShare : leastInferredShare
-        let warnings = scheme.warnings.values.reduce(0, +)
+        let warnings = sum(scheme.warnings.values)
         finding.details = deviations(conformance, scheme, document.trace.timeUnit)
         let shareText = "\(conformance.scheme) predicts \(grouped(conformance.matched)) of \(grouped(whole)) tlb_flush records (\(fixed(share * 100, 2, roundingDown: true)) %)"
         if let lack = recording.lacks(for: metric, limits) {
@@ -47,7 +47,7 @@ public enum KernelChecks {
     /// What the kernel did and its scheme did not, and the reverse: each place where the report lists them, else how many of each kind.
     private static func deviations(_ conformance: ReportDocument.Conformance, _ scheme: ReportDocument.Scheme, _ unit: ReportDocument.Trace.TimeUnit) -> [String] {
         if let deviations = conformance.deviations {
-            let all = (conformance.deviationCounts ?? [:]).values.reduce(0, +)
+            let all = sum((conformance.deviationCounts ?? [:]).values)
             return deviations.map { line($0, unit) } + (all > deviations.count ? ["and \(grouped(all - deviations.count)) more"] : [])
         }
         var lines: [String] = []
@@ -83,7 +83,7 @@ public enum KernelChecks {
     public static func noExtraIPIs(_ document: ReportDocument) -> CheckResult.Finding {
         let isInferred = document.evidence.kind != "probes"
         let unsure = "; without probe events that many may be errors of the inference"
-        var finding = zero("no-extra-ipis", "kernel.extra_ipi_targets", document) { "\(grouped(Int($0))) CPUs interrupted that \(RecordedKernel.schemes.last!) would have left alone" }
+        var finding = zero("no-extra-ipis", "kernel.extra_ipi_targets", document) { "\(numberText($0)) CPUs interrupted that \(RecordedKernel.schemes.last!) would have left alone" }
         let own = document.recorded.scheme
         let targets = own.flatMap { document.schemes[$0] }?.ipiTargets ?? 0
         let extraTargets = document.comparisons.first { $0.old == own }?.extraIPITargets ?? 0
@@ -111,7 +111,7 @@ public enum KernelChecks {
         zero("no-stale-active-mm", "kernel.stale_active_mm_ns", document) { value in
             let share = Double(document.trace.durationNS) * Double(document.trace.cpus)
             let isTime = document.trace.timeUnit == .ns
-            return "active_mm named an mm that CR3 did not hold for \(isTime ? fixed(value / 1e6, 3) + " ms" : grouped(Int(value)) + " ticks"), "
+            return "active_mm named an mm that CR3 did not hold for \(isTime ? fixed(value / 1e6, 3) + " ms" : numberText(value) + " ticks"), "
                 + "\(percentText(share > 0 ? value / share : 0)) of \(isTime ? "the CPU time" : "the CPUs' ticks")"
         }
     }

@@ -44,21 +44,27 @@ public enum ReportReadingError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// Reads what ``renderJSON(_:)`` wrote: one report or an array of them.
+/// Reads what ``renderJSON(_:)`` wrote: one report or an array of them. What has passed here can be calculated with: counts are none below zero, and no part is more
+/// than its whole.
 public func readReports(json: some Sequence<UInt8>) throws(ReportReadingError) -> [ReportDocument] {
     let data = Data(json)
     let isArray = data.first { !" \t\r\n".utf8.contains($0) } == UInt8(ascii: "[")
     do {
         let decoder = JSONDecoder()
         func decode<Value: Decodable>(_ type: Value.Type) throws -> [Value] {
-            isArray ? try decoder.decode([Value].self, from: data) : [try decoder.decode(Value.self, from: data)]
+            isArray ? try decoder.decode([Checked<Value>].self, from: data).map(\.value) : [try decoder.decode(Checked<Value>.self, from: data).value]
         }
         // The version first: of another version's document any key may be missing.
         let versions = try decode(VersionOnly.self)
         if let foreign = versions.first(where: { $0.schemaVersion != ReportDocument.currentSchemaVersion }) {
             throw ReportReadingError.unsupportedVersion(foreign.schemaVersion)
         }
-        return try decode(ReportDocument.self)
+        let documents = try decode(ReportDocument.self)
+        for (index, document) in documents.enumerated() {
+            guard let found = document.contradiction else { continue }
+            throw ReportReadingError.malformed("\(isArray ? "[\(index)]." : "")\(found.key): \(found.cause)")
+        }
+        return documents
     } catch let error as ReportReadingError {
         throw error
     } catch let error as DecodingError {
@@ -79,7 +85,8 @@ private struct VersionOnly: Decodable {
 
 private func describe(_ error: DecodingError) -> String {
     func place(_ path: [any CodingKey]) -> String {
-        path.isEmpty ? "the top" : path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
+        let keys = path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
+        return path.isEmpty ? "the top" : keys.joined(separator: ".").replacing(".[", with: "[")
     }
     return switch error {
     case .keyNotFound(let key, let context): "the key \(key.stringValue) is missing at \(place(context.codingPath))"

@@ -1,0 +1,57 @@
+/// What no report on any trace can say, though each of its numbers could be one: who reads reports need not expect it any more.
+struct Contradiction {
+    var key: String
+    var cause: String
+}
+
+extension ReportDocument {
+    /// The first contradiction in the report; nil if there is none.
+    ///
+    /// Whoever edits a report by hand, or writes one with a program of their own, learns of it here instead of by a check that passes for nothing.
+    var contradiction: Contradiction? {
+        if trace.events > 0, trace.cpus == 0 { return Contradiction(key: "trace.cpus", cause: "events, and no CPU that wrote them") }
+        if recorded.contextSwitches > 0, schemes.isEmpty { return Contradiction(key: "schemes", cause: "context switches, and no scheme they were replayed with") }
+        return unknownScheme ?? parts.lazy.compactMap(\.contradiction).first
+    }
+
+    /// A scheme that is named and has no counts.
+    private var unknownScheme: Contradiction? {
+        var names = [("recorded.scheme", recorded.scheme), ("conformance.scheme", conformance?.scheme)]
+        for (index, comparison) in comparisons.enumerated() {
+            names += [("comparisons[\(index)].old", comparison.old), ("comparisons[\(index)].new", comparison.new)]
+        }
+        for case let (key, name?) in names where schemes[name] == nil { return Contradiction(key: key, cause: "the scheme \"\(name)\" is not among schemes") }
+        return nil
+    }
+
+    private struct Part {
+        var key: String
+        var count: Int
+        var whole: Int
+        var wholeKey: String
+
+        var contradiction: Contradiction? {
+            count > whole ? Contradiction(key: key, cause: "\(grouped(count)), more than the \(grouped(whole)) of \(wholeKey)") : nil
+        }
+    }
+
+    /// What is counted as a part of something else.
+    private var parts: [Part] {
+        var parts = [
+            Part(key: "evidence.switches.unknown", count: evidence.switches.unknown, whole: evidence.switches.total, wholeKey: "evidence.switches.total"),
+            Part(key: "evidence.flushes.unknown", count: evidence.flushes.unknown, whole: evidence.flushes.total, wholeKey: "evidence.flushes.total"),
+        ]
+        for (index, task) in (workload?.tasks ?? []).enumerated() {
+            parts.append(Part(key: "workload.tasks[\(index)].switches", count: task.switches, whole: workload?.switches ?? 0, wholeKey: "workload.switches"))
+        }
+        guard let conformance else { return parts }
+        func matched(_ place: String, _ counts: Conformance.Counts) {
+            parts.append(Part(key: "\(place).matched", count: counts.matched, whole: counts.records, wholeKey: "\(place).records"))
+            parts.append(Part(key: "\(place).matched", count: counts.matched, whole: counts.predicted, wholeKey: "\(place).predicted"))
+        }
+        matched("conformance", .init(records: conformance.records, predicted: conformance.predicted, matched: conformance.matched))
+        for (reason, counts) in conformance.byReason.sorted(by: { $0.key < $1.key }) { matched("conformance.by_reason.\(reason)", counts) }
+        parts.append(Part(key: "conformance.masks_matched", count: conformance.masksMatched ?? 0, whole: conformance.masks ?? 0, wholeKey: "conformance.masks"))
+        return parts
+    }
+}

@@ -1,0 +1,67 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Files that `lazytlb baseline`, `check` and `diff` must not take for what they are not: reports and baselines that were edited, put together, or given twice.
+@Suite struct CheckInputTests {
+    private static let trace = "fixtures/v4.12-threads-2cpu-truth-c3idle.dat"
+    private static let larger = "fixtures/v4.13-threads-4cpu-truth.dat"
+
+    private func inFolder<R>(_ body: (String) throws -> R) throws -> R {
+        try withTemporaryPath { folder in
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            return try body(folder)
+        }
+    }
+
+    private func write(_ text: String, _ path: String) throws { try text.write(toFile: path, atomically: true, encoding: .utf8) }
+
+    /// A report with what `pattern` matches replaced.
+    private func report(_ pattern: String, _ replacement: String) throws -> String {
+        let text = try lazytlb(["report", "--format", "json", Self.trace]).text
+        let range = try #require(text.range(of: pattern, options: .regularExpression), "\(pattern)")
+        return text.replacingCharacters(in: range, with: replacement)
+    }
+
+    @Test(arguments: [
+        ("\"ipi_targets\" : [0-9]+", "\"ipi_targets\" : -1", "expected a whole number from 0 to 9223372036854775807, found -1 (at schemes.v4.12.ipi_targets)"),
+        ("\"events\" : [0-9]+", "\"events\" : 1.5", "expected a whole number from 0 to 9223372036854775807, found 1.5 (at trace.events)"),
+        ("\"cpus\" : 2", "\"cpus\" : 0", "trace.cpus: events, and no CPU that wrote them"),
+        ("\"matched\" : [0-9]+", "\"matched\" : -5", "found -5 (at conformance."),
+    ])
+    func aReportThatNoTraceGivesIsRefused(_ pattern: String, _ replacement: String, _ cause: String) throws {
+        try inFolder { folder in
+            let file = "\(folder)/r.json"
+            try write(try report(pattern, replacement), file)
+            for command in [["check", "--conform", file], ["baseline", file], ["diff", file, Self.trace]] {
+                let outcome = try lazytlb(command)
+                #expect(outcome.status == 2)
+                #expect(outcome.output.isEmpty)
+                #expect(outcome.errors.hasPrefix("lazytlb: \(file): not a lazytlb report: "), "\(outcome.errors)")
+                #expect(outcome.errors.contains(cause), "\(outcome.errors)")
+            }
+        }
+    }
+
+    /// Each of them is a count; together they are more than there are numbers.
+    @Test func sumsOfLargeCountsEndNothing() throws {
+        try inFolder { folder in
+            let file = "\(folder)/r.json"
+            let most = "9223372036854775807"
+            for (pattern, replacement) in [
+                ("\"warnings\" : \\{[^}]*\\}", "\"warnings\" : {\"a\" : \(most), \"b\" : \(most)}"),
+                ("\"divergences\" : \\{[^}]*\\}", "\"divergences\" : {\"a\" : \(most), \"b\" : \(most)}"),
+                ("\"extra_ipi_targets\" : [0-9]+", "\"extra_ipi_targets\" : \(most)"),
+                ("\"stale_active_mm_ns\" : [0-9]+", "\"stale_active_mm_ns\" : 18446744073709551615"),
+                ("\"interrupters\" : \\[", "\"interrupters\" : [{\"process\" : \"wl\", \"pid\" : 1, \"flushes\" : \(most), \"ipi_targets\" : {\"v4.12\" : \(most)}},"),
+            ] {
+                try write(try report(pattern, replacement), file)
+                for command in [["check", "--conform", "--no-extra-ipis", "--no-stale-active-mm", file], ["baseline", file], ["diff", file, Self.trace]] {
+                    let outcome = try lazytlb(command)
+                    #expect([0, 1, 3].contains(outcome.status), "\(pattern): \(outcome.status)")
+                    #expect(!outcome.output.isEmpty)
+                }
+            }
+        }
+    }
+}
