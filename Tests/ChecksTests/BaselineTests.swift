@@ -80,6 +80,14 @@ import Testing
         #expect(error.cause == "expected a share, from 0 to 1")
     }
 
+    @Test(arguments: ["1.5", "1e300"]) func noMetricThatIsAShareIsMoreThanTheWholeEither(_ value: String) throws {
+        let whole = "\"evidence.unknown_switches\": {\"unit\": \"share\", \"values\": ["
+        let (line, error) = try error(whole + "0", whole + value)
+        #expect(error.line == line)
+        #expect(error.key == "metrics.evidence.unknown_switches.values[0]")
+        #expect(error.cause == "expected a share, from 0 to 1")
+    }
+
     @Test func anotherSchemaVersionIsRefused() throws {
         let (line, error) = try error("\"schema_version\": 1", "\"schema_version\": 2")
         #expect(error.line == line)

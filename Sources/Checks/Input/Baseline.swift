@@ -120,12 +120,10 @@ extension Baseline {
         recording.hasAllProcesses = try node.required("lists_all_processes").bool()
         for task in try node.required("tasks").elements() {
             _ = try task.members(["name", "kernel_thread", "share"])
-            let share = try task.required("share")
-            guard try 0...1 ~= share.number() else { throw share.fail("expected a share, from 0 to 1") }
             recording.tasks.append(
                 .init(
                     name: try task.required("name").text(), isKernelThread: try task.required("kernel_thread").bool(),
-                    share: try share.number()))
+                    share: try task.required("share").share()))
         }
         return recording
     }
@@ -147,8 +145,9 @@ extension Baseline {
                 recordings[index].values[name] = .some(nil)
                 continue
             }
-            let value = try element.number()
-            guard value >= 0 else { throw element.fail("expected a number that is not negative") }
+            let value = metric.unit == .share ? try element.share() : try element.nonNegative()
+            // Times and counts have 64 bits where they are counted.
+            guard value <= Double(UInt64.max) else { throw element.fail("expected a number that a report can hold, found \(value)") }
             recordings[index].values[name] = .some(value)
         }
     }

@@ -109,6 +109,19 @@ struct Located {
         return value
     }
 
+    func nonNegative() throws(DocumentError) -> Double {
+        let value = try number()
+        guard value >= 0 else { throw fail("expected a number that is not negative") }
+        return value
+    }
+
+    /// A number from 0 to 1.
+    func share() throws(DocumentError) -> Double {
+        let value = try number()
+        guard 0...1 ~= value else { throw fail("expected a share, from 0 to 1") }
+        return value
+    }
+
     func integer() throws(DocumentError) -> Int {
         guard let value = plain.flatMap({ Int($0) }) else { throw fail("expected a whole number, found \(kind)") }
         return value

@@ -221,7 +221,7 @@ public struct Check: Sendable {
     }
 
     /// Shares near 1 are told apart by their second decimal.
-    private func fixedShare(_ value: Double) -> String { value == value.rounded() ? "\(Int(value * 100)) %" : fixed(value * 100, 2, roundingDown: true) + " %" }
+    private func fixedShare(_ value: Double) -> String { fixed(value * 100, value == value.rounded() ? 0 : 2, roundingDown: true) + " %" }
 
     private func range(_ bound: Budget.Bound) -> String {
         switch (bound.minimum, bound.maximum) {
