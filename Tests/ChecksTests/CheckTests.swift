@@ -121,6 +121,30 @@ import Testing
         #expect(result.findings.first { $0.subject == "kernel.ipi_targets" }?.outcome == .skipped)
     }
 
+    @Test func whatTheRecordingHasAndTheBaselineHasNotIsInconclusive() {
+        let result = judge([report()], baseline([report(scheme: nil), report(scheme: nil)]))
+        #expect(result.exitStatus == 3)
+        let finding = result.findings.first { $0.subject == "kernel.ipi_targets" }
+        #expect(finding?.outcome == .inconclusive)
+        #expect(finding?.reason == "in the baseline: a.dat: the recorded kernel (4.13.9) runs none of the schemes, as far as is known")
+    }
+
+    /// Taken out of the file, or from before there was such a metric; or null.
+    @Test func whatABaselineHasNoValueForIsInconclusive() {
+        func judged(_ value: Double??) -> CheckResult.Finding? {
+            var incomplete = baseline()
+            for index in incomplete.recordings.indices { incomplete.recordings[index].values["kernel.ipi_targets"] = value }
+            let result = judge([report()], incomplete)
+            #expect(result.exitStatus == 3)
+            return result.findings.first { $0.subject == "kernel.ipi_targets" }
+        }
+        let (gone, null) = (judged(nil), judged(.some(nil)))
+        #expect(gone?.outcome == .inconclusive)
+        #expect(gone?.reason == "the baseline does not have it: write it anew with lazytlb baseline")
+        #expect(null?.outcome == .inconclusive)
+        #expect(null?.reason == "in the baseline: base-1.dat: there is no value for it")
+    }
+
     @Test func aRegressionIsOneWhateverElseIsOpen() {
         var bad = sending(2)
         bad.evidence.flushes.unknown = 300
@@ -307,6 +331,10 @@ import Testing
 
     @Test func aCheckThatJudgedNothingIsNotFine() {
         var result = CheckResult(tool: "t", recordings: [])
+        result.conclude()
+        #expect(result.exitStatus == 3)
+        // That recordings could be compared is no result.
+        result.findings = [.init(check: "comparable", subject: "recordings", outcome: .passed, reason: ""), .init(check: "baseline", subject: "m", outcome: .skipped, reason: "")]
         result.conclude()
         #expect(result.exitStatus == 3)
     }

@@ -64,4 +64,17 @@ import Testing
             }
         }
     }
+
+    // MARK: Baselines
+
+    @Test func aBaselineThatKnowsNothingMakesNothingFine() throws {
+        try inFolder { folder in
+            let baseline = try lazytlb(["baseline", Self.trace]).text
+            let metrics = try #require(baseline.range(of: "\"metrics\": {"))
+            try write(baseline[..<metrics.upperBound] + "}}\n", "\(folder)/b.json")
+            let outcome = try lazytlb(["check", Self.trace, "--baseline", "\(folder)/b.json"])
+            #expect(outcome.status == 3)
+            #expect(outcome.text.contains("  inconclusive  recorded.ipi_sends: the baseline does not have it: write it anew with lazytlb baseline\n"))
+        }
+    }
 }

@@ -12,6 +12,9 @@ public struct Baseline: Sendable, Equatable {
         self.tool = tool
         self.recordings = recordings
     }
+
+    /// Whether it says anything of the metric, be it that it is not known. Only processes come and go with the recordings.
+    func has(_ metric: Metric) -> Bool { MetricCatalogue.known[metric.name] == nil || recordings.contains { $0.values[metric.name] != nil } }
 }
 
 // MARK: - Writing

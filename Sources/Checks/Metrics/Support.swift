@@ -58,7 +58,7 @@ extension Recording {
         if isOfOwnScheme, scheme == nil {
             return "the recorded kernel\(kernel.map { " (\($0))" } ?? "") runs none of the schemes, as far as is known"
         }
-        return metric.name.hasSuffix("masks_share") ? "the trace has no probe events that show masks" : "the report does not know it"
+        return metric.name.hasSuffix("masks_share") ? "the trace has no probe events that show masks" : "there is no value for it"
     }
 
     private func share(_ part: Int, of whole: Int, above limit: Double) -> String? {

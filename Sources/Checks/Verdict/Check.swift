@@ -125,12 +125,14 @@ public struct Check: Sendable {
             func note(_ outcome: CheckResult.Outcome, _ reason: String) {
                 findings.append(.init(check: check, subject: metric.name, outcome: outcome, reason: reason))
             }
-            if baseline.recordings.allSatisfy({ $0.value(metric) == nil }) {
-                // By default what the baseline does not know is not judged; who asks for it by name is told that it cannot be.
-                note(check == "baseline" ? .skipped : .inconclusive, "the baseline does not know it: \(baseline.recordings[0].lacks(for: metric, limits) ?? "no value")")
+            let hereLack = lack(recordings, bound, limits)
+            // A kernel that runs none of the schemes, on both sides: by default what nobody knows is not judged; who asks for it by name is told that it cannot be.
+            if check == "baseline", let hereLack, (recordings + baseline.recordings).allSatisfy({ $0.value(metric) == nil }) {
+                note(.skipped, "neither here nor in the baseline is it known: \(hereLack)")
                 continue
             }
-            if let lack = lack(recordings, bound, limits) { note(.inconclusive, lack); continue }
+            if let hereLack { note(.inconclusive, hereLack); continue }
+            if !baseline.has(metric) { note(.inconclusive, "the baseline does not have it: write it anew with lazytlb baseline"); continue }
             if let lack = lack(baseline.recordings, bound, limits) { note(.inconclusive, "in the baseline: \(lack)"); continue }
             let comparison = RateComparison(
                 baseline: samples(baseline.recordings, bound), now: samples(recordings, bound), unit: metric.unit, priorDeviation: metric.priorDeviation)

@@ -4,7 +4,7 @@ public struct CheckResult: Sendable, Equatable, Codable {
 
     public enum Outcome: String, Sendable, Codable {
         case passed, failed, inconclusive
-        /// Nothing was to be judged: the baseline does not know the metric either.
+        /// Nothing was to be judged: neither the recordings nor the baseline know the metric.
         case skipped
     }
 
@@ -90,9 +90,11 @@ public struct CheckResult: Sendable, Equatable, Codable {
 
     public func count(_ outcome: Outcome) -> Int { findings.reduce(0) { $0 + ($1.outcome == outcome ? 1 : 0) } }
 
-    /// A regression is one, whatever else could not be decided; and what could not be decided is not fine. Nor is a check that judged nothing.
+    /// A regression is one, whatever else could not be decided; and what could not be decided is not fine. Nor is a check that judged nothing: that recordings
+    /// can be compared is no result.
     public mutating func conclude() {
-        verdict = count(.failed) > 0 ? .failed : count(.inconclusive) > 0 || count(.passed) == 0 ? .inconclusive : .passed
+        let isAnythingFine = findings.contains { $0.outcome == .passed && $0.check != "comparable" }
+        verdict = count(.failed) > 0 ? .failed : count(.inconclusive) > 0 || !isAnythingFine ? .inconclusive : .passed
     }
 
     /// 0 fine, 1 regression, 3 inconclusive. (2 is for input that is bad, of which there is no result.)
