@@ -77,4 +77,18 @@ import Testing
             #expect(outcome.text.contains("  inconclusive  recorded.ipi_sends: the baseline does not have it: write it anew with lazytlb baseline\n"))
         }
     }
+
+    @Test func whereEventsWereLostThereIsNoBaseline() throws {
+        try inFolder { folder in
+            let (trace, file) = ("fixtures/v4.12-threads-4cpu-truth-lost.dat", "\(folder)/b.json")
+            let refused = try lazytlb(["baseline", trace, "-o", file])
+            #expect(refused.status == 2)
+            #expect(refused.errors == "lazytlb: \(trace): events were lost in 4 places: counts are lower bounds\nlazytlb: no baseline was written; --keep-going writes it nevertheless\n")
+            #expect(!FileManager.default.fileExists(atPath: file))
+            let written = try lazytlb(["baseline", trace, "--keep-going", "-o", file])
+            #expect(written.status == 2)
+            #expect(written.errors == "lazytlb: \(trace): events were lost in 4 places: counts are lower bounds\n")
+            #expect(try lazytlb(["check", Self.larger, "--baseline", file, "--force-compare"]).status == 3)
+        }
+    }
 }

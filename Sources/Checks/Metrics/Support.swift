@@ -36,7 +36,7 @@ extension Recording {
     }
 
     /// Why counts are lower bounds, as far as the recording itself tells; nil if they are not.
-    var missingRecords: String? {
+    public var missingRecords: String? {
         // What could not be read leaves gaps, which are no lost events.
         if problems > 0 { return "parts of the recording are missing, or could not be read: counts are lower bounds" }
         return lostGaps > 0 ? "events were lost in \(lostGaps) \(lostGaps == 1 ? "place" : "places"): counts are lower bounds" : nil
