@@ -29,8 +29,9 @@ struct BaselineCommand: ParsableCommand {
             try OutputFile.demandPlaces([output], inputs: traces)
             var recordings: [Recording] = []
             for path in traces { recordings += try CheckInput.documents(path, reading).map { Recording($0) } }
-            for (index, recording) in recordings.enumerated().dropFirst() {
-                let reasons = Comparability.reasons([recording], Array(recordings[..<index]))
+            try CheckInput.demandIndependent(recordings)
+            for (index, recording) in recordings.enumerated() {
+                let reasons = Comparability.reasons(recording, besideThoseBefore: Array(recordings[..<index]))
                 guard !reasons.isEmpty else { continue }
                 for reason in reasons { Failures.say("\(recording.path): not of one workload with those before it: \(reason)") }
                 if !forceCompare { throw Failures.fail("no baseline was written; --force-compare writes it nevertheless") }

@@ -80,6 +80,7 @@ struct CheckCommand: ParsableCommand {
                 throw DocumentError(path: budget ?? "", line: bound.line, key: "metrics.\(bound.metric.name)", cause: "a bound relative to the baseline needs --baseline")
             }
             let documents = try traces.flatMap { try CheckInput.documents($0, reading, deviations: conform ? Self.deviationLimit : nil) }
+            try CheckInput.demandIndependent(documents.map { Recording($0) })
             let result = judge(documents, expected, bounds)
             var failed = false
             for (format, path) in write.map({ ($0.format, Optional($0.path)) }) + [(format, output)] {

@@ -23,6 +23,15 @@ enum CheckInput {
         }
     }
 
+    /// Refuses recordings of which one is another one: a copy of its file, or its report.
+    static func demandIndependent(_ recordings: [Recording]) throws {
+        for (index, recording) in recordings.enumerated() {
+            guard let other = recordings[..<index].first(where: { $0.isSameRecording(as: recording) }) else { continue }
+            let which = other.path == recording.path ? "the same recording twice" : "the same recording as \(other.path)"
+            throw DocumentError(path: recording.path, cause: "\(which): several recordings must be independent of each other")
+        }
+    }
+
     /// The report of a trace, with as many deviations from its scheme as asked for, or those of a report file.
     static func documents(_ path: String, _ reading: TraceReport, deviations: Int? = nil) throws -> [ReportDocument] {
         let input = try TraceInput(path)

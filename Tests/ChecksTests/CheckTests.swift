@@ -156,43 +156,6 @@ import Testing
         #expect(findings?.map(\.outcome) == [.inconclusive, .passed])
     }
 
-    // MARK: What can be compared
-
-    private func reasons(_ change: (inout ReportDocument) -> Void) -> [String] {
-        Comparability.reasons([Recording(report(change: change))], baseline().recordings)
-    }
-
-    @Test func anotherMachineOrClockOrEvidenceIsNotComparable() {
-        #expect(reasons { $0.trace.cpus = 8 } == ["CPUs: 8 here, 4 in the baseline"])
-        #expect(reasons { $0.trace.machine = "i686" } == ["architecture: i686 here, x86_64 in the baseline"])
-        #expect(reasons { $0.trace.timeUnit = .count }.first?.hasPrefix("clock: ") == true)
-        #expect(reasons { $0.evidence.kind = "probes" } == ["evidence: probes here, life-cycle in the baseline"])
-    }
-
-    @Test func anotherKernelIsComparable() {
-        #expect(reasons { $0.trace.kernel = "4.12.4"; $0.recorded.scheme = "v4.12" }.isEmpty)
-    }
-
-    @Test func anotherMixOfTasksIsNotComparable() {
-        let other = reasons { $0.workload!.tasks[0].name = "other" }
-        #expect(other.count == 1)
-        #expect(other[0].contains("only 10.0 % of the mix of tasks is the same"))
-    }
-
-    @Test func aUserTaskThatIsMissingIsNotComparable() {
-        let more = reasons { $0.workload!.tasks = [.init(name: "work", isKernelThread: false, switches: 4_000), .init(name: "more", isKernelThread: false, switches: 500), .init(name: "kworker", isKernelThread: true, switches: 500)] }
-        #expect(more == ["workload: more has 10.0 % of the switches here, 0.0 % in the baseline"])
-    }
-
-    @Test func recordersAndNumbersAreNoPartOfTheMix() {
-        #expect(reasons { $0.workload!.tasks = [.init(name: "work12", isKernelThread: false, switches: 4_000), .init(name: "trace-cmd", isKernelThread: false, switches: 100), .init(name: "kworker", isKernelThread: true, switches: 500)] }.isEmpty)
-    }
-
-    @Test func aRecorderBesideTheWorkloadIsNotComparableWithNone() {
-        let recorded = reasons { $0.workload!.tasks.append(.init(name: "trace-cmd", isKernelThread: false, switches: 250)) }
-        #expect(recorded == ["recorder: it has 5.0 % of the switches here, 0.0 % in the baseline"])
-    }
-
     @Test func whatIsNotComparableIsInconclusiveUnlessForced() {
         let other = sending(2)
         var foreign = other

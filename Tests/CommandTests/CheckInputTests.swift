@@ -78,6 +78,19 @@ import Testing
         }
     }
 
+    @Test func aBaselineOfSeveralMachinesIsForNone() throws {
+        try inFolder { folder in
+            let file = "\(folder)/b.json"
+            #expect(try lazytlb(["baseline", Self.trace, Self.larger, "-o", file]).status == 2)
+            #expect(try lazytlb(["baseline", Self.trace, Self.larger, "-o", file, "--force-compare"]).status == 0)
+            let refused = try lazytlb(["check", Self.larger, "--baseline", file])
+            #expect(refused.status == 3)
+            #expect(refused.text.contains("CPUs: 4 here, 2 and 4 in the baseline\n"))
+            let forced = try lazytlb(["check", Self.larger, "--baseline", file, "--force-compare"])
+            #expect(forced.text.contains("  compared by force (--force-compare), though not comparable with the baseline.\n"))
+        }
+    }
+
     @Test func whereEventsWereLostThereIsNoBaseline() throws {
         try inFolder { folder in
             let (trace, file) = ("fixtures/v4.12-threads-4cpu-truth-lost.dat", "\(folder)/b.json")
@@ -89,6 +102,34 @@ import Testing
             #expect(written.status == 2)
             #expect(written.errors == "lazytlb: \(trace): events were lost in 4 places: counts are lower bounds\n")
             #expect(try lazytlb(["check", Self.larger, "--baseline", file, "--force-compare"]).status == 3)
+        }
+    }
+
+    // MARK: Recordings that are not independent
+
+    @Test func aCopyOfARecordingIsTheSameRecording() throws {
+        try inFolder { folder in
+            let copy = "\(folder)/copy.dat"
+            try FileManager.default.copyItem(atPath: packageFolder.appendingPathComponent(Self.trace).path, toPath: copy)
+            for command in [["baseline"], ["check", "--conform"], ["baseline", "--force-compare"]] {
+                let outcome = try lazytlb(command + [Self.trace, copy])
+                #expect(outcome.status == 2)
+                #expect(outcome.output.isEmpty)
+                #expect(outcome.errors == "lazytlb: \(copy): the same recording as \(Self.trace): several recordings must be independent of each other\n")
+            }
+            let twice = "\(folder)/r.json"
+            #expect(try lazytlb(["report", "--format", "json", Self.trace, Self.trace, "-o", twice]).status == 0)
+            #expect(try lazytlb(["baseline", twice]).status == 2)
+        }
+    }
+
+    @Test func aRecordingOfTheBaselineIsToldBesideIt() throws {
+        try inFolder { folder in
+            let file = "\(folder)/b.json"
+            #expect(try lazytlb(["baseline", Self.trace, "-o", file]).status == 0)
+            let outcome = try lazytlb(["check", Self.trace, "--baseline", file])
+            #expect(outcome.status == 0)
+            #expect(outcome.text.contains("\(Self.trace) is one of the baseline's recordings: that nothing differs says nothing\n"), "\(outcome.text)")
         }
     }
 }

@@ -21,8 +21,15 @@ import Testing
         try FileManager.default.createDirectory(at: bin, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         try FileManager.default.createSymbolicLink(atPath: bin.appendingPathComponent("lazytlb").path, withDestinationPath: Program.lazytlb)
-        try program(folder.appendingPathComponent("record"), "cp '\(Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat"))' \"$1\"")
+        let made = try shell("lazytlb report --format json '\(Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat"))' -o recorded.json", in: folder)
+        #expect(made.status == 0, "\(made.errors)")
+        try program(folder.appendingPathComponent("record"), recorder("\(folder.path)/recorded.json", "$1"))
         return try body(folder)
+    }
+
+    /// What makes the next recording: a report with a number of events that no other one has, since a recording that is given twice is refused.
+    private func recorder(_ report: String, _ output: String) -> String {
+        "echo >>'\(report).count'\nsed \"s/\\\"events\\\" : [0-9]*/\\\"events\\\" : $((10000 + $(wc -l <'\(report).count')))/\" '\(report)' >\"\(output)\""
     }
 
     private func program(_ place: URL, _ body: String) throws {
@@ -105,7 +112,7 @@ import Testing
         try inFolder { folder in
             let made = try shell("lazytlb report --format json --evidence no-probes '\(Recordings.fixture("v4.12-reclaim-4cpu-truth.dat"))' -o old.json", in: folder)
             #expect(made.status == 0)
-            try program(folder.appendingPathComponent("record"), "cp old.json \"$1\"")
+            try program(folder.appendingPathComponent("record"), recorder("old.json", "$1"))
             let outcome = try runWorkflow(folder, baselineOf: Recordings.fixture("v4.13-reclaim-4cpu-plain.dat"))
             #expect(outcome.status == 1)
             #expect(outcome.text.contains("::error title=lazytlb baseline%3A kernel.stale_active_mm_ns::"))
@@ -156,7 +163,7 @@ import Testing
                 """)
             try program(
                 bin.appendingPathComponent("trace-cmd"),
-                "while [ \"$1\" != -o ]; do shift; done\n[ \"$3\" = ./workload ]\ncp '\(Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat"))' \"$2\"")
+                "while [ \"$1\" != -o ]; do shift; done\n[ \"$3\" = ./workload ]\n" + recorder("\(folder.path)/recorded.json", "$2"))
             #expect(try shell("lazytlb baseline '\(Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat"))' -o b.json", in: folder).status == 0)
             let outcome = try shell("sh vm.sh ./bzImage b.json", in: folder)
             #expect(outcome.status == 0, "\(outcome.errors)\(outcome.text.prefix(500))")
@@ -175,7 +182,7 @@ import Testing
                 """
                 [ "$1 $3 $4 $5 $6 $7 $8" = "-o --workload threads --seconds 3 --kernel ./bzImage" ]
                 mkdir -p "$2"
-                cp '\(Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat"))' "$2/trace.dat"
+                \(recorder("\(folder.path)/recorded.json", "$2/trace.dat"))
                 """)
             let first = try shell("LAZYTLB=. sh guest.sh base.json --kernel ./bzImage", in: folder)
             #expect(first.status == 0, "\(first.errors)")

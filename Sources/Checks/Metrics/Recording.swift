@@ -86,6 +86,13 @@ public struct Recording: Sendable, Equatable {
         hasAllProcesses = true
     }
 
+    /// Whether it is the same recording, whatever its file is called and however that was read: no two agree in their length to the nanosecond and in all
+    /// counts of records.
+    public func isSameRecording(as other: Recording) -> Bool {
+        func records(_ recording: Recording) -> [String: Double?] { recording.values.filter { $0.key.hasPrefix("recorded.") } }
+        return (cpus, durationNS, events, switches) == (other.cpus, other.durationNS, other.events, other.switches) && records(self) == records(other)
+    }
+
     public var seconds: Double { Double(durationNS) / 1e9 }
     /// Duration times CPUs, ns.
     public var cpuTimeNS: Double { Double(durationNS) * Double(cpus) }

@@ -17,36 +17,66 @@ public enum Comparability {
     /// CPUs, and is interrupted.
     static let recorderShare = 0.03
 
-    /// One sentence for each reason; empty if they can be compared.
+    /// What the two sides are called.
+    private struct Sides {
+        var here = "here"
+        var there = "in the baseline"
+    }
+
+    /// One sentence for each reason; empty if they can be compared. A baseline of which the recordings are not of one kind of machine (it was made by force, or edited) can
+    /// be compared with nothing.
     public static func reasons(_ now: [Recording], _ baseline: [Recording]) -> [String] {
+        machineReasons(now, baseline, Sides()) + workloadReasons(now, baseline, Sides())
+    }
+
+    /// The same of a recording that is to be in a baseline with others.
+    public static func reasons(_ recording: Recording, besideThoseBefore others: [Recording]) -> [String] {
+        others.isEmpty ? [] : machineReasons([recording], others, before) + workloadReasons([recording], others, before)
+    }
+
+    private static let before = Sides(here: "in this one", there: "in those")
+
+    /// What must be one and the same for all recordings of both sides.
+    private static func machineReasons(_ now: [Recording], _ baseline: [Recording], _ sides: Sides) -> [String] {
         var reasons: [String] = []
         func one<Value: Hashable>(_ what: String, _ value: (Recording) -> Value, _ text: (Value) -> String) {
-            let known = Set(baseline.map(value))
-            let foreign = Set(now.map(value)).subtracting(known)
-            guard !foreign.isEmpty else { return }
-            reasons.append("\(what): \(list(foreign.map(text).sorted(), "and")) here, \(list(known.map(text).sorted(), "and")) in the baseline")
+            let (here, there) = (Set(now.map(value)), Set(baseline.map(value)))
+            guard here.union(there).count > 1 else { return }
+            reasons.append("\(what): \(list(here.map(text).sorted(), "and")) \(sides.here), \(list(there.map(text).sorted(), "and")) \(sides.there)")
         }
         one("architecture", \.machine) { $0.map(printable) ?? "not known" }
         one("CPUs", \.cpus) { "\($0)" }
         one("clock", \.countsTime) { $0 ? "one that counts time" : "one that counts no time" }
         one("evidence", \.evidence) { printable($0) }
-        for recording in now {
-            var found = workloadReasons(recording, mix(baseline), rate(baseline))
-            let (here, there) = (recorderShare([recording]), recorderShare(baseline))
-            if max(here, there) >= recorderShare, min(here, there) < recorderShare / 3 {
-                found.append("recorder: it has \(percentText(here)) of the switches here, \(percentText(there)) in the baseline")
-            }
-            reasons += found.map { now.count > 1 ? "\(printable(recording.path)): \($0)" : $0 }
-        }
         return reasons
     }
 
-    /// What the recordings differ in and may be compared nevertheless.
+    /// Each recording beside the mean of the other side.
+    private static func workloadReasons(_ now: [Recording], _ baseline: [Recording], _ sides: Sides) -> [String] {
+        now.flatMap { recording in
+            var found = mixReasons(recording, mix(baseline), rate(baseline), sides)
+            let (here, there) = (recorderShare([recording]), recorderShare(baseline))
+            if max(here, there) >= recorderShare, min(here, there) < recorderShare / 3 {
+                found.append("recorder: it has \(percentText(here)) of the switches \(sides.here), \(percentText(there)) \(sides.there)")
+            }
+            return found.map { now.count > 1 ? "\(printable(recording.path)): \($0)" : $0 }
+        }
+    }
+
+    /// What the recordings differ in and may be compared nevertheless, and which of them are the same.
+    ///
+    /// In the workload the mean of the baseline's recordings decides; that they could not be compared with each other is said only. Checks by such mixtures give no more
+    /// false alarms than others (docs/ci.md).
     public static func notes(_ now: [Recording], _ baseline: [Recording]) -> [String] {
         func kernels(_ recordings: [Recording]) -> String {
             list(Set(recordings.map { "\(printable($0.kernel ?? "not known")) (\($0.scheme ?? "none of the schemes"))" }).sorted(), "and")
         }
+        let same = now.filter { recording in baseline.contains { $0.isSameRecording(as: recording) } }
+        let own = baseline.indices.dropFirst().flatMap { index in
+            workloadReasons([baseline[index]], Array(baseline[..<index]), before).map { "\(printable(baseline[index].path)), in the baseline beside those before it: \($0)" }
+        }
         return ["kernel: \(kernels(now)) here, \(kernels(baseline)) in the baseline"]
+            + same.map { "\(printable($0.path)) is one of the baseline's recordings: that nothing differs says nothing" } + own
     }
 
     /// Names and shares. Kernel threads count for the overlap only: which of them run is the kernel's business.
@@ -83,22 +113,20 @@ public enum Comparability {
         return rates.isEmpty ? nil : exponential(average(rates.map(logarithm)))
     }
 
-    private static func workloadReasons(_ recording: Recording, _ baseline: Mix, _ baselineRate: Double?) -> [String] {
+    private static func mixReasons(_ recording: Recording, _ baseline: Mix, _ baselineRate: Double?, _ sides: Sides) -> [String] {
         var reasons: [String] = []
         let here = mix([recording])
         if here.isEmpty || baseline.isEmpty { return ["workload: the report does not tell whose tasks ran"] }
         let overlap = here.reduce(0) { $0 + min($1.value.share, baseline[$1.key]?.share ?? 0) }
         if overlap < leastOverlap {
             reasons.append(
-                "workload: only \(percentText(overlap)) of the mix of tasks is the same: \(top(here)) here, \(top(baseline)) in the baseline")
+                "workload: only \(percentText(overlap)) of the mix of tasks is the same: \(top(here)) \(sides.here), \(top(baseline)) \(sides.there)")
         } else {
-            for (from, to, place) in [(here, baseline, "in the baseline"), (baseline, here, "here")] {
+            for (from, to, place, other) in [(here, baseline, sides.here, sides.there), (baseline, here, sides.there, sides.here)] {
                 for (name, task) in from.sorted(by: { $0.key < $1.key }) where !task.isKernelThread && task.share >= notableShare {
-                    let other = to[name]?.share ?? 0
-                    guard other < task.share / 10 else { continue }
-                    reasons.append(
-                        "workload: \(printable(name)) has \(percentText(task.share)) of the switches \(place == "here" ? "in the baseline" : "here"), "
-                            + "\(percentText(other)) \(place)")
+                    let share = to[name]?.share ?? 0
+                    guard share < task.share / 10 else { continue }
+                    reasons.append("workload: \(printable(name)) has \(percentText(task.share)) of the switches \(place), \(percentText(share)) \(other)")
                 }
             }
         }
@@ -106,7 +134,7 @@ public enum Comparability {
             let factor = max(rate / baselineRate, baselineRate / rate)
             if factor > mostRateFactor {
                 reasons.append(
-                    "workload: \(numberText(rate.rounded())) context switches per CPU and second here, \(numberText(baselineRate.rounded())) in the baseline")
+                    "workload: \(numberText(rate.rounded())) context switches per CPU and second \(sides.here), \(numberText(baselineRate.rounded())) \(sides.there)")
             }
         }
         return reasons

@@ -1,0 +1,69 @@
+import Report
+import Testing
+
+@testable import Checks
+
+/// Which recordings can be compared: those of one workload on one kind of machine.
+@Suite struct ComparabilityTests {
+    private func reasons(_ change: (inout ReportDocument) -> Void) -> [String] {
+        Comparability.reasons([Recording(report(change: change))], baseline().recordings)
+    }
+
+    @Test func anotherMachineOrClockOrEvidenceIsNotComparable() {
+        #expect(reasons { $0.trace.cpus = 8 } == ["CPUs: 8 here, 4 in the baseline"])
+        #expect(reasons { $0.trace.machine = "i686" } == ["architecture: i686 here, x86_64 in the baseline"])
+        #expect(reasons { $0.trace.timeUnit = .count }.first?.hasPrefix("clock: ") == true)
+        #expect(reasons { $0.evidence.kind = "probes" } == ["evidence: probes here, life-cycle in the baseline"])
+    }
+
+    @Test func anotherKernelIsComparable() {
+        #expect(reasons { $0.trace.kernel = "4.12.4"; $0.recorded.scheme = "v4.12" }.isEmpty)
+    }
+
+    @Test func anotherMixOfTasksIsNotComparable() {
+        let other = reasons { $0.workload!.tasks[0].name = "other" }
+        #expect(other.count == 1)
+        #expect(other[0].contains("only 10.0 % of the mix of tasks is the same"))
+    }
+
+    @Test func aUserTaskThatIsMissingIsNotComparable() {
+        let more = reasons { $0.workload!.tasks = [.init(name: "work", isKernelThread: false, switches: 4_000), .init(name: "more", isKernelThread: false, switches: 500), .init(name: "kworker", isKernelThread: true, switches: 500)] }
+        #expect(more == ["workload: more has 10.0 % of the switches here, 0.0 % in the baseline"])
+    }
+
+    @Test func recordersAndNumbersAreNoPartOfTheMix() {
+        #expect(reasons { $0.workload!.tasks = [.init(name: "work12", isKernelThread: false, switches: 4_000), .init(name: "trace-cmd", isKernelThread: false, switches: 100), .init(name: "kworker", isKernelThread: true, switches: 500)] }.isEmpty)
+    }
+
+    @Test func aRecorderBesideTheWorkloadIsNotComparableWithNone() {
+        let recorded = reasons { $0.workload!.tasks.append(.init(name: "trace-cmd", isKernelThread: false, switches: 250)) }
+        #expect(recorded == ["recorder: it has 5.0 % of the switches here, 0.0 % in the baseline"])
+    }
+
+    /// Each of a baseline's recordings, not only one of them: what was put together by force (or by hand) fits no machine.
+    @Test func allRecordingsOfABaselineMustAgree() {
+        func recordings(_ change: (inout ReportDocument) -> Void) -> [Recording] {
+            baseline([report("base-1.dat"), report("base-2.dat", change: change), report("base-3.dat")]).recordings
+        }
+        func reasons(_ change: (inout ReportDocument) -> Void) -> [String] { Comparability.reasons([Recording(report())], recordings(change)) }
+        #expect(reasons { _ in }.isEmpty)
+        #expect(reasons { $0.trace.cpus = 2 } == ["CPUs: 4 here, 2 and 4 in the baseline"])
+        #expect(reasons { $0.evidence.kind = "probes" } == ["evidence: life-cycle here, life-cycle and probes in the baseline"])
+        // Of the workload the mean decides, and the rest is said.
+        func recorder(_ document: inout ReportDocument) { document.workload!.tasks.append(.init(name: "trace-cmd", isKernelThread: false, switches: 160)) }
+        #expect(reasons(recorder).isEmpty)
+        let notes = Comparability.notes([Recording(report { $0.recorded.ipiSends = 7 })], recordings(recorder))
+        #expect(notes.dropFirst() == ["base-2.dat, in the baseline beside those before it: recorder: it has 3.2 % of the switches in this one, 0.0 % in those"])
+    }
+
+    @Test func recordingsAreTheSameIfAllCountsAgree() {
+        let (one, copy) = (Recording(report("a.dat")), Recording(report("b.dat")))
+        #expect(one.isSameRecording(as: copy))
+        let changes: [(inout ReportDocument) -> Void] = [
+            { $0.trace.durationNS += 1 }, { $0.trace.events += 1 }, { $0.trace.cpus = 8 }, { $0.recorded.ipiSends += 1 }, { $0.trace.buffer = "b"; $0.recorded.contextSwitches -= 1 },
+        ]
+        for change in changes { #expect(!one.isSameRecording(as: Recording(report(change: change)))) }
+        // How it was read makes no other recording of it.
+        #expect(one.isSameRecording(as: Recording(report(scheme: "v4.12") { $0.evidence.kind = "flushes"; $0.trace.kernel = "4.12" })))
+    }
+}
