@@ -23,7 +23,7 @@ import Testing
         #expect(diff.changes[0].left == 1_000)
         #expect(diff.changes[0].right == 3_000)
         #expect(diff.changes[0].leftRate == 100)
-        #expect(diff.text().contains("recorded.ipi_sends  100 → 300 per 1000 switches (+199.9 %), 1,000 → 3,000 in all"))
+        #expect(diff.text().contains("recorded.ipi_sends  100 → 300 per 1000 switches (+200.0 %), 1,000 → 3,000 in all"))
     }
 
     @Test func whatOneSideDoesNotKnowIsADifference() {
@@ -32,6 +32,26 @@ import Testing
         #expect(change?.left == 1_500)
         #expect(change?.right == nil)
         #expect(change?.ratio == nil)
+    }
+
+    /// As the numbers beside it, not as the estimate that a test would make of them.
+    @Test func theRatioIsThatOfTheRatesShown() throws {
+        func diff(_ left: Int, _ right: Int) -> Diff {
+            Diff("a", [Recording(report { $0.recorded.wrongCPU = left })], "b", [Recording(report { $0.recorded.wrongCPU = right })])
+        }
+        #expect(diff(1, 2).changes.map(\.ratio) == [2])
+        #expect(diff(1, 2).text().contains("recorded.wrong_cpu  0.100 → 0.200 per 1000 switches (+100.0 %), 1 → 2 in all"))
+        #expect(diff(2, 0).text().contains("(-100.0 %), 2 → 0 in all"))
+        // A multiple of nothing says nothing.
+        #expect(diff(0, 2).changes.map(\.ratio) == [nil])
+        #expect(diff(0, 2).text().contains("0 → 0.200 per 1000 switches, 0 → 2 in all"))
+        #expect(abs(try #require(diff(0, 2).changes[0].estimatedRatio) - 5) < 1e-9)
+        #expect(try diff(0, 2).json().contains("\"ratio\" : null"))
+    }
+
+    @Test func aReasonIsSaidOnceThoughBothSidesHaveIt() {
+        let lossy = [Recording(report { $0.trace.lostGaps = 2 })]
+        #expect(Diff("a", lossy, "b", lossy).notComparable == ["a.dat: events were lost in 2 places: counts are lower bounds"])
     }
 
     @Test func whatIsNotComparableIsSaid() {

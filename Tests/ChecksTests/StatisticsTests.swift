@@ -56,7 +56,8 @@ import Testing
     @Test func shownRatesAreThoseOfTheRatio() {
         let comparison = RateComparison(baseline: samples([20_000, 80_000]), now: samples([50_000]), unit: .count)
         #expect(abs(comparison.baselineRate - 4_000) < 1e-6)
-        #expect(abs(comparison.rate / comparison.baselineRate - comparison.ratio) < 1e-4)
+        #expect(comparison.ratio == comparison.rate / comparison.baselineRate)
+        #expect(abs(comparison.rate / comparison.baselineRate - comparison.estimatedRatio) < 1e-4)
         #expect(RateComparison(baseline: samples([0, 10]), now: samples([10]), unit: .count).baselineRate == 0.5)
     }
 
@@ -66,7 +67,8 @@ import Testing
 
     @Test func theEffectIsTheRatioOfTheRates() {
         let comparison = RateComparison(baseline: samples([10_000, 10_000]), now: samples([24_000, 24_000], per: 20), unit: .count)
-        #expect(abs(comparison.ratio - 1.2) < 0.001)
+        #expect(comparison.ratio == 1.2)
+        #expect(abs(comparison.estimatedRatio - 1.2) < 0.001)
         #expect(comparison.baselineRate == 1_000)
         #expect(comparison.rate == 1_200)
     }
@@ -82,6 +84,15 @@ import Testing
             baseline: samples([10_000, 10_100, 10_050, 9_950, 10_000]), now: samples([12_000, 12_100, 12_050, 11_950, 12_000]), unit: .count)
         #expect(many.pValue() < few.pValue() / 10)
         #expect(many.detectableRatio(confidence: 0.95, share: 0.1) < few.detectableRatio(confidence: 0.95, share: 0.1))
+    }
+
+    /// JSON has no infinity, and a degree of freedom no quantile that it could not come to.
+    @Test func noRatioIsInfinite() {
+        let comparison = RateComparison(baseline: samples([0, 1e-300]), now: samples([1.8e19]), unit: .count)
+        let interval = comparison.interval(confidence: 0.999999999999)
+        for value in [comparison.ratio ?? .infinity, comparison.estimatedRatio, interval.lowerBound, interval.upperBound, comparison.detectableRatio(confidence: 0.999999999999, share: 0.01)] {
+            #expect(value.isFinite)
+        }
     }
 
     @Test func fewEventsSayLittle() {

@@ -13,9 +13,19 @@ func percentText(_ share: Double) -> String {
     return percent != 0 && percent.magnitude < 0.1 ? (percent < 0 ? "> -0.1 %" : "< 0.1 %") : fixed(percent, 1) + " %"
 }
 
+/// A share that somebody has chosen, with all digits that they gave it: "0.05 %".
+func exactPercent(_ share: Double) -> String {
+    let percent = share * 100
+    guard percent.magnitude < 10_000 else { return numberText(percent) + " %" }
+    var text = fixed(percent, 10)[...]
+    while text.last == "0" { text.removeLast() }
+    if text.last == "." { text.removeLast() }
+    return text + " %"
+}
+
 /// A ratio as a change: 1.25 as "+25.0 %".
 func changeText(_ ratio: Double) -> String {
-    guard ratio.isFinite else { return "beyond measure" }
+    guard ratio < 1e15 else { return "beyond measure" }
     if ratio >= 10 { return "×\(numberText(ratio))" }
     return (ratio >= 1 ? "+" : "") + fixed((ratio - 1) * 100, 1) + " %"
 }

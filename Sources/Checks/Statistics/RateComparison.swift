@@ -71,8 +71,14 @@ public struct RateComparison: Sendable, Equatable {
         return rates.allSatisfy { $0 > 0 } ? exponential(average(rates.map(logarithm))) : average(rates)
     }
 
-    /// The effect: the new rate as a multiple of the baseline's.
-    public var ratio: Double { exponential(difference) }
+    /// The effect: the new rate as a multiple of the baseline's; nil where that is zero.
+    public var ratio: Double? { baselineRate > 0 ? min(rate / baselineRate, .greatestFiniteMagnitude) : nil }
+
+    /// What the test takes for the effect: with half an event (or a piece of time) more in each recording, so that zero has a logarithm. ``interval(confidence:)`` is around it.
+    public var estimatedRatio: Double { Self.ratio(ofLogarithm: difference) }
+
+    /// A number that JSON has, however far apart the rates are.
+    private static func ratio(ofLogarithm difference: Double) -> Double { min(exponential(difference), .greatestFiniteMagnitude) }
 
     /// The probability of a difference as large in the bad direction, if the true ratio were `allowed`.
     public func pValue(allowed: Double = 1, direction: Metric.Direction = .higherIsWorse) -> Double {
@@ -83,7 +89,7 @@ public struct RateComparison: Sendable, Equatable {
     /// The ratios that the recordings are compatible with, at this confidence.
     public func interval(confidence: Double) -> ClosedRange<Double> {
         let width = StudentT.quantile(tail: (1 - confidence) / 2, df: degreesOfFreedom) * error
-        return exponential(difference - width)...exponential(difference + width)
+        return Self.ratio(ofLogarithm: difference - width)...Self.ratio(ofLogarithm: difference + width)
     }
 
     /// The ratio that such recordings show with a probability of 80 %: what a pass does not exclude.
@@ -91,7 +97,7 @@ public struct RateComparison: Sendable, Equatable {
     /// - Parameter share: this metric's part of the chance of a false alarm, among all that are judged at once.
     public func detectableRatio(confidence: Double, share: Double) -> Double {
         let critical = StudentT.quantile(tail: (1 - confidence) * share, df: degreesOfFreedom)
-        return exponential((critical + StudentT.quantile(tail: 0.2, df: degreesOfFreedom)) * error)
+        return Self.ratio(ofLogarithm: (critical + StudentT.quantile(tail: 0.2, df: degreesOfFreedom)) * error)
     }
 
     /// One recording beside one: whether the change is beyond a ratio, and beyond what counting noise of three standard errors would explain.

@@ -58,8 +58,9 @@ public struct Check: Sendable {
         if isStatistical(baseline) {
             return "\(baseline.recordings.count) in the baseline, \(recordings.count) here: moderated t-test of log rates, one-sided, with "
                 + "Holm's adjustment over all metrics judged; confidence \(confidenceText). It takes log rates of recordings of one workload to be "
-                + "normally distributed with one variance, and the recordings to be independent. In brackets: the change of the (geometric mean) rate, "
-                + "its \(confidenceText) confidence interval, and p, the adjusted probability of such an increase by chance"
+                + "normally distributed with one variance, and the recordings to be independent. In brackets: the change of the (geometric mean) rate; the \(confidenceText) confidence "
+                + "interval of the change that the test takes for it, with half an event more in each recording, so that zero has a logarithm; and p, the adjusted "
+                + "probability of such a change by chance"
         }
         return "one recording in the baseline, one here: no test is possible. An increase of more than \(percentText(options.tolerance)), "
             + "and of more than three standard errors of counting, is a regression (--tolerance)"
@@ -161,23 +162,26 @@ public struct Check: Sendable {
             let p = values[index]
             let comparison = one.comparison
             let isWorse = isStatistical ? p < 1 - options.confidence : comparison.exceeds(one.allowed, direction: one.direction)
-            var numbers = CheckResult.Numbers(per: one.bound.rate.rawValue, rate: comparison.rate, baselineRate: comparison.baselineRate, ratio: comparison.ratio)
+            var numbers = CheckResult.Numbers(per: one.bound.rate.rawValue, rate: comparison.rate, baselineRate: comparison.baselineRate, ratio: comparison.ratio, estimatedRatio: comparison.estimatedRatio)
             var reason = "\(number(comparison.rate, one.bound))\(rateText(one.bound)), \(number(comparison.baselineRate, one.bound)) in the baseline"
             if isStatistical {
                 let interval = comparison.interval(confidence: options.confidence)
                 (numbers.ratioLow, numbers.ratioHigh) = (interval.lowerBound, interval.upperBound)
                 numbers.pValue = p
                 if isTest[index] { numbers.detectableRatio = comparison.detectableRatio(confidence: options.confidence, share: weights[index] / weight) }
-                if comparison.baselineRate > 0 {
-                    reason += " (\(changeText(comparison.ratio)); \(changeText(interval.lowerBound)) to \(changeText(interval.upperBound)); \(pText(p)))"
+                if let ratio = comparison.ratio {
+                    reason += " (\(changeText(ratio)); \(changeText(interval.lowerBound)) to \(changeText(interval.upperBound)); \(pText(p)))"
                 } else if comparison.rate > 0 {
                     // A multiple of nothing says nothing.
                     reason += " (\(pText(p)))"
                 }
-            } else if comparison.baselineRate > 0 {
-                reason += " (\(changeText(comparison.ratio)))"
+            } else if let ratio = comparison.ratio {
+                reason += " (\(changeText(ratio)))"
             }
-            if one.allowed != 1 { reason += ", allowed \(changeText(one.allowed))" }
+            if one.allowed != 1 {
+                reason += ", allowed \(one.allowed > 1 ? "+" : "")\(exactPercent(one.allowed - 1))"
+                if !isWorse, let beyond = beyond(one) { reason += ": \(beyond), but \(isStatistical ? "not beyond chance" : withinNoise(one))" }
+            }
             if let absence = recordings.lazy.compactMap({ $0.absence(of: one.bound.metric) }).first { reason += ": \(absence)" }
             let absences = baseline.recordings.compactMap { $0.absence(of: one.bound.metric) }
             if absences.count == baseline.recordings.count, let absence = absences.first { reason += "; in the baseline: \(absence)" }
@@ -186,6 +190,18 @@ public struct Check: Sendable {
             findings[one.place].numbers = numbers
         }
         return findings
+    }
+
+    private func withinNoise(_ one: Judged) -> String {
+        one.bound.metric.unit == .count ? "by no more than three standard errors of counting" : "too little to be told apart"
+    }
+
+    /// "more" or "less" where the rates shown are further apart than is allowed; nil where they are not.
+    private func beyond(_ one: Judged) -> String? {
+        // Half a unit of the last digit of a sum is no difference.
+        let margin = 1e-9
+        guard let ratio = one.comparison.ratio else { return one.direction == .higherIsWorse && one.comparison.rate > 0 ? "more" : nil }
+        return one.direction == .higherIsWorse ? (ratio > one.allowed + margin ? "more" : nil) : ratio < one.allowed - margin ? "less" : nil
     }
 
     private func lack(_ recordings: [Recording], _ bound: Budget.Bound, _ limits: EvidenceLimits) -> String? {

@@ -40,8 +40,10 @@ public struct CheckResult: Sendable, Equatable, Codable {
         public var per: String
         public var rate: Double
         public var baselineRate: Double?
-        /// The effect: the rate as a multiple of the baseline's.
+        /// The effect: the rate as a multiple of the baseline's; nil where that is zero.
         public var ratio: Double?
+        /// What the test takes for it, so that zero is a rate like others, and the limits of its confidence interval.
+        public var estimatedRatio: Double?
         public var ratioLow: Double?
         public var ratioHigh: Double?
         /// Adjusted for the number of metrics judged at once.
@@ -55,6 +57,7 @@ public struct CheckResult: Sendable, Equatable, Codable {
         enum CodingKeys: String, CodingKey {
             case per, rate, ratio, minimum, maximum
             case baselineRate = "baseline_rate"
+            case estimatedRatio = "estimated_ratio"
             case ratioLow = "ratio_low"
             case ratioHigh = "ratio_high"
             case pValue = "p_value"

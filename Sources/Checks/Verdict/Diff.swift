@@ -31,15 +31,18 @@ public struct Diff: Sendable, Equatable, Codable {
         @ExplicitNull public var right: Double?
         @ExplicitNull public var leftRate: Double?
         @ExplicitNull public var rightRate: Double?
-        /// The right rate as a multiple of the left one; nil if one of them is not known.
+        /// The right rate as a multiple of the left one; nil if one of them is not known, or the left one is zero.
         @ExplicitNull public var ratio: Double?
-        /// How many standard errors the log rates are apart, by the same measure as in a check; nil like ``ratio``.
+        /// What a check would take for the ratio, so that zero is a rate like others; nil if one of them is not known.
+        @ExplicitNull public var estimatedRatio: Double?
+        /// How many standard errors the log rates are apart, by the same measure as in a check; nil like ``estimatedRatio``.
         @ExplicitNull public var distance: Double?
 
         enum CodingKeys: String, CodingKey {
             case metric, per, left, right, ratio, distance
             case leftRate = "left_rate"
             case rightRate = "right_rate"
+            case estimatedRatio = "estimated_ratio"
         }
     }
 
@@ -54,7 +57,8 @@ public struct Diff: Sendable, Equatable, Codable {
         self.right = Self.side(rightName, right)
         let lacks = (left + right).compactMap { recording in recording.missingRecords.map { "\(recording.path): \($0)" } }
         isIncomplete = !lacks.isEmpty
-        notComparable = Comparability.reasons(right, left) + lacks
+        // A side beside itself lacks the same twice.
+        notComparable = (Comparability.reasons(right, left) + lacks).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
         changes = []
         unchanged = 0
         for name in Set((left + right).flatMap(\.values.keys)).sorted() {
@@ -100,7 +104,7 @@ public struct Diff: Sendable, Equatable, Codable {
         guard let old, let new else { return change }
         if change.left == 0, change.right == 0 { return nil }
         let comparison = RateComparison(baseline: old, now: new, unit: metric.unit, priorDeviation: metric.priorDeviation)
-        change.ratio = comparison.ratio
+        (change.ratio, change.estimatedRatio) = (comparison.ratio, comparison.estimatedRatio)
         change.distance = comparison.difference / comparison.error
         return change
     }
@@ -126,7 +130,7 @@ public struct Diff: Sendable, Equatable, Codable {
             var line = name + String(repeating: " ", count: max(0, width - name.count)) + "  \(rate(change.leftRate)) → \(rate(change.rightRate))"
             if change.per != Rate.total.rawValue, change.per != Rate.shareOfCPUTime.rawValue { line += " per \(change.per)" }
             // A multiple of nothing says nothing.
-            if let ratio = change.ratio, change.left != 0 { line += " (\(changeText(ratio)))" }
+            if let ratio = change.ratio { line += " (\(changeText(ratio)))" }
             if let left = change.left, let right = change.right, change.per == Rate.perThousandSwitches.rawValue {
                 line += ", \(numberText(left)) → \(numberText(right)) in all"
             }

@@ -1,0 +1,57 @@
+import Report
+import Testing
+
+@testable import Checks
+
+/// What is said of the size of a change, in words and in numbers: that of the rates that stand beside it.
+@Suite struct EffectTests {
+    /// A metric of a count in some recordings beside that in others.
+    private func judge(_ old: [Int], _ now: [Int], _ bound: String) throws -> CheckResult.Finding {
+        func recordings(_ counts: [Int]) -> [ReportDocument] {
+            counts.enumerated().map { index, count in report("\(index).dat") { $0.recorded.wrongCPU = count } }
+        }
+        let budget = try Budget(text: "schema_version: 1\nmetrics: {recorded.wrong_cpu: {\(bound)}}", path: "b.yml")
+        return try #require(Check(recordings: recordings(now).map { Recording($0) }).againstBudget(budget, baseline(recordings(old))).first)
+    }
+
+    @Test func itIsTheRatioOfTheRatesBesideIt() throws {
+        let finding = try judge([1], [3], "max_increase: 100 %")
+        #expect(finding.outcome == .passed)
+        #expect(finding.reason == "0.300 per 1,000 switches, 0.100 in the baseline (+200.0 %), allowed +100 %: more, but by no more than three standard errors of counting")
+        #expect(abs(finding.numbers!.ratio! - 3) < 1e-9)
+        #expect(try judge([4], [2], "max_increase: 100 %").reason == "0.200 per 1,000 switches, 0.400 in the baseline (-50.0 %), allowed +100 %")
+    }
+
+    @Test func whatIsAboveTheAllowedAndPassesSaysWhy() throws {
+        let finding = try judge([10, 10, 10], [15], "max_increase: 10 %")
+        #expect(finding.outcome == .passed)
+        #expect(finding.reason.hasPrefix("1.50 per 1,000 switches, 1 in the baseline (+50.0 %; "), "\(finding.reason)")
+        #expect(finding.reason.hasSuffix("), allowed +10 %: more, but not beyond chance"), "\(finding.reason)")
+        let less = try judge([10, 10, 10], [7], "max_decrease: 10 %")
+        #expect(less.reason.hasSuffix("), allowed -10 %: less, but not beyond chance"), "\(less.reason)")
+        #expect(try judge([10, 10, 10], [11], "max_increase: 20 %").reason.hasSuffix("), allowed +20 %"))
+        #expect(try judge([100, 100, 100], [9_000], "max_increase: 20 %").reason.hasSuffix("), allowed +20 %"))
+    }
+
+    /// What has no counting noise is told apart from 0.05 % of the CPU time on.
+    @Test func littleTimeIsNotToldApart() throws {
+        func stale(_ time: UInt64) -> ReportDocument { report { $0.comparisons[0].staleActiveMMNS = time } }
+        let budget = try Budget(text: "schema_version: 1\nmetrics: {comparisons.v4.12/v4.13.stale_active_mm_ns: {max_increase: 100 %}}", path: "b.yml")
+        let finding = Check(recordings: [Recording(stale(3_000_000))]).againstBudget(budget, baseline([stale(1_000_000)]))[0]
+        #expect(finding.outcome == .passed)
+        #expect(finding.reason == "< 0.1 % of the CPU time, < 0.1 % in the baseline (+200.0 %), allowed +100 %: more, but too little to be told apart")
+    }
+
+    @Test func aMultipleOfNothingIsNone() throws {
+        for now in [0, 3] {
+            let numbers = try #require(try judge([0, 0], [now], "max_increase: 0 %").numbers)
+            #expect(numbers.ratio == nil)
+            let json = try encodedJSON(numbers)
+            #expect(!json.contains("\"ratio\""))
+            // What the test takes for it, so that zero has a logarithm.
+            #expect(json.contains("\"estimated_ratio\""))
+            #expect(json.contains("\"ratio_low\""))
+        }
+        #expect(try judge([2, 2], [0], "max_increase: 0 %").reason.contains("(-100.0 %; "))
+    }
+}
