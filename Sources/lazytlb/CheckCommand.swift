@@ -47,7 +47,7 @@ struct CheckCommand: ParsableCommand {
     @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
     var output: String?
 
-    @Option(help: ArgumentHelp("Write the result in another format, too, as junit=check.xml. Can be given several times.", valueName: "format=file"),
+    @Option(help: ArgumentHelp("Write the result in another format, too, as junit=check.xml. Can be given several times. What is on standard output is --format's.", valueName: "format=file"),
         transform: FormattedFile.init)
     var write: [FormattedFile] = []
 

@@ -125,9 +125,29 @@ struct OutputTests {
         }
     }
 
-    @Test(arguments: ["-", "/dev/null"]) func `several outputs may go to what is no file`(place: String) throws {
-        let outcome = try Program.lazytlb("check", Self.trace, "--conform", "-o", place, "--write", "junit=\(place)", "--write", "json=\(place)")
+    /// The text report goes there by itself; two formats in one stream are none.
+    @Test(arguments: ["--write json=-", "--write json=/dev/stdout", "--write json=- --write junit=- -o /dev/null", "-o - --write json=-", "-o /dev/stdout --write json=-"])
+    func `nor to standard output`(options: String) throws {
+        let outcome = try shell("\"$0\" check \"$1\" --conform \(options) | cat", Self.trace)
+        #expect(outcome.text.isEmpty)
+        #expect(outcome.errors.hasSuffix(": cannot write two outputs to the same file\n"), "\(outcome.errors)")
+        // A file that the shell has opened would be replaced by the one, and the other be lost.
+        try withTemporaryPath { file in
+            let redirected = try shell("\"$0\" check \"$1\" --conform --write json=\"$2\" >\"$2\"", Self.trace, file)
+            #expect(redirected.status == 2)
+        }
+    }
+
+    @Test func `one format may go to standard output`() throws {
+        let outcome = try shell("\"$0\" check \"$1\" --conform -o /dev/null --write json=- | head -n 1", Self.trace)
+        #expect(outcome.text == "{\n", "\(outcome.errors)")
+    }
+
+    @Test(arguments: ["", ">/dev/null"]) func `several outputs may go to what is no file`(redirection: String) throws {
+        let outcome = try shell("\"$0\" check \"$1\" --conform -o /dev/null --write junit=/dev/null --write json=/dev/null \(redirection)", Self.trace)
         #expect(outcome.status == 0, "\(outcome.errors)")
+        let standard = try shell("\"$0\" check \"$1\" --conform --write junit=/dev/null >/dev/null", Self.trace)
+        #expect(standard.status == 0, "\(standard.errors)")
     }
 
     /// Sends the program a signal in the middle of its output, which waits in a pipe until then. `disposition` is the signal's before the program starts.

@@ -161,27 +161,43 @@ public struct OutputFile: ~Copyable {
         }
     }
 
-    /// Refuses, before anything is read, outputs in the place of an input, and two outputs in one place. What is no regular file may be written to several times.
+    /// Refuses, before anything is read, outputs in the place of an input, and two outputs in one place, as standard output is one, by whatever name. Else what is no
+    /// regular file may be written to several times.
     ///
     /// - Parameters:
     ///   - outputs: as the user named them; nil and "-" are standard output.
     ///   - inputs: files that are read, "-" for standard input.
     public static func demandPlaces(_ outputs: [String?], inputs: [String]) throws(OutputError) {
         var places: Set<Place> = []
-        for case let path? in outputs where path != "-" {
+        var standard = stat()
+        let hasStandard = fstat(STDOUT_FILENO, &standard) == 0
+        for path in outputs {
+            guard let path, path != "-" else {
+                if !places.insert(.standardOutput).inserted { throw twice(nil) }
+                continue
+            }
             if path.isEmpty { throw nameless }
             let destination = resolved(path) ?? path
             var status = stat()
-            let exists = stat(destination, &status) == 0
+            let exists = stat(path, &status) == 0
+            if exists, status.st_mode & S_IFMT == S_IFREG { try refuse(path, status, inputs) }
+            if exists, hasStandard, status.st_dev == standard.st_dev, status.st_ino == standard.st_ino, status.st_rdev != nowhere {
+                if !places.insert(.standardOutput).inserted { throw twice(path) }
+                continue
+            }
             if exists, status.st_mode & S_IFMT != S_IFREG { continue }
-            if exists { try refuse(path, status, inputs) }
             let folder = String(parent(destination))
             let place =
                 exists ? Place.file(device: status.st_dev, number: status.st_ino)
                 : Place.name((resolved(folder.isEmpty ? "." : folder) ?? folder) + "/" + destination.dropFirst(folder.count))
-            if !places.insert(place).inserted { throw OutputError(path: path, operation: "write two outputs to the same file") }
+            if !places.insert(place).inserted { throw twice(path) }
         }
     }
+
+    /// The device number of /dev/null (Documentation/admin-guide/devices.txt: 1, 3), which keeps nothing apart, and need not.
+    private static let nowhere: dev_t = 0x103
+
+    private static func twice(_ path: String?) -> OutputError { OutputError(path: path, operation: "write two outputs to the same file") }
 
     private static var nameless: OutputError { OutputError(path: "''", operation: "write to a file without a name") }
 
@@ -189,6 +205,7 @@ public struct OutputFile: ~Copyable {
     private enum Place: Hashable {
         case file(device: dev_t, number: ino_t)
         case name(String)
+        case standardOutput
     }
 
     private static func refuse(_ path: String, _ status: stat, _ inputs: [String]) throws(OutputError) {
