@@ -32,10 +32,11 @@ struct CheckCommand: ParsableCommand {
     @Flag(name: .customLong("no-stale-active-mm"), help: "It never keeps an active_mm that CR3 does not hold.")
     var noStaleActiveMM = false
 
-    @Option(help: ArgumentHelp("How sure a regression is that is reported: the chance of no false alarm in any metric, in percent (default: 95).", valueName: "percent"))
+    // Of what is given for a number it is said that it is none, or none of those that may be; also of -1, which looks like an option.
+    @Option(parsing: .unconditional, help: ArgumentHelp("How sure a regression is that is reported: the chance of no false alarm in any metric, in percent (default: 95).", valueName: "percent"))
     var confidence: Double?
 
-    @Option(help: ArgumentHelp("With one recording on either side: the increase that is allowed, in percent (default: 100).", valueName: "percent"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("With one recording on either side: the increase that is allowed, in percent (default: 100).", valueName: "percent"))
     var tolerance: Double?
 
     @Flag(help: "Compare with the baseline even what is not comparable; the output says so.")
@@ -95,6 +96,18 @@ struct CheckCommand: ParsableCommand {
         }
     }
 
+    /// Options that were given and play no part, with the reason.
+    private func idleOptions(isStatistical: Bool) -> [String] {
+        var notes: [String] = []
+        if tolerance != nil, budget != nil {
+            notes.append("--tolerance plays no part: the budget says what is allowed")
+        } else if tolerance != nil, isStatistical {
+            notes.append("--tolerance plays no part: it is for one recording beside one")
+        }
+        if confidence != nil, !isStatistical { notes.append("--confidence plays no part: it is for more than two recordings") }
+        return notes
+    }
+
     private func judge(_ documents: [ReportDocument], _ baseline: Baseline?, _ budget: Budget?) -> CheckResult {
         var options = Check.Options()
         if let confidence { options.confidence = confidence / 100 }
@@ -108,7 +121,8 @@ struct CheckCommand: ParsableCommand {
             result.findings.append(comparable)
             if forceCompare { result.notes.append(comparable.reason) }
             if comparable.outcome == .passed {
-                result.notes.append(check.method(baseline))
+                result.notes.append(check.method(baseline, budget))
+                result.notes += idleOptions(isStatistical: check.isStatistical(baseline))
                 result.findings += budget.map { check.againstBudget($0, baseline) } ?? check.againstBaseline(baseline)
             } else if var budget {
                 budget.bounds.removeAll { $0.needsBaseline }

@@ -64,7 +64,7 @@ import Testing
         ("  kernel.warnings: {max: 1e999}", "expected a finite number, found 1e999"),
         ("  kernel.warnings: {max: 1, max: 2}", "a key occurs twice"),
         // What would hold always, or never.
-        ("  kernel.warnings: {max: -1}", "expected a number that is not negative: no metric is"),
+        ("  kernel.warnings: {max: -1}", "expected a number that is not negative"),
         ("  kernel.warnings: {max: 5 %}", "kernel.warnings per 1000 switches is no share: expected a number"),
         ("  kernel.stale_active_mm_ns: {max: 5}", "a share of the CPU time: expected a number from 0 to 1, or a percentage"),
         ("  kernel.stale_active_mm_ns: {max: 5 %, per: total}", "kernel.stale_active_mm_ns per total is no share"),
@@ -76,6 +76,22 @@ import Testing
         let error = try error("schema_version: 1\nmetrics:\n\(metrics)\n")
         #expect(error.cause.hasPrefix(cause), "\(error)")
         #expect(error.line == 3)
+    }
+
+    @Test(arguments: [("101 %", "a share is at most 100 %"), ("1.5", "a share: expected a number from 0 to 1, or a percentage"), ("-1", "expected a number that is not negative")])
+    func whatMayBeUnknownIsAShare(_ text: String, _ cause: String) throws {
+        for key in ["max_unknown", "max_unknown_time"] {
+            let error = try error("schema_version: 1\nevidence:\n  \(key): \(text)\nmetrics: {kernel.warnings: {max: 0}}\n")
+            #expect(error.cause.hasPrefix(cause), "\(error)")
+            #expect(error.key == "evidence.\(key)")
+            #expect(error.line == 3)
+        }
+    }
+
+    @Test func nothingMayBeUnknown() throws {
+        let budget = try Budget(text: "schema_version: 1\nevidence: {max_unknown: 0, max_unknown_time: 0.5}\nmetrics: {kernel.warnings: {max: 0}}\n", path: "b.yml")
+        #expect(budget.evidence.unknown == 0)
+        #expect(budget.evidence.unknownTime == 0.5)
     }
 
     @Test func aBoundFollowsItsRateWhereverThatStands() throws {

@@ -54,4 +54,17 @@ import Testing
         }
         #expect(try judge([2, 2], [0], "max_increase: 0 %").reason.contains("(-100.0 %; "))
     }
+
+    // MARK: Options in words
+
+    @Test func whatIsAllowedIsSaidExactly() throws {
+        #expect(try judge([1], [1], "max_increase: 0.05 %").reason.hasSuffix("(+0.0 %), allowed +0.05 %"))
+        var options = Check.Options()
+        (options.tolerance, options.confidence) = (0.0005, 0.999999999999)
+        let check = Check(recordings: [Recording(report())], options: options)
+        #expect(check.method(baseline([report()])).contains("An increase of more than 0.05 %, "))
+        #expect(check.method(baseline()).contains("; confidence 99.9999999999 %."))
+        #expect(changeText(1.5e46) == "beyond measure")
+        #expect(changeText(12_345) == "×12,345")
+    }
 }

@@ -132,4 +132,26 @@ import Testing
             #expect(outcome.text.contains("\(Self.trace) is one of the baseline's recordings: that nothing differs says nothing\n"), "\(outcome.text)")
         }
     }
+
+    // MARK: Options
+
+    @Test func anOptionThatPlaysNoPartIsSaidToPlayNone() throws {
+        try inFolder { folder in
+            let (file, budget) = ("\(folder)/b.json", "\(folder)/b.yml")
+            #expect(try lazytlb(["baseline", Self.trace, "-o", file]).status == 0)
+            try write("schema_version: 1\nmetrics: {recorded.ipi_sends: {max_increase: 10 %}}\n", budget)
+            func check(_ options: String...) throws -> String { try lazytlb(["check", Self.trace, "--baseline", file] + options).text }
+            #expect(try check("--budget", budget, "--tolerance", "5").contains("--tolerance plays no part: the budget says what is allowed.\n"))
+            #expect(try check("--confidence", "99").contains("--confidence plays no part: it is for more than two recordings.\n"))
+            #expect(try !check("--tolerance", "5").contains("plays no part"))
+        }
+    }
+
+    @Test func anOptionsNumberMayBeBelowZeroAndIsRefusedAsSuch() throws {
+        for (option, message) in [("--confidence", "--confidence is a number above 50 and below 100"), ("--tolerance", "--tolerance is a number from 0 on")] {
+            let outcome = try lazytlb(["check", Self.trace, "--baseline", "b.json", option, "-1"])
+            #expect(outcome.status == 2)
+            #expect(outcome.errors.contains(message), "\(outcome.errors)")
+        }
+    }
 }

@@ -33,7 +33,7 @@ public struct Budget: Sendable, Equatable {
         bounds = []
         if let evidence = members.first(where: { $0.name == "evidence" })?.value {
             for (name, value) in try evidence.members(["max_unknown", "max_unknown_time"]) {
-                if name == "max_unknown" { self.evidence.unknown = try value.percentage() } else { self.evidence.unknownTime = try value.percentage() }
+                if name == "max_unknown" { self.evidence.unknown = try Self.share(value) } else { self.evidence.unknownTime = try Self.share(value) }
             }
         }
         let metrics = try top.required("metrics")
@@ -80,19 +80,19 @@ public struct Budget: Sendable, Equatable {
 
     /// What `min` and `max` may be: a number that is not negative; of a share at most 1, or a percentage. Anything else would hold always or never.
     private static func limit(_ node: Located, _ metric: Metric, _ rate: Rate) throws(DocumentError) -> Double {
-        let isShare = metric.unit == .share || rate == .shareOfCPUTime
+        if metric.unit == .share || rate == .shareOfCPUTime { return try share(node, rate == .shareOfCPUTime ? "a share of the CPU time" : "a share") }
         if (try node.text()).hasSuffix("%") {
-            guard isShare else {
-                throw node.fail("\(metric.name) per \(rate.rawValue) is no share: expected a number; max_increase and max_decrease are relative to the baseline")
-            }
-            let share = try node.percentage()
-            guard share <= 1 else { throw node.fail("a share is at most 100 %") }
-            return share
+            throw node.fail("\(metric.name) per \(rate.rawValue) is no share: expected a number; max_increase and max_decrease are relative to the baseline")
         }
-        let value = try node.number()
-        guard value >= 0 else { throw node.fail("expected a number that is not negative: no metric is") }
-        guard !isShare || value <= 1 else {
-            throw node.fail("\(rate == .shareOfCPUTime ? "a share of the CPU time" : "a share"): expected a number from 0 to 1, or a percentage, as \"10 %\"")
+        return try node.nonNegative()
+    }
+
+    /// A share: a number from 0 to 1, or a percentage.
+    private static func share(_ node: Located, _ what: String = "a share") throws(DocumentError) -> Double {
+        let isPercentage = try node.text().hasSuffix("%")
+        let value = isPercentage ? try node.percentage() : try node.nonNegative()
+        guard value <= 1 else {
+            throw node.fail(isPercentage ? "a share is at most 100 %" : "\(what): expected a number from 0 to 1, or a percentage, as \"10 %\"")
         }
         return value
     }

@@ -54,7 +54,7 @@ public struct Check: Sendable {
     public func isStatistical(_ baseline: Baseline) -> Bool { recordings.count + baseline.recordings.count > 2 }
 
     /// How decisions beside a baseline are made, for the reader.
-    public func method(_ baseline: Baseline) -> String {
+    public func method(_ baseline: Baseline, _ budget: Budget? = nil) -> String {
         if isStatistical(baseline) {
             return "\(baseline.recordings.count) in the baseline, \(recordings.count) here: moderated t-test of log rates, one-sided, with "
                 + "Holm's adjustment over all metrics judged; confidence \(confidenceText). It takes log rates of recordings of one workload to be "
@@ -62,11 +62,11 @@ public struct Check: Sendable {
                 + "interval of the change that the test takes for it, with half an event more in each recording, so that zero has a logarithm; and p, the adjusted "
                 + "probability of such a change by chance"
         }
-        return "one recording in the baseline, one here: no test is possible. An increase of more than \(percentText(options.tolerance)), "
-            + "and of more than three standard errors of counting, is a regression (--tolerance)"
+        return "one recording in the baseline, one here: no test is possible. \(budget == nil ? "An increase of more than \(exactPercent(options.tolerance))" : "A change of more than is allowed"), "
+            + "and of more than three standard errors of counting, is a regression (\(budget == nil ? "--tolerance" : "the budget"))"
     }
 
-    private var confidenceText: String { "\(numberText(options.confidence * 100)) %" }
+    private var confidenceText: String { exactPercent(options.confidence) }
 
     // MARK: The budget
 
