@@ -278,6 +278,22 @@ import Testing
         #expect(KernelChecks.noExtraIPIs(report { $0.trace.lostGaps = 1 }).outcome == .inconclusive)
     }
 
+    /// A kernel that calls itself 4.13 may run v4.13, which never keeps a stale active_mm, or its parent.
+    @Test(arguments: [UInt64(4_000_000_000), 0]) func whatDoesNotHoldUnderTheOtherOfTwoSchemesIsSaid(stale: UInt64) {
+        let either = report { document in
+            document.recorded.otherSchemes = ["v4.13-parent"]
+            document.comparisons[1].staleActiveMMNS = stale
+        }
+        let finding = KernelChecks.noStaleActiveMM(either)
+        #expect(finding.outcome == .passed)
+        #expect(finding.reason.hasPrefix("none under v4.13; under v4.13-parent, which the kernel may run as well: active_mm named an mm") == (stale > 0))
+        #expect((finding.reason == "none") == (stale == 0))
+        var parent = either
+        (parent.recorded.scheme, parent.recorded.otherSchemes) = ("v4.13-parent", ["v4.13"])
+        #expect(KernelChecks.noStaleActiveMM(parent).outcome == (stale > 0 ? .failed : .passed))
+        #expect(KernelChecks.noStaleActiveMM(parent).reason.contains("under v4.13, which the kernel may run as well: none") == (stale > 0))
+    }
+
     /// Of 1,000 sends, or 1,500 targets, so many are not the scheme's.
     @Test func fewExtraIPIsOfAnInferredHistoryMayBeErrorsOfTheInference() {
         func sends(_ extra: Int, _ evidence: String) -> CheckResult.Outcome {
