@@ -33,6 +33,22 @@ struct RunningTests {
         }
     }
 
+    /// It is there until idle_task_exit(); smp_call_function_many() masks with cpu_online_mask.
+    @Test func `a CPU that is marked offline is still in the mask, and gets no IPI`() throws {
+        var (short, long) = (Replay(cpus: 3), Replay(cpus: 3))
+        let before = (0..<3).map { Stimulus.cpuUp(cpu: $0) } + (0..<3).map { .user($0, a) }
+        for stimulus in before + [.offline(cpu: 2), .flushRange(cpu: 0, mm: a, pages: 1), .flushOthers(cpu: 0, mm: a, pages: 1)] {
+            let moment = Moment(time: 1000, cpu: stimulus.cpu, pid: Run.pid(stimulus.cpu), cause: .tlbFlush)
+            short.apply(stimulus, at: moment)
+            long.applyInFull(stimulus, at: moment)
+        }
+        #expect(short.v412.scheme.maskWord(a, 0) == 0b111)
+        #expect(short.v412.scheme.targetWord(0, 0) == 0b010)
+        #expect(short.v413.scheme.targetWord(0, 0) == 0b010)
+        #expect(short.outstanding(0) == [1])
+        #expect(isSame(short.v412, long.v412, 0) && isSame(short.v413, long.v413, 0) && isSame(short.v413Parent, long.v413Parent, 0))
+    }
+
     /// The CPU is in the same state, so are its shootdowns, and as much of everything has happened so far.
     private func isSame<Model: Scheme>(_ one: Lane<Model>, _ other: Lane<Model>, _ cpu: Int) -> Bool {
         let (first, second) = (one.scheme, other.scheme)
