@@ -29,4 +29,27 @@ struct ConformanceWatchTests {
                 "60 missing-shootdown \(a)", "70 missing-cr3-load \(b)", "80 missing-local-flush \(a)",
             ])
     }
+
+    /// docs/ci.md: CPU, reason and pages agree, and they are no more than 2 ms apart.
+    @Test(arguments: [
+        (FlushReason.taskSwitch, Int64(-1), UInt64(2_000_000), true), (.taskSwitch, -1, 2_000_001, false), (.localMMShootdown, 2, 2_000_000, true),
+        (.localMMShootdown, 3, 0, false),
+    ])
+    func `a record meets its prediction if both say the same within 2 ms`(reason: FlushReason, pages: Int64, late: UInt64, isOne: Bool) throws {
+        var watch = ConformanceWatch(Replay(cpus: 1), candidates: [V413.id], limit: 100)
+        func at(_ time: UInt64, _ stimulus: Stimulus) { watch.apply(stimulus, at: Moment(time: time, cpu: 0, pid: Run.pid(0), cause: .tlbFlush)) }
+        func record(_ time: UInt64, _ reason: FlushReason, _ pages: Int64) { Run.record(time, 0, reason: reason, pages: pages) { watch.recorded($0) } }
+        at(0, .cpuUp(cpu: 0))
+        at(10, .user(0, a))
+        if reason == .localMMShootdown {
+            record(10, .taskSwitch, everything)
+            at(20, .flushRange(cpu: 0, mm: a, pages: 2))
+            record(20 + late, reason, pages)
+        } else {
+            record(10 + late, reason, pages)
+        }
+        let list = try #require(watch.finished().first)
+        #expect(list.deviations.count == (isOne ? 0 : 2))
+        #expect(list.counts.values.allSatisfy { $0 == 1 })
+    }
 }

@@ -30,13 +30,17 @@ struct Run {
 
     /// A tlb_flush record of the recorded kernel.
     mutating func recorded(_ time: UInt64, _ cpu: Int, reason: FlushReason, pages: Int64) {
+        Self.record(time, cpu, reason: reason, pages: pages) { replay.recorded($0) }
+    }
+
+    static func record(_ time: UInt64, _ cpu: Int, reason: FlushReason, pages: Int64, _ body: (Held) -> Void) {
         var record = CompactRecord()
         record.time = time
         record.cpu = Int32(cpu)
         record.kind = .tlbFlush
         record.word0 = UInt64(reason.rawValue)
         record.word1 = UInt64(bitPattern: pages)
-        withUnsafePointer(to: &record) { replay.recorded(Held($0)) }
+        withUnsafePointer(to: &record) { body(Held($0)) }
     }
 
     func moment(_ time: UInt64, _ cpu: Int) -> Moment { Moment(time: time, cpu: cpu, pid: Run.pid(cpu), cause: .tlbFlush) }
