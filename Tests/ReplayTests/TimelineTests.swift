@@ -1,6 +1,6 @@
 import Foundation
 import LazyTLB
-import Reconstruction
+@testable import Reconstruction
 @testable import Replay
 import Testing
 import TraceData
@@ -100,6 +100,47 @@ import TraceData
             #expect(row.loaded == .initMM)
             #expect(row.state == .`init`)
         }
+    }
+
+    /// One CPU's rows of a timeline that is told what happens.
+    private func cpuRows(replaying: Bool, cpus: Int = 1, of cpu: Int = 0, end: UInt64, _ body: (inout Timeline<V412>) -> Void) -> [Interval] {
+        let collected = Rows(cpus: cpus)
+        var timeline = Timeline<V412>(cpus: cpus, start: 0, replaying: replaying, mms: MMTable()) { interval, _ in collected.rows[interval.cpu].append(interval) }
+        body(&timeline)
+        timeline.finish(at: end)
+        return collected.rows[cpu]
+    }
+
+    private func moment(_ time: UInt64, _ cpu: Int = 0) -> Moment { Moment(time: time, cpu: cpu, pid: 100, cause: .tlbFlush) }
+
+    /// docs/timeline.md: behind lost events.
+    @Test func nothingIsKnownOfACPUWhoseRecordsAreMissing() throws {
+        let rows = cpuRows(replaying: false, end: 30) {
+            $0.willRun(IncomingTask(pid: 7, comm: "a", basis: .hardware), cpu: 0)
+            $0.apply(.user(0, a), at: moment(10))
+            $0.loaded(a, cpu: 0, at: 10)
+            $0.apply(.forget(cpu: 0), at: moment(20))
+            $0.loaded(.unknown, cpu: 0, at: 20)
+        }
+        #expect(rows.map(\.basis) == [.unknown, .hardware, .unknown])
+        let last = try #require(rows.last)
+        #expect((last.pid, last.comm, last.state) == (-1, .empty, .unknown))
+    }
+
+    /// The sender's clock is behind: all that is left to be delivered comes at its time.
+    @Test func aCPUsRowsStayInOrderWhereAnotherOnesClockIsBehind() {
+        let rows = cpuRows(replaying: true, cpus: 2, of: 1, end: 200) {
+            for cpu in 0..<2 { $0.apply(.cpuUp(cpu: cpu), at: moment(0, cpu)) }
+            for cpu in 0..<2 { $0.apply(.user(cpu, a), at: moment(10, cpu)) }
+            $0.apply(.flushRange(cpu: 0, mm: a, pages: 1), at: moment(20))
+            $0.apply(.flushOthers(cpu: 0, mm: a, pages: 1), at: moment(30))
+            $0.apply(.kernel(1), at: moment(100, 1))
+            $0.complete(cpu: 0, at: moment(40))
+        }
+        for row in rows { #expect(row.start < row.end) }
+        for (row, next) in zip(rows, rows.dropFirst()) { #expect(row.end == next.start) }
+        // It leaves as soon as it can.
+        #expect(rows.last?.loaded == .initMM && rows.last?.start == 100)
     }
 
     @Test func aStateFollowsFromWhatRunsAndWhatIsLoaded() {
