@@ -9,11 +9,13 @@ struct TimeRangeTests {
 
     private static func le<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
 
-    /// A version 6 file of one CPU with one sub-buffer, and options beside those that every file has; `raw` is some more of them.
-    private static func open(_ page: PageBuilder, _ options: (id: UInt16, data: [UInt8])..., raw: [UInt8] = [], keepGoing: Bool = false) throws -> TraceFile {
+    /// A version 6 file of one CPU with one sub-buffer, or several of the same content, and options beside those that every file has; `raw` is some more of them.
+    private static func open(
+        _ page: PageBuilder, _ options: (id: UInt16, data: [UInt8])..., raw: [UInt8] = [], keepGoing: Bool = false, pages: Int = 1
+    ) throws -> TraceFile {
         let header = "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n\tfield: local_t commit;\toffset:8;\tsize:8;\tsigned:1;\n"
         let container = TraceContainer(uname: nil, headerPage: Array(header.utf8), headerEvent: [], formats: [], pageSize: 4096)
-        let head = container.version6(sizes: [4096])
+        let head = container.version6(sizes: [UInt64(4096 * pages)])
         func behind(_ word: String, _ bytes: [UInt8]) throws -> Int {
             try #require(bytes.indices.first { bytes[$0...].starts(with: word.utf8) }) + word.utf8.count
         }
@@ -22,7 +24,7 @@ struct TimeRangeTests {
         bytes.insert(contentsOf: extra, at: try behind("options  \0", bytes))
         let table = try behind("flyrecord\0", bytes)
         bytes.replaceSubrange(table..<table + 8, with: le(UInt64(bytes.count)))
-        bytes += page.bytes
+        for _ in 0..<pages { bytes += page.bytes }
         return try TraceFile(bytes.withUnsafeBytes { MappedFile(path: "t", copying: $0) }, TraceFile.Options(keepGoing: keepGoing))
     }
 
@@ -102,11 +104,26 @@ struct TimeRangeTests {
         #expect(file.problems.count == 2)
     }
 
+    /// The clocks `uptime` (jiffies) and, where it is coarse, `mono` give all records of some ms one stamp.
+    @Test func `a sub-buffer may begin at the time at which the one before has ended`() throws {
+        var page = Self.page(1000, 1000, 1000)
+        page.trailer = [UInt8](repeating: 0, count: 4096 - 16 - page.data.count)
+        #expect(try Self.times(Self.open(page, pages: 3)) == [UInt64](repeating: 1000, count: 9))
+    }
+
     /// Samples of a guest's clock: at time 0 the host's is so much ahead, from 1000 on it is not.
-    private static func shift(_ ahead: Int64) -> (UInt16, [UInt8]) {
-        let head = le(UInt64(1)) + le(UInt32(0)) + le(UInt32(1)) + le(UInt32(3))
-        let samples: [[Int64]] = [[0, 1000, 9000], [ahead, 0, 0], [1, 1, 1]]
-        return (OptionID.timeShift, head + samples.joined().flatMap { le($0) })
+    private static func shift(_ ahead: Int64) -> (UInt16, [UInt8]) { shift(times: [0, 1000, 9000], offsets: [ahead, 0, 0]) }
+
+    private static func shift(times: [Int64], offsets: [Int64], flags: UInt32 = 0) -> (UInt16, [UInt8]) {
+        let head = le(UInt64(1)) + le(flags) + le(UInt32(1)) + le(UInt32(times.count))
+        return (OptionID.timeShift, head + (times + offsets + times.map { _ in 1 }).flatMap { le($0) })
+    }
+
+    /// timestamp_correction_calc(), lib/trace-cmd/trace-input.c: the first one's offset + ((time - its time) * (difference of the offsets) + delta / 2) / delta, which C rounds
+    /// towards zero.
+    @Test(arguments: [([0, 1], [4, 6, 11, 17]), ([1, 0], [5, 6, 11, 15])] as [([Int64], [UInt64])])
+    func `between two samples of a guest's clock its offset is rounded as trace-cmd rounds it`(offsets: [Int64], times: [UInt64]) throws {
+        #expect(try Self.times(Self.open(Self.page(4, 5, 10, 15), Self.shift(times: [0, 10], offsets: offsets, flags: 1))) == times)
     }
 
     @Test func `a guest's samples may let time stand still, but not go back`() throws {

@@ -95,8 +95,12 @@ import Testing
         #expect(Clock(name: "x86-tsc", scaled: true).unit == .nanoseconds)
         #expect(Clock(name: "counter").unit == .events)
         #expect(!Clock(name: "counter").isTime)
-        #expect(!Clock(name: "local").comparableBetweenCPUs)
-        #expect(Clock(name: "mono").comparableBetweenCPUs)
+    }
+
+    /// `local` is sched_clock() and `perf` local_clock(), both by CPU (Documentation/trace/ftrace.rst, "trace_clock").
+    @Test(arguments: [("local", false), ("perf", false), ("global", true), ("mono", true)])
+    func timesOfDifferentCPUsAreComparedWhereTheClockIsOneForAll(_ name: String, _ are: Bool) {
+        #expect(Clock(name: name).comparableBetweenCPUs == are)
     }
 }
 

@@ -149,14 +149,37 @@ struct UnstatedDataTests {
         }
     }
 
+    /// A CPU, its place and its size in the table of the buffer.
+    private func tableEntry(_ extent: TraceBuffer.Extent) -> Data {
+        var entry = Data(repeating: 0, count: 20)
+        set(&entry, 0, UInt64(extent.cpu), 4)
+        set(&entry, 4, extent.offset, 8)
+        set(&entry, 12, extent.size, 8)
+        return entry
+    }
+
+    /// trace-cmd 3.1.6 leaves it out.
+    @Test func `version 7: the stated size of a CPU's data may count the number of its chunks`() throws {
+        let good = try Self.recording(.v7)
+        var extent = good.extents[0]
+        let entry = tableEntry(extent)
+        extent.size += 4
+        var data = good.data
+        data.replaceSubrange(try #require(data.range(of: entry)), with: tableEntry(extent))
+        for data in [good.data, data] {
+            try withTemporaryFile(data) { path in
+                let result = try read(path)
+                #expect(result.error == nil)
+                #expect(result.records == good.counts.last && result.problems.isEmpty)
+            }
+        }
+    }
+
     @Test func `version 7: so is a CPU that the buffer leaves out`() throws {
         let good = try Self.recording(.v7)
         var data = good.data
         // CPU 0, its place and its size: the first entry of the table, behind the number of CPUs.
-        var entry = Data(repeating: 0, count: 24)
-        set(&entry, 0, 2, 4)
-        set(&entry, 8, good.extents[0].offset, 8)
-        set(&entry, 16, good.extents[0].size, 8)
+        let entry = Data([2, 0, 0, 0]) + tableEntry(good.extents[0])
         let place = try #require(data.range(of: entry)).lowerBound
         set(&data, place, 1, 4)
         try withTemporaryFile(data) { path in
