@@ -28,6 +28,12 @@ import TraceForms
         #expect(seen["pages"] == "7")
     }
 
+    /// trace_print_lat_fmt(): TRACE_FLAG_HARDIRQ is 0x08, TRACE_FLAG_SOFTIRQ 0x10, TRACE_FLAG_NMI 0x40.
+    @Test(arguments: [(".", 0), ("s", 0x10), ("h", 0x08), ("H", 0x18), ("z", 0x40), ("Z", 0x48)] as [(String, UInt8)])
+    func theThirdColumnTellsInterrupts(_ letter: String, _ flags: UInt8) throws {
+        #expect(try Text.read(Text.line(Text.flush, flags: "d.\(letter)2.")).map(\.flags) == [0x01 | flags])
+    }
+
     @Test func linesOfTheSameMicrosecondKeepTheirOrder() throws {
         let cpus = [3, 1, 2, 0, 0, 3]
         let text = cpus.enumerated().map { Text.line("tlb_flush: pages:\($0) reason:x (2)", cpu: $1) }.joined()
@@ -134,6 +140,14 @@ import TraceForms
         // In the handler: the idle CPU that leaves while CPU 0 sends, and the remote half. Not: the load of a switch, that of a task with an mm, idle's own.
         let found5 = try Text.read(text)
         #expect(found5.map { $0.flags & 0x08 != 0 } == [false, false, true, true, false, false, false, false, false])
+    }
+
+    /// A CPU answers others.
+    @Test(arguments: [false, true]) func aTextWithoutFlagsTakesNoSendersCR3LoadForAnAnswerToItself(isAnotherSending: Bool) throws {
+        func line(_ body: String, _ pid: Int, _ cpu: Int) -> String { "            bash-\(pid)     [00\(cpu)]  5.000100: \(body)\n" }
+        let send = "tlb_flush: pages:-1 reason:remote ipi send (4)"
+        let found = try Text.read((isAnotherSending ? line(send, 300, 1) : "") + line(send, 200, 0) + line(Text.flush, 200, 0))
+        #expect(found.last.map { $0.flags & 0x08 != 0 } == isAnotherSending)
     }
 
     @Test func aTextThatIsCutOffInALineIsAnError() throws {
