@@ -258,7 +258,13 @@ import Testing
             #expect(plan.missing[0].reason.contains("/proc/kallsyms"))
             #expect(plan.probes.allSatisfy { !$0.fields.contains("lm0") })
         }
-        #expect(try plan(Self.kernel61(), cpus: 17).missing.map(\.name) == ["fields lm, lz"])
+    }
+
+    /// docs/recording.md.
+    @Test(arguments: [16, 17]) func onMoreThan16CPUsTheirOwnStateIsLeftOut(cpus: Int) throws {
+        let plan = try plan(Self.kernel61(), cpus: cpus)
+        #expect(plan.missing.map(\.name) == (cpus > 16 ? ["fields lm, lz"] : []))
+        for cpu in 0..<17 { #expect(plan.probes[0].fields.contains(" lm\(cpu)=") == (cpus == 16 && cpu < 16)) }
     }
 
     /// Since v6.15 per-CPU addresses are those of the kernel's image: above the middle of the numbers.

@@ -107,9 +107,9 @@ import TraceData
     @Test func inAnotherPidNamespaceThereIsNone() throws {
         try withFolder { proc in
             func hindrance(_ namespace: String?, itself: String?) throws -> String? {
-                for name in ["self", "42"] { try? FileManager.default.removeItem(atPath: "\(proc)/\(name)") }
-                try FileManager.default.createDirectory(atPath: proc + "/42/ns", withIntermediateDirectories: true)
-                if let namespace { try FileManager.default.createSymbolicLink(atPath: proc + "/42/ns/pid", withDestinationPath: namespace) }
+                for name in ["self", "42", "43"] { try? FileManager.default.removeItem(atPath: "\(proc)/\(name)") }
+                try FileManager.default.createDirectory(atPath: "\(proc)/\(itself ?? "42")/ns", withIntermediateDirectories: true)
+                if let namespace { try FileManager.default.createSymbolicLink(atPath: "\(proc)/\(itself ?? "42")/ns/pid", withDestinationPath: namespace) }
                 if let itself { try FileManager.default.createSymbolicLink(atPath: proc + "/self", withDestinationPath: itself) }
                 return TaskSnapshot.hindrance(proc: proc, pid: 42)
             }
@@ -119,6 +119,9 @@ import TraceData
             #expect(only == nil)
             let contained = try hindrance("pid:[4026532180]", itself: "42")
             #expect(contained?.contains("a pid namespace of its own") == true)
+            // procfs knows the caller by another pid than the caller does.
+            let renumbered = try hindrance("pid:[4026531836]", itself: "43")
+            #expect(renumbered?.contains("a pid namespace of its own") == true)
             // procfs is mounted in a namespace that is not the caller's.
             let mixed = try hindrance(nil, itself: nil)
             #expect(mixed == "\(proc) is not mounted, or is that of another pid namespace")
