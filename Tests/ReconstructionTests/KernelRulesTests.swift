@@ -41,6 +41,16 @@ import Testing
         #expect(script.infer().notes.flushes.local.map(\.pages) == [pages])
     }
 
+    /// tlb_single_page_flush_ceiling is 33. From v4.20 on a SEND_IPI record may count more: small pages, of a range that has large ones.
+    @Test(arguments: [(33, 33), (34, -1)] as [(UInt64, Int64)]) func moreThan33PagesAreAskedForAsAll(_ recorded: UInt64, pages: Int64) {
+        var script = script("6.1.0")
+        script.flush(.send, recorded)
+        script.flush(.localMM, recorded)
+        let flushes = script.infer().notes.flushes
+        #expect(flushes.local.map(\.pages) == [pages])
+        #expect(flushes.remote.map(\.pages) == [pages])
+    }
+
     /// docs and reports say so: as v4.14 to v4.19 without PCID.
     @Test func withoutAReleaseTheRulesAreThoseOfV414WithoutPCID() {
         var rules = KernelRules(release: "4.14.0")
