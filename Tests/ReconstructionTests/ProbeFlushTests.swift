@@ -39,6 +39,31 @@ import TraceData
         #expect(notes.completed.first?.cpu == 0)
     }
 
+    /// tlb_single_page_flush_ceiling is 33, and a range with VM_HUGETLB is flushed as a whole (flush_tlb_mm_range(), up to v4.19).
+    @Test(arguments: [(33, 0, 33), (34, 0, -1), (2, 0, 2), (2, 0x40_0000, -1)] as [(UInt64, UInt64, Int64)])
+    func aRangeIsFlushedPageByPageUpToTheCeiling(_ range: UInt64, vmFlags: UInt64, pages: Int64) {
+        var script = Script("4.12.0")
+        script.run(10)
+        script.probe(.flushRange, mm: Self.mm, pages: range, vmFlags: vmFlags)
+        #expect(script.followProbes().flushes.local.map(\.pages) == [pages])
+    }
+
+    /// Of two flushes of one mm under way, from the same address on, an answer is to that of its range.
+    @Test(arguments: [(true, 1), (false, 0)]) func anAnswerIsToTheFlushOfItsRange(hasEnd: Bool, sender: Int) {
+        var script = Script("4.12.0", cpus: 3)
+        for cpu in 0..<3 { script.run(10 + Int32(cpu), on: cpu) }
+        for cpu in 0..<2 {
+            let pages = UInt64(cpu + 1)
+            script.probe(.flushRange, mm: Self.mm, pages: pages, on: cpu)
+            script.flush(.localMM, pages, on: cpu)
+            script.probe(.flushOthers, mm: Self.mm, pages: pages, mask: 0b111, hasEnd: hasEnd, on: cpu)
+            script.flush(.send, pages, on: cpu)
+        }
+        script.probe(.flushRemote, mm: Self.mm, pages: 2, on: 2, inIRQ: true)
+        script.flush(.remote, 2, on: 2, inIRQ: true)
+        #expect(deliveries(script.followProbes()) == [[2, sender]])
+    }
+
     /// Masks are told up to CPU 63; who answers is known of all.
     @Test func cpusBeyondTheMasksWordAnswerToo() {
         var script = Script("4.13.0", cpus: 65)

@@ -20,6 +20,22 @@ import TraceData
         return script
     }
 
+    /// __mmdrop() frees it (docs/recording.md).
+    @Test(arguments: [false, true]) func theAddressOfAnMMThatIsFreedMayComeAgainAsAnother(isFreed: Bool) {
+        var script = script("5.10.0")
+        script.run(0)
+        script.probe(.swMM, next: Self.initMM)
+        script.flush(.taskSwitch)
+        if isFreed { script.probe(.mmDrop, mm: Self.mm) }
+        script.run(20)
+        script.probe(.swMM, next: Self.mm, task: Self.task)
+        script.flush(.taskSwitch)
+        script.flush(.localMM, 1)
+        let mms = script.followProbes().switches.filter { $0.pid != 0 }.map(\.mm)
+        #expect(mms.map(\.isUser) == [true, true])
+        #expect((mms.first == mms.last) != isFreed)
+    }
+
     private func loads(_ notes: Notes) -> Int {
         notes.count {
             switch $0 {

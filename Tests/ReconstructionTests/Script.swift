@@ -98,14 +98,15 @@ struct Script {
     }
 
     /// A probe event in a function that flushes, or that switches to the mm `next` (of `task`, from the mm `prev` where the kernel tells it); `isLazy` as the CPU's own state
-    /// has it.
+    /// has it. On i386 a probe has no end of the range where that is passed on the stack.
     mutating func probe(
-        _ kind: Record.Kind, mm: UInt64 = 0, pages: UInt64 = 1, next: UInt64? = nil, mask: UInt64? = nil, task: UInt64 = 0, prev: UInt64? = nil, isLazy: Bool? = nil, on cpu: Int = 0,
-        inIRQ: Bool = false
+        _ kind: Record.Kind, mm: UInt64 = 0, pages: UInt64 = 1, next: UInt64? = nil, mask: UInt64? = nil, task: UInt64 = 0, prev: UInt64? = nil, isLazy: Bool? = nil, vmFlags: UInt64 = 0,
+        hasEnd: Bool = true, on cpu: Int = 0, inIRQ: Bool = false
     ) {
         var details = Details()
         (details.probe.mm, details.probe.start, details.probe.end) = (mm, 0x1000, 0x1000 + pages << 12)
-        details.probe.present = [.mm, .range, .end]
+        details.probe.present = hasEnd ? [.mm, .range, .end] : [.mm, .range]
+        details.probe.vmFlags = vmFlags
         if let next {
             details.probe.nextMM = next
             details.probe.present.insert(.nextMM)
