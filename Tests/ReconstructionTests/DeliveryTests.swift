@@ -1,0 +1,61 @@
+import LazyTLB
+@testable import Reconstruction
+import Testing
+
+/// Which of several flushes under way a CPU answers.
+struct DeliveryTests {
+    /// On each of four CPUs a thread of the process 10 runs.
+    private func script(_ release: String = "4.12.0") -> Script {
+        var script = Script(release, cpus: 4)
+        script.run(10, loads: true)
+        for cpu in 1..<4 {
+            script.fork(10 + Int32(cpu), flags: Script.vm | Script.thread)
+            script.run(10 + Int32(cpu), on: cpu, loads: true)
+        }
+        return script
+    }
+
+    private func flush(_ script: inout Script, _ pages: UInt64 = 1, on cpu: Int) {
+        script.flush(.localMM, pages, on: cpu)
+        script.flush(.send, pages, on: cpu)
+    }
+
+    /// The senders of the IPIs that the CPU handles.
+    private func senders(_ script: Script, of cpu: Int = 1) -> [Int] {
+        script.infer().notes.stimuli.compactMap { if case .deliver(cpu, let sender) = $0 { sender } else { nil } }
+    }
+
+    /// flush_smp_call_function_queue(), kernel/smp.c: in the order in which they were sent.
+    @Test(arguments: [[0, 2], [2, 0], [3, 0, 2]]) func `of flushes of as many pages the first is answered first`(order: [Int]) {
+        var script = script()
+        for cpu in order { flush(&script, on: cpu) }
+        for _ in order { script.flush(.remote, 1, on: 1, inIRQ: true) }
+        #expect(senders(script) == order)
+    }
+
+    /// leave_mm() finds the CPU out of the mask the next time, and writes no record. A sender of which nothing was recorded for long may have gone on.
+    @Test(arguments: [(0, [0, 2]), (1_000_000, [0])] as [(UInt64, [Int])])
+    func `a lazy CPU that leaves has nothing left to do for other flushes that wait for it`(wait: UInt64, wanted: [Int]) {
+        var script = script()
+        script.run(0, on: 1)
+        for cpu in [0, 2] { flush(&script, on: cpu) }
+        script.wait(wait)
+        script.flush(.taskSwitch, on: 1, inIRQ: true)
+        #expect(senders(script) == wanted)
+    }
+
+    /// v6.14 and later: REMOTE_WRONG_CPU does not tell whose flush it answers. Of the other the CPU has the mm loaded when it answers it.
+    @Test func `where two flushes may be meant a wrong CPU has answered none for sure`() {
+        var script = Script("6.14.0", cpus: 4)
+        for (cpu, pid) in [(0, Int32(10)), (1, 30), (2, 20)] { script.run(pid, on: cpu, loads: true) }
+        script.fork(21, flags: Script.vm | Script.thread, on: 2)
+        for cpu in [0, 2] {
+            script.flush(.send, 1, on: cpu)
+            script.flush(.localMM, 1, on: cpu)
+        }
+        script.flush(.wrongCPU, 0, on: 1, inIRQ: true)
+        script.run(21, on: 1, loads: true)
+        script.flush(.remote, 1, on: 1, inIRQ: true)
+        #expect(senders(script) == [2])
+    }
+}
