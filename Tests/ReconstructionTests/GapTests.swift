@@ -139,6 +139,19 @@ import Testing
         #expect(found.evidence.brokenChains == 1)
     }
 
+    /// A thread that execs takes the pid of its dead leader, and of no other task (de_thread(), fs/exec.c).
+    @Test(arguments: [true, false]) func onlyTheDeadLeadersPIDComesBackWithoutASwitch(isLeader: Bool) {
+        var script = Script()
+        script.run(isLeader ? 10 : 20, loads: true)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(10, on: 1, loads: true)
+        script.run(11)
+        script.exit(on: 1)
+        script.run(0, on: 1, state: 0x40)
+        script.run(0, from: 10)
+        #expect(script.infer().evidence.brokenChains == (isLeader ? 0 : 1))
+    }
+
     @Test func aCR3LoadWhoseSwitchIsLostIsNoExec() {
         var script = Script()
         script.run(10, loads: true)

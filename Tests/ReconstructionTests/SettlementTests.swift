@@ -1,5 +1,6 @@
 import LazyTLB
 @testable import Reconstruction
+import Replay
 import Testing
 
 /// What a CPU had loaded behind a gap, told by what comes later, or by what does not.
@@ -21,6 +22,43 @@ import Testing
         script.exit()
         script.run(0, state: 0x40)
         #expect(script.infer().loaded() == .unknown)
+    }
+
+    /// flush_tlb_func() writes no REMOTE_SHOOTDOWN on a lazy CPU, which one is behind exit_mm().
+    @Test func aTaskThatAnswersAFlushBehindAGapHasItsMMStill() {
+        var script = Script()
+        script.run(20, loads: true)
+        script.fork(10)
+        script.run(10, loads: true)
+        script.lose(3)
+        script.flush(.remote, 2, inIRQ: true, pid: 10)
+        script.exit()
+        script.run(0, state: 0x40)
+        let found = script.infer()
+        #expect(found.mm(of: 10)?.isUser == true)
+        #expect(found.notes.count { if case .observe(0, found.mm(of: 10)!, lazy: false, _) = $0 { true } else { false } } == 1)
+    }
+
+    /// Its name tells of the exec when it comes in again. What it flushed meanwhile may be the new mm.
+    @Test(arguments: [false, true]) func theMMOfATaskThatExecdInAGapIsNotTheOneThatItsFlushesTellOf(execs: Bool) {
+        var script = Script()
+        script.name(10, "app")
+        script.run(20, on: 1, loads: true)
+        script.run(0, on: 1)
+        script.run(20, loads: true)
+        script.fork(10)
+        script.run(10, loads: true)
+        script.fork(12, flags: Script.vm | Script.thread)
+        script.lose(3)
+        script.lose(3, on: 1)
+        script.flush(.localMM, pid: 10)
+        script.flush(.send)
+        script.flush(.taskSwitch, on: 1, inIRQ: true, pid: 0)
+        script.run(0)
+        if execs { script.name(10, "tool") }
+        script.run(10)
+        let found = script.infer()
+        #expect(found.notes.count { if case .observe(1, _, _, _) = $0 { true } else { false } } == (execs ? 0 : 1))
     }
 
     @Test func aLaterSwitchThatLeavesCR3AloneTellsWhatAnIdleCPUHadLoadedSinceTheGap() {
@@ -61,6 +99,17 @@ import Testing
     @Test func aLazyCPUThatAnswersNoFlushHasInitMMLoaded() {
         let found = eliminated(flushes: true)
         #expect(found.notes.count { if case .observe(0, .initMM, _, _) = $0 { true } else { false } } == 1)
+    }
+
+    /// Under the old bookkeeping its active_mm may be any that it has left. Under v4.13 CR3 is all there is.
+    @Test func whichActiveMMALazyCPUWithInitMMNamesIsNotKnown() {
+        var replay = Replay(cpus: 3)
+        // The last one is the switch to another mm.
+        for stimulus in eliminated(flushes: true).notes.stimuli.dropLast() {
+            replay.apply(stimulus, at: Moment(time: 1, cpu: stimulus.cpu, pid: 1, cause: .schedSwitch))
+        }
+        #expect(replay.v412.scheme.bookedMM(0) == .unknown)
+        #expect(replay.v413.scheme.bookedMM(0) == .initMM)
     }
 
     @Test func anMMThatNobodyFlushedMayBeTheOneThatALazyCPUBorrows() {
@@ -151,6 +200,29 @@ import Testing
         let found = script.infer()
         #expect(found.mm(of: 10)?.isUser == true)
         #expect(found.mm(of: 10) == found.mm(of: 20))
+    }
+
+    /// It may be to another flush, of which the record is missing.
+    @Test(arguments: [false, true]) func anAnswerJoinsNobodyIfRecordsWereMissingSinceTheFlushBegan(isMissing: Bool) {
+        var script = Script(cpus: 3)
+        script.run(30, on: 2, loads: true)
+        if !isMissing { lose(&script) }
+        script.run(10, loads: true)
+        script.run(20, on: 1, loads: true)
+        script.flush(.localMM, 2)
+        script.flush(.send, 2)
+        if isMissing { script.lose(1, on: 2) }
+        script.flush(.remote, 2, on: 1, inIRQ: true)
+        if isMissing { script.run(0, on: 2, from: 30) }
+        seen(&script)
+        let found = script.infer()
+        #expect(found.mm(of: 10)?.isUser == true)
+        #expect((found.mm(of: 20) == found.mm(of: 10)) != isMissing)
+    }
+
+    private func lose(_ script: inout Script) {
+        script.lose(1, on: 2)
+        script.run(0, on: 2, from: 30)
     }
 
     @Test func anAnswerToOneOfTwoThreadsOfAProcessJoinsItsTaskToThatProcess() {
