@@ -33,6 +33,18 @@ import TraceData
         #expect(found.mm(of: 10) != found.mm(of: 20))
     }
 
+    /// Only a task with an mm loads CR3 when it comes in (before v4.14). That it loads none where init_mm is loaded may be when it has run exit_mm().
+    @Test func aTaskThatLoadsCR3OnceAndComesInSilentlyOnInitMMOnceHasAnMM() {
+        var script = Script()
+        script.run(20, loads: true)
+        script.run(10, loads: true)
+        script.run(0)
+        script.flush(.taskSwitch)
+        script.run(10)
+        script.run(20, loads: true)
+        #expect(script.infer(.switchesOnly).mms(of: 10).first?.isUser == true)
+    }
+
     @Test func aKernelThreadIsNeverJoinedWithTheMMsThatItBorrows() {
         var script = Script()
         script.name(50, "kworker/0:1")

@@ -126,6 +126,24 @@ import Testing
         #expect(found.evidence.notes.contains { $0.hasPrefix("Of 2 tasks that the trace's snapshot lists 1 ") })
     }
 
+    /// Its pid may be another task's by then.
+    @Test func aTaskThatEndsBeforeItsLineIsNotListed() {
+        var script = Script()
+        script.run(5, loads: true)
+        script.fork(11)
+        script.run(11, loads: true)
+        script.mark("lazytlb-tasks 1 begin")
+        script.exit()
+        script.run(0, state: 0x40)
+        script.mark("lazytlb-tasks 1 mm 10 11;")
+        script.mark("lazytlb-tasks 1 end")
+        script.run(10, on: 1, loads: true)
+        let found = script.infer()
+        #expect(found.mm(of: 11)?.isUser == true && found.mm(of: 10)?.isUser == true)
+        #expect(found.mm(of: 11) != found.mm(of: 10))
+        #expect(found.evidence.notes.contains { $0.hasPrefix("Of 2 tasks that the trace's snapshot lists 1 ") })
+    }
+
     @Test func anExecBehindItsLineGivesTheTaskAnMMOfItsOwn() {
         var script = script("mm 10 11;")
         script.run(11, loads: true)

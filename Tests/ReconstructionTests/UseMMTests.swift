@@ -95,6 +95,17 @@ import TraceData
         #expect(found.notes.count { if case .useMM = $0 { true } else { false } } == 0)
     }
 
+    /// With init_mm loaded a CPU is not lazy, and flush_tlb_func_remote() of v4.13 does not ask for the mm of a batch.
+    @Test(arguments: [(Script.everything, 0), (2, 1)]) func aBatchesFullFlushOnAKernelThreadsCPUDoesNotTellThatItUsesAnMM(pages: UInt64, uses: Int) {
+        var script = script("4.13.0", "kswapd0")
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11, on: 1, loads: true)
+        script.run(60)
+        script.flush(.taskSwitch)
+        script.flush(.remote, pages, inIRQ: true)
+        #expect(script.infer().notes.count { if case .useMM = $0 { true } else { false } } == uses)
+    }
+
     /// A new process's CR3 is not that of a kernel thread that has made it, and a kernel thread's child is one.
     @Test func aChildOfAThreadThatUsesAnMMIsAKernelThread() {
         var script = script("5.8.0", "kworker/0:1")

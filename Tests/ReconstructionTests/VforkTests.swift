@@ -46,6 +46,21 @@ import Testing
         #expect(!sharesMM(found, 11, 20))
     }
 
+    /// A vfork() parent sleeps from the birth of the child on.
+    @Test(arguments: [false, true]) func whoHasBegunToRunBehindTheChildsFirstRunIsNotItsParent(cameBackSince: Bool) {
+        var script = script()
+        script.run(11, on: 2, loads: true)
+        if cameBackSince {
+            script.run(0)
+            script.run(10, loads: true)
+        }
+        script.run(0, state: killable)
+        script.run(10, loads: true)
+        script.exec("tool", on: 2)
+        script.flush(.localMM, 1, on: 2)
+        #expect(sharesMM(script.infer(.switchesOnly), 11, 10) != cameBackSince)
+    }
+
     @Test func whoWakesUpWhileTheTaskHasNotExecdIsNotItsParent() {
         var script = script()
         script.run(0, state: killable)
