@@ -86,6 +86,26 @@ import TraceSynth
         #expect(skew?.inversions ?? 0 == 0)
     }
 
+    /// Single answers may go astray: ten of less than two thousand do not.
+    @Test(arguments: [(9, 100, false), (10, 100, true), (10, 1999, true), (10, 2000, false)]) func answersToNoFlushUnderWayStartTheMeasuring(unmatched: Int, of answers: Int, differ: Bool) {
+        var watch = ClockWatch(cpus: 2)
+        for number in 0..<answers { watch.answered(matched: number >= unmatched) }
+        #expect(watch.differ(hasExactAnswers: true) == differ)
+        #expect(!watch.differ(hasExactAnswers: false))
+    }
+
+    /// docs/faults.md: one that leaves more than a tenth of the contradictions is not made. Where a clock jumps on the way, none holds for the whole trace.
+    @Test(arguments: [(0, true), (0.3, false)]) func aCorrectionThatLeavesContradictionsIsNotMade(jumpsAt part: Double, isMade: Bool) throws {
+        var trace = try DamagedTrace(Self.threads)
+        trace.setClockForward(by: 1_000_000, of: 2, from: part)
+        try trace.open { file in
+            let skew = try #require(try ClockSkew(file))
+            #expect(skew.inversions > 100)
+            #expect(skew.cpus.map(\.cpu) == (isMade ? [2] : []))
+            #expect(skew.inversionsLeft == (isMade ? 0 : skew.inversions))
+        }
+    }
+
     @Test func whatIsMissingIsNoContradiction() throws {
         let file = try TraceFile(path: Recordings.fixture("v4.12-threads-4cpu-truth-lost.dat"))
         #expect(try ClockSkew(file)?.inversions == 0)

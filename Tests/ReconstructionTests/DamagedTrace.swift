@@ -96,6 +96,14 @@ struct DamagedTrace {
         }
     }
 
+    /// A CPU's clock is ahead by so much behind the first `part` of its sub-buffers.
+    mutating func setClockForward(by ns: UInt64, of cpu: Int, from part: Double) {
+        for index in Int(part * Double(pages[cpu].count))..<pages[cpu].count {
+            let time = pages[cpu][index].bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) } &+ ns
+            withUnsafeBytes(of: time) { pages[cpu][index].bytes.replaceSubrange(0..<8, with: $0) }
+        }
+    }
+
     /// Gives the records of these events a number that no event has.
     mutating func blot(_ events: Set<String>, in file: TraceFile) throws {
         let numbers = Set(events.compactMap { file.formats.event(named: $0)?.id })
