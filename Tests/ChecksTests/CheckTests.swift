@@ -54,6 +54,18 @@ import Testing
         #expect(alone < first)
     }
 
+    /// A metric that is zero everywhere cannot be significant, and others need not pay for it (Tarone, 1990).
+    @Test func whatNeverHappensIsNoTest() throws {
+        func p(_ metrics: String) throws -> Double? {
+            let more = report { $0.recorded.ipiSends = 1_400 }
+            return try bounded([more], "recorded.ipi_sends: {max_increase: 0 %}\(metrics)", baseline()).first { $0.subject == "recorded.ipi_sends" }?.numbers?.pValue
+        }
+        let alone = try #require(try p(""))
+        #expect(alone < 0.5)
+        #expect(try p(", recorded.wrong_cpu: {max_increase: 0 %}") == alone)
+        #expect(try #require(try p(", recorded.remote_shootdowns: {max_increase: 0 %}")) > 1.9 * alone)
+    }
+
     @Test func fewerIsFine() { #expect(judge([sending(0.3)], baseline()).exitStatus == 0) }
 
     @Test func aRecordingTwiceAsLongIsFine() {

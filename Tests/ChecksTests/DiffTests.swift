@@ -12,6 +12,13 @@ import Testing
         #expect(diff.text().contains("no differences in "))
     }
 
+    /// What is missing may hide a difference, or make one.
+    @Test(arguments: [1_000, 3_000]) func missingRecordsAreNoResult(sends: Int) {
+        let (whole, other) = (Recording(report("a.dat")), Recording(report("b.dat") { $0.recorded.ipiSends = sends; $0.trace.lostGaps = 1 }))
+        #expect(Diff("a", [whole], "b", [other]).exitStatus == 3)
+        #expect(Diff("b", [other], "a", [whole]).exitStatus == 3)
+    }
+
     @Test func whatDiffersMostComesFirst() {
         let more = report { document in
             document.recorded.ipiSends = 3_000

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Checks
@@ -51,6 +52,26 @@ import Testing
         let interval = comparison.interval(confidence: 0.95)
         #expect(isNear(interval.lowerBound, low))
         #expect(isNear(interval.upperBound, high))
+    }
+
+    /// docs/ci.md: one recording beside one, and three standard errors of counting noise, of the logarithm of two counts sqrt(1 / (a + 0.5) + 1 / (b + 0.5)).
+    @Test(arguments: [20.0, 1_000, 100_000]) func countingNoiseIsThreeStandardErrors(count: Double) {
+        for errors in [2.5, 2.9, 3.1, 3.5] {
+            // The count so many errors above, found by halving: the error hangs on both.
+            var (low, high) = (count, 20 * count)
+            func distance(_ more: Double) -> Double { log((more + 0.5) / (count + 0.5)) / (1 / (count + 0.5) + 1 / (more + 0.5)).squareRoot() }
+            while high - low > 1e-6 * count { if distance((low + high) / 2) < errors { low = (low + high) / 2 } else { high = (low + high) / 2 } }
+            let comparison = RateComparison(baseline: samples([count]), now: samples([low]), unit: .count)
+            #expect(comparison.exceeds(1, direction: .higherIsWorse) == (errors > 3), "\(errors)")
+        }
+    }
+
+    /// exp((t(confidence) + t(80 %)) · error): t with 4 degrees of freedom is 2.132 for 5 %, 3.747 for 1 % and 0.941 for 20 % (the tables above).
+    @Test(arguments: [(1.0, 2.132), (0.2, 3.747)]) func whatIsOneOfManyNeedsMoreToBeSeen(share: Double, t: Double) {
+        // Time has no counting noise: four degrees of freedom, two of them the prior's.
+        let comparison = RateComparison(baseline: samples([10_000, 10_000]), now: samples([10_000, 10_000]), unit: .cpuTime)
+        #expect(abs(comparison.degreesOfFreedom - 4) < 1e-9)
+        #expect(abs(log(comparison.detectableRatio(confidence: 0.95, share: share)) / comparison.error - (t + 0.941)) < 0.002)
     }
 
     @Test func shownRatesAreThoseOfTheRatio() {

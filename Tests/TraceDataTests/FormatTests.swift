@@ -197,7 +197,7 @@ import TraceSynth
         #expect(Comm(bytes).bytes.count == length)
     }
 
-    @Test func whatIsNotUTF8IsRepaired() {
-        #expect(Comm([0x61, 0xff, 0x62]).description == "a\u{fffd}b")
+    @Test func whatIsNotUTF8ShowsAsBytes() {
+        #expect(Comm([0x61, 0xff, 0x62]).description == "a\\xFFb")
     }
 }
