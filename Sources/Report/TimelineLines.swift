@@ -138,6 +138,9 @@ public final class TimelineLines {
             writer.text("swapper/")
             writer.decimal(UInt64(interval.cpu))
             columns = 8 + decimalDigits(UInt64(interval.cpu))
+        } else if interval.comm == .empty {
+            writer.text("<...>")
+            columns = 5
         } else if writer.plain(interval.comm) {
             columns = interval.comm.count
         } else {
@@ -211,7 +214,7 @@ public final class TimelineLines {
         object.number("end_ns", interval.end)
         object.number("pid", interval.pid < 0 ? nil : interval.pid)
         object.raw("comm") {
-            if interval.pid < 0 { return writer.text("null") }
+            if interval.pid < 0 || interval.pid > 0 && interval.comm == .empty { return writer.text("null") }
             if interval.pid > 0 { return interval.comm.withBytes { writer.json($0) } }
             writer.text("\"swapper/")
             writer.decimal(UInt64(interval.cpu))

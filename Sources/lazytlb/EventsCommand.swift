@@ -36,6 +36,8 @@ struct EventsCommand: ParsableCommand {
     @Flag(help: "Print what can be read of a damaged trace, and list what cannot on stderr.")
     var keepGoing = false
 
+    func validate() throws { try demandOneStandardInput(traces) }
+
     func run() throws {
         try Failures.handle {
             let writer = ByteWriter(descriptor: STDOUT_FILENO)

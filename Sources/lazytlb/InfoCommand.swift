@@ -24,6 +24,8 @@ struct InfoCommand: ParsableCommand {
     @Flag(help: "Tell what can be read of a damaged trace.")
     var keepGoing = false
 
+    func validate() throws { try demandOneStandardInput(traces) }
+
     func run() throws {
         try Failures.handle {
             let writer = ByteWriter(descriptor: STDOUT_FILENO)

@@ -8,6 +8,11 @@ let lazytlbVersion = "0.1.0"
 /// What may be given as a trace (docs/inputs.md).
 let traceHelp = "Traces: trace.dat, perf.data, ftrace's text or folders of raw pages; - for standard input."
 
+/// Refuses standard input a second time: there would be nothing left of it.
+func demandOneStandardInput(_ traces: [String]) throws {
+    if traces.count(where: { $0 == "-" }) > 1 { throw ValidationError("standard input (-) can be read once only") }
+}
+
 /// The command line: parse arguments, wire the stages, map failures to exit statuses.
 @main
 struct LazyTLBCommand: ParsableCommand {

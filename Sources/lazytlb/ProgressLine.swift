@@ -1,22 +1,30 @@
 import Dispatch
 import Glibc
 import Report
+import Synchronization
 import TraceData
 
 /// A line on stderr that tells how far the work has come: from its second second on, on a terminal, and gone at its end.
 final class ProgressLine: Sendable {
     private let timer: any DispatchSourceTimer & Sendable
     private let queue = DispatchQueue(label: "lazytlb.progress")
+    private let isShown = Shown()
+
+    private final class Shown: Sendable {
+        let flag = Atomic(false)
+    }
 
     /// nil where nobody wants to see it.
     init?(_ progress: ReadingProgress, quiet: Bool, outputTo descriptor: Int32? = nil) {
-        guard !quiet, isatty(STDERR_FILENO) == 1 else { return nil }
+        // A dumb one cannot take a line away.
+        guard !quiet, isatty(STDERR_FILENO) == 1, getenv("TERM").map({ String(cString: $0) }) != "dumb" else { return nil }
         // Rows that run over the same terminal show that the work goes on.
         if let descriptor, isatty(descriptor) == 1 { return nil }
         let start = monotonicTime()
         let source = DispatchSource.makeTimerSource(queue: queue)
         source.schedule(deadline: .now() + 1, repeating: .milliseconds(200))
-        source.setEventHandler {
+        source.setEventHandler { [isShown] in
+            isShown.flag.store(true, ordering: .relaxed)
             ProgressLine.write("\r\(ProgressLine.text(progress.records, progress.share, seconds: monotonicTime() - start))\u{1b}[K")
         }
         timer = source as! any DispatchSourceTimer & Sendable
@@ -26,7 +34,7 @@ final class ProgressLine: Sendable {
     /// Takes the line away.
     func end() {
         queue.sync { timer.cancel() }
-        ProgressLine.write("\r\u{1b}[K")
+        if isShown.flag.load(ordering: .relaxed) { ProgressLine.write("\r\u{1b}[K") }
     }
 
     /// e.g. `12.3 M records, 48 %, 20.1 M/s, 1 s left`

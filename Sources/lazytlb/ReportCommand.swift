@@ -28,6 +28,8 @@ struct ReportCommand: ParsableCommand {
 
     @OptionGroup var reading: TraceReport
 
+    func validate() throws { try demandOneStandardInput(traces) }
+
     func run() throws {
         try Failures.handle {
             var documents: [ReportDocument] = []

@@ -99,6 +99,12 @@ struct OutputTests {
         }
     }
 
+    @Test(arguments: ["report", "events", "info"]) func `standard input is read once`(command: String) throws {
+        let outcome = try shell("cat \"$1\" | \"$0\" \(command) - -", Self.trace)
+        #expect(outcome.status == 2)
+        #expect(outcome.errors.contains("standard input (-) can be read once only"))
+    }
+
     @Test(arguments: ["report", "timeline", "baseline", "check --conform"]) func `the file behind standard input is not overwritten`(command: String) throws {
         try withTemporaryFile(Data(contentsOf: URL(fileURLWithPath: Self.trace))) { copy in
             let outcome = try shell("\"$0\" \(command) - -o \"$1\" <\"$1\"", copy)

@@ -66,6 +66,13 @@ import TraceData
         #expect(!records[1].contains(where: hasControl))
     }
 
+    /// A task that no record names is not one whose pid is negative.
+    @Test func aTaskWithoutANameHasAPlaceForIt() throws {
+        #expect(try lines(.text, []).split(separator: "\n").last?.contains(" <...>-7 ") == true)
+        #expect(try lines(.json, []).contains("\"comm\": null") || lines(.json, []).contains("\"comm\":null"))
+        #expect(csv(try lines(.csv, [])).last?[4] == "")
+    }
+
     @Test(arguments: hostile)
     func aHostileNameIsAJSONString(_ comm: [UInt8]) throws {
         let text = try lines(.json, comm)

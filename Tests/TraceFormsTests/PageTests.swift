@@ -47,6 +47,13 @@ import TraceForms
         }
     }
 
+    /// Not an offset in the file that it would have become.
+    @Test(arguments: ["", "ID: 314\n"]) func aFormatWithoutItsNameIsNamed(_ text: String) throws {
+        let error = try Self.failure { try Self.write(text, $0, "events/sched/sched_switch/format") }
+        #expect(error?.path.hasSuffix("/events/sched/sched_switch/format") == true)
+        #expect(error?.cause == "no event format: it does not begin with its name")
+    }
+
     @Test func withoutHeaderPageItIsNoFolderOfPages() throws {
         let error = try Self.failure { try FileManager.default.removeItem(at: $0.appendingPathComponent("events/header_page")) }
         #expect(error?.cause.contains("is a directory, but not one with raw sub-buffers") == true)

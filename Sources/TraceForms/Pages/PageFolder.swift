@@ -173,7 +173,10 @@ struct PageFolder {
         var size = 0
         for system in Folder.names("\(path)/events") ?? [] {
             for event in Folder.names("\(path)/events/\(system)") ?? [] {
-                guard let text = try Folder.bytes("\(path)/events/\(system)/\(event)/format", limit: Self.formatLimit) else { continue }
+                let file = "\(path)/events/\(system)/\(event)/format"
+                guard let text = try Folder.bytes(file, limit: Self.formatLimit) else { continue }
+                // What else may be wrong with it names the event; this could not.
+                guard text.starts(with: "name: ".utf8) else { throw TraceError(path: file, cause: "no event format: it does not begin with its name") }
                 size += text.count
                 guard size <= Self.formatsLimit, formats.count < 65536 else {
                     throw TraceError(path: "\(path)/events", cause: "more than 65536 event formats, or more than \(Self.formatsLimit) bytes of them")
