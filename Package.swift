@@ -27,13 +27,13 @@ let package = Package(
         .target(name: "TraceData", dependencies: ["CPrefetch", "CTraceEvent", "CZlib", "CZstd", "Tables"]),
         .target(name: "LazyTLB", dependencies: ["CPrefetch", "Tables"]),
         .target(name: "Reconstruction", dependencies: ["CPrefetch", "TraceData", "LazyTLB", "Tables"]),
-        .target(name: "Replay", dependencies: ["CPrefetch", "LazyTLB", "Reconstruction", "Tables"]),
+        .target(name: "Replay", dependencies: ["CPrefetch", "TraceData", "LazyTLB", "Reconstruction", "Tables"]),
         .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay", "Tables"]),
         .target(name: "Checks", dependencies: ["LazyTLB", "Replay", "Report", "CYaml"]),
         .executableTarget(
             name: "lazytlb",
             dependencies: [
-                "TraceData", "TraceForms", "Reconstruction", "Replay", "Report", "Checks", "Recording", "TraceWriting",
+                "TraceData", "TraceForms", "LazyTLB", "Reconstruction", "Replay", "Report", "Checks", "Recording", "TraceWriting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -48,7 +48,7 @@ let package = Package(
         .executableTarget(
             name: "accuracy",
             dependencies: [
-                "AccuracyKit", "TraceData", "Reconstruction",
+                "AccuracyKit", "TraceData", "LazyTLB", "Reconstruction",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 

@@ -93,8 +93,8 @@ public struct History: StimulusSink, Sendable {
 
     public mutating func recorded(_ record: Held) {
         let cpu = Int(record.cpu)
-        if record.reason == 3 { flushes[cpu].append(Flush(time: record.time, mm: lastLocal[cpu])) }
-        if record.reason == 4 { flushes[cpu].append(Flush(time: record.time, mm: lastSent[cpu])) }
+        if record.reason == TLBReason.localMMShootdown { flushes[cpu].append(Flush(time: record.time, mm: lastLocal[cpu])) }
+        if record.reason == TLBReason.remoteSendIPI { flushes[cpu].append(Flush(time: record.time, mm: lastSent[cpu])) }
         replay.recorded(record)
     }
 

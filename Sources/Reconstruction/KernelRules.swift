@@ -69,7 +69,7 @@ public struct KernelRules: Sendable {
     }
 
     /// A tlb_flush record of the sender's own, which is no answer to it (``repeatsOwnHalf``).
-    @inline(__always) func isRepeated(_ record: Held) -> Bool { repeatsOwnHalf && record.reason == 1 && !record.inHardIRQ && record.pid > 0 }
+    @inline(__always) func isRepeated(_ record: Held) -> Bool { repeatsOwnHalf && record.reason == TLBReason.remoteShootdown && !record.inHardIRQ && record.pid > 0 }
 
     /// The pages that an older kernel would be asked to flush, which takes them one by one up to its ceiling of 33 (tlb_single_page_flush_ceiling).
     ///

@@ -63,7 +63,7 @@ public struct PipelinedReplay: StimulusSink {
     @inlinable @inline(__always) public mutating func recorded(_ record: Held) {
         writer.pointee.lastTime = max(writer.pointee.lastTime, record.time)
         writer.pointee.recorded.add(cpu: Int(record.cpu), reason: record.reason, pages: record.pages)
-        if record.reason == 4 {
+        if record.reason == TLBReason.remoteSendIPI {
             next().pointee = Work(.sent, Int(record.cpu), Moment(time: record.time, cpu: 0, pid: 0, cause: .tlbFlush))
         }
     }

@@ -207,7 +207,7 @@ public struct Replay: StimulusSink, Sendable {
         let (cpu, reason, time) = (Int(record.cpu), record.reason, record.time)
         lastTime = max(lastTime, time)
         recorded.add(cpu: cpu, reason: reason, pages: record.pages)
-        if reason == 4 { sent(cpu, at: time) }
+        if reason == TLBReason.remoteSendIPI { sent(cpu, at: time) }
     }
 
     @inline(__always) public mutating func recordedLoad(cpu: Int, at time: UInt64) {

@@ -50,6 +50,16 @@ public struct Held {
     @inlinable public var pages: Int64 { @inline(__always) get { Int64(bitPattern: word1) } }
 }
 
+/// enum tlb_flush_reason, as tlb_flush records have it (include/linux/mm_types.h; the last one since v6.14, the one before since v4.3).
+public enum TLBReason {
+    @inlinable public static var onTaskSwitch: Int32 { @inline(__always) get { 0 } }
+    @inlinable public static var remoteShootdown: Int32 { @inline(__always) get { 1 } }
+    @inlinable public static var localShootdown: Int32 { @inline(__always) get { 2 } }
+    @inlinable public static var localMMShootdown: Int32 { @inline(__always) get { 3 } }
+    @inlinable public static var remoteSendIPI: Int32 { @inline(__always) get { 4 } }
+    @inlinable public static var remoteWrongCPU: Int32 { @inline(__always) get { 5 } }
+}
+
 /// What the less frequent records carry beside their ``CompactRecord``, decoded while their bytes were at hand.
 public struct Details: Sendable, Equatable {
     public var probe = ProbeFields()

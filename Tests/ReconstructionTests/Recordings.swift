@@ -33,6 +33,10 @@ enum Recordings {
 
     static let hasLarger = larger.allSatisfy { FileManager.default.fileExists(atPath: $0) }
 
+    /// All of the larger set that have probe events.
+    static let allLarger: [String] = ((try? FileManager.default.contentsOfDirectory(atPath: large)) ?? [])
+        .filter { $0.hasSuffix(".dat") && $0.contains("-truth") }.sorted().map { "\(large)/\($0)" }
+
     private static func folder(of name: String) -> String { package.appendingPathComponent(name).path }
 
     private static let truths = Mutex<[String: Truth]>([:])

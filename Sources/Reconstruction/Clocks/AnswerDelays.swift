@@ -72,10 +72,10 @@ struct AnswerDelays {
             left -= 1
             guard record.kind == .tlbFlush else { continue }
             let entry = Recents.Entry(time: record.time, pages: record.word1, place: index[Int(record.cpu)])
-            if record.reason == 4 {
+            if record.reason == TLBReason.remoteSendIPI {
                 sends.add(entry)
                 answers.forEach(like: entry) { add($0, to: entry) }
-            } else if record.reason == 1, record.inHardIRQ {
+            } else if record.reason == TLBReason.remoteShootdown, record.inHardIRQ {
                 answers.add(entry)
                 sends.forEach(like: entry) { add(entry, to: $0) }
             }

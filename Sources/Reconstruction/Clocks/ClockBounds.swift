@@ -94,8 +94,8 @@ struct ClockBounds {
             case .newTask: made(file.formats.newTask(record).pid, cpu, record.time)
             case .tlbFlush:
                 guard rules.hasExactAnswers else { break }
-                if record.reason == 4 { flushes[cpu] = Flush(isOpen: true, pages: record.word1, sent: record.time) }
-                if record.reason == 1, record.inHardIRQ { answered(cpu, record) }
+                if record.reason == TLBReason.remoteSendIPI { flushes[cpu] = Flush(isOpen: true, pages: record.word1, sent: record.time) }
+                if record.reason == TLBReason.remoteShootdown, record.inHardIRQ { answered(cpu, record) }
             default: break
             }
         }

@@ -29,9 +29,9 @@ extension EvidencePass {
         if walk.rules.sendsFirst, let next = source.ownNext() {
             let isOwn = next.kind == .tlbFlush && next.pid == source.head.pid
             // Where births are told only the rest hangs on this, so it is better to be sure (``flushed(_:_:pages:)``).
-            send.awaitsLocal = usesLifeCycle && isOwn && next.reason == 3 && next.pages == pages
+            send.awaitsLocal = usesLifeCycle && isOwn && next.reason == TLBReason.localMMShootdown && next.pages == pages
             // The last user of an mm is lazy when it tears it down.
-            send.open = isOwn && next.reason == 3 && !usesLifeCycle || isOwn && next.reason == 0 && pages == -1 && walk.tasks[node].origin != .kernel
+            send.open = isOwn && next.reason == TLBReason.localMMShootdown && !usesLifeCycle || isOwn && next.reason == TLBReason.onTaskSwitch && pages == -1 && walk.tasks[node].origin != .kernel
             send.node = node
         } else if !send.open, walk.rules.flushesPageSilently, pages == 1, walk.tasks[node].origin != .kernel {
             // flush_tlb_page(): mostly of the task's own mm.

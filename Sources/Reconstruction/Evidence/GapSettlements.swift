@@ -1,4 +1,5 @@
 import Tables
+import TraceData
 
 /// What each CPU had loaded behind each gap, as far as later records tell: collected by the first pass, used by the second.
 ///
@@ -82,8 +83,8 @@ extension Lookahead {
             case .lost: return false
             case .schedSwitch: return next.prevPID == pid && next.word1 & deadStates != 0
             case .exit: if next.pid == pid { return true }
-            case .tlbFlush where !next.inHardIRQ && next.pid == pid && next.reason == 3: return false
-            case .tlbFlush where next.inHardIRQ && next.reason == 1: return false
+            case .tlbFlush where !next.inHardIRQ && next.pid == pid && next.reason == TLBReason.localMMShootdown: return false
+            case .tlbFlush where next.inHardIRQ && next.reason == TLBReason.remoteShootdown: return false
             case .exec, .rename, .newTask: if next.pid == pid { return false }
             default: break
             }

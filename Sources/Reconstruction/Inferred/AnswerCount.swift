@@ -33,7 +33,7 @@ extension InferredReconstruction {
     private func answersMore(_ cpu: Int, _ mm: MM, _ sender: Int, _ send: Held) -> Bool {
         var answered: [UInt64] = []
         forEachAhead(cpu) { record in
-            if record.inHardIRQ, record.kind == .tlbFlush, record.reason == 1, record.pages == send.pages, record.time >= send.time {
+            if record.inHardIRQ, record.kind == .tlbFlush, record.reason == TLBReason.remoteShootdown, record.pages == send.pages, record.time >= send.time {
                 answered.append(record.time)
             }
         }
@@ -42,7 +42,7 @@ extension InferredReconstruction {
         for other in 0..<cpus where other != cpu && other != sender && state[other].mm == mm {
             if state[other].sending, state[other].sentMM == mm, state[other].sentPages == send.pages, !answers.contains(cpu, other) { begun.append(0) }
             forEachAhead(other) { record in
-                if !record.inHardIRQ, record.kind == .tlbFlush, record.reason == 4, record.pages == send.pages { begun.append(record.time) }
+                if !record.inHardIRQ, record.kind == .tlbFlush, record.reason == TLBReason.remoteSendIPI, record.pages == send.pages { begun.append(record.time) }
             }
         }
         begun.sort()

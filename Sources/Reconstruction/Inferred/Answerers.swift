@@ -120,7 +120,7 @@ extension InferredReconstruction {
             distance += 1
             if next.inHardIRQ || next.time <= send.time { continue }
             halves -= 1
-            if halves >= 0, next.kind == .tlbFlush, next.reason != 4 { continue }
+            if halves >= 0, next.kind == .tlbFlush, next.reason != TLBReason.remoteSendIPI { continue }
             return next.time
         }
         return .max
@@ -129,7 +129,7 @@ extension InferredReconstruction {
     /// A record can be the answer to a flush of as many pages as `send`. From v4.14 on it may find all of them flushed, or flush everything.
     private mutating func mayAnswer(_ record: Held, _ send: Held) -> Bool {
         guard record.inHardIRQ, record.kind == .tlbFlush else { return false }
-        return record.reason == 0 || record.reason == 1 && (record.pages == send.pages || !rules.hasExactAnswers && record.pages <= 0)
+        return record.reason == TLBReason.onTaskSwitch || record.reason == TLBReason.remoteShootdown && (record.pages == send.pages || !rules.hasExactAnswers && record.pages <= 0)
     }
 
     /// How many flushes besides that of `sender` are under way which a CPU is still to answer, and whose answers may look like those to `send`. Those that it has a claim for
@@ -176,9 +176,9 @@ extension InferredReconstruction {
             while let record = other.peek(distance), record.time < end {
                 distance += 1
                 if record.inHardIRQ { continue }
-                if record.kind == .tlbFlush, record.reason == 4, record.time > send.time, !rules.hasExactAnswers || record.pages == send.pages {
+                if record.kind == .tlbFlush, record.reason == TLBReason.remoteSendIPI, record.time > send.time, !rules.hasExactAnswers || record.pages == send.pages {
                     let half = rules.sendsFirst ? other.peek(distance) : before
-                    let isOfOwn = half.map { $0.kind == .tlbFlush && $0.reason == 3 } ?? false
+                    let isOfOwn = half.map { $0.kind == .tlbFlush && $0.reason == TLBReason.localMMShootdown } ?? false
                     found.append(LaterSend(time: record.time, cpu: other.cpu, mm: isOfOwn ? state[other.cpu].mm : .unknown))
                 }
                 before = record

@@ -13,9 +13,9 @@ extension InferredReconstruction {
             while let record = source.peek(distance), record.kind == .tlbFlush {
                 distance += 1
                 if !record.inHardIRQ {
-                    if hasLoaded || record.reason != 0 { break }
+                    if hasLoaded || record.reason != TLBReason.onTaskSwitch { break }
                     hasLoaded = true
-                } else if hasLoaded, record.reason == 1, record.pages == send.pages {
+                } else if hasLoaded, record.reason == TLBReason.remoteShootdown, record.pages == send.pages {
                     finishSwitch(cpu, send.time)
                     break
                 }
@@ -29,7 +29,7 @@ extension InferredReconstruction {
         var distance = 0
         while let record = source.peek(distance), record.kind != .lost {
             if record.kind == .schedSwitch { return answersBehind(distance, source) }
-            if record.inHardIRQ, record.kind == .tlbFlush, record.reason <= 1 { return true }
+            if record.inHardIRQ, record.kind == .tlbFlush, record.reason <= TLBReason.remoteShootdown { return true }
             distance += 1
         }
         return false
@@ -40,8 +40,8 @@ extension InferredReconstruction {
         var distance = distance + 1
         while let record = source.peek(distance), record.kind == .tlbFlush {
             distance += 1
-            if record.inHardIRQ { return record.reason <= 1 }
-            if record.reason != 0 { return false }
+            if record.inHardIRQ { return record.reason <= TLBReason.remoteShootdown }
+            if record.reason != TLBReason.onTaskSwitch { return false }
         }
         return false
     }

@@ -27,7 +27,7 @@ extension InferredReconstruction {
 
     /// The mm that the sender of the SEND_IPI at the head tears down, which no record says: a flush without a local half.
     mutating func tornDown(_ source: Lookahead) -> MM? {
-        let (cpu, node) = (source.cpu, walk.current(source.cpu))
+        let node = walk.current(source.cpu)
         guard rules.sparesLazy, node > 0, source.head.pid > 0 else { return nil }
         let task = walk.tasks[node]
         // Behind a flush with which it has left the mm it goes on. CPUs that were spared are still in the mask.
@@ -47,8 +47,8 @@ extension InferredReconstruction {
             distance += 1
             if next.inHardIRQ { continue }
             switch next.kind {
-            case .tlbFlush where next.reason == 4 && next.pages == Stimulus.flushAll: continue
-            case .tlbFlush where next.reason == 0 && !hasLeft: hasLeft = true
+            case .tlbFlush where next.reason == TLBReason.remoteSendIPI && next.pages == Stimulus.flushAll: continue
+            case .tlbFlush where next.reason == TLBReason.onTaskSwitch && !hasLeft: hasLeft = true
             case .exit: return hasLeft && source.peekDetails(distance).pid == source.head.pid
             case .schedSwitch: return hasLeft && next.prevPID == source.head.pid && next.word1 & rules.deadStates != 0
             default: return false

@@ -9,7 +9,7 @@ extension InferredReconstruction {
         while let next = source.peek(distance) {
             distance += 1
             if next.inHardIRQ { continue }
-            return next.kind == .tlbFlush && next.reason == 4 && next.pid == source.head.pid ? next : nil
+            return next.kind == .tlbFlush && next.reason == TLBReason.remoteSendIPI && next.pid == source.head.pid ? next : nil
         }
         return nil
     }
@@ -101,7 +101,7 @@ extension InferredReconstruction {
     /// The sender has another mm loaded than it flushes, and says so (v6.14 and later).
     private mutating func wrongHalfFollows(_ source: Lookahead) -> Bool {
         guard rules.clearsMaskLate, let next = source.ownNext() else { return false }
-        return next.kind == .tlbFlush && next.reason == 5
+        return next.kind == .tlbFlush && next.reason == TLBReason.remoteWrongCPU
     }
 
     /// A SEND_IPI with no local half before it: of which mm?
@@ -166,13 +166,13 @@ extension InferredReconstruction {
     mutating func localFollows(_ source: Lookahead, _ moment: Moment) -> Bool {
         let (cpu, pages) = (moment.cpu, source.head.pages)
         guard let local = source.ownNext(), local.kind == .tlbFlush, local.pid == moment.pid else { return false }
-        if local.reason == 3 {
+        if local.reason == TLBReason.localMMShootdown {
             state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
             apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: rules.asked(pages)), moment)
             state[cpu].localDone = true
             return true
         }
-        if local.reason == 2 {
+        if local.reason == TLBReason.localShootdown {
             var mask = emptyMask()
             mask.insert(cpu, 0)
             addAnswers(to: &mask, cpu, source, from: source.head)
@@ -182,7 +182,7 @@ extension InferredReconstruction {
             state[cpu].localDone = true
             return true
         }
-        if local.reason == 0, pages == Stimulus.flushAll, moment.pid > 0 {
+        if local.reason == TLBReason.onTaskSwitch, pages == Stimulus.flushAll, moment.pid > 0 {
             tearDown(state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu], pages, moment)
             state[cpu].localDone = true
             return true
@@ -192,7 +192,7 @@ extension InferredReconstruction {
 
     /// The sender's own half of a flush whose SEND_IPI came before it.
     mutating func isLocalHalf(_ record: Held) -> Bool {
-        rules.sendsFirst && record.kind == .tlbFlush && (record.reason == 5 || record.reason != 4 && state[Int(record.cpu)].localDone)
+        rules.sendsFirst && record.kind == .tlbFlush && (record.reason == TLBReason.remoteWrongCPU || record.reason != TLBReason.remoteSendIPI && state[Int(record.cpu)].localDone)
     }
 
     /// The recorded kernel spares lazy CPUs, and a CPU whose TLB is up to date answers without a record: no record will tell when the older

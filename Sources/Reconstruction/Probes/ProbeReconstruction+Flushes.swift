@@ -9,7 +9,7 @@ extension ProbeReconstruction {
         if rules.isRepeated(record) { return }
         if record.isLoad, state[cpu].pokeLoads > 0 {
             state[cpu].pokeLoads -= 1
-        } else if record.reason == 0 {
+        } else if record.reason == TLBReason.onTaskSwitch {
             takeEffect(cpu, moment)
             if !state[cpu].switching, observed.loaded[cpu] == machine.activeMM[cpu], machine.mm[cpu] == .none {
                 load(cpu, .initMM, moment.time)
@@ -27,7 +27,7 @@ extension ProbeReconstruction {
     /// The sender of IPIs waits: its next record outside of an interrupt comes after all receivers have answered.
     mutating func completeIfOver(_ cpu: Int, _ record: Held, _ moment: Moment) {
         guard state[cpu].sending else { return }
-        if record.kind == .tlbFlush && record.reason == 4 { return }
+        if record.kind == .tlbFlush && record.reason == TLBReason.remoteSendIPI { return }
         if isOwnHalf(cpu, record) {
             if record.kind == .flushRemote { deliverToSpared(cpu, moment) }
             return
@@ -89,7 +89,7 @@ extension ProbeReconstruction {
             if next.inHardIRQ != head.inHardIRQ { continue }
             switch next.kind {
             case .leave, .flushCommon, .swMM, .flushRemote: continue
-            case .tlbFlush: return next.reason != 4
+            case .tlbFlush: return next.reason != TLBReason.remoteSendIPI
             default: return false
             }
         }
@@ -130,7 +130,7 @@ extension ProbeReconstruction {
             switch next.kind {
             case .flushOthers: return source.peekDetails(distance - 1).probe.mask
             case .leave, .flushCommon, .swMM: continue
-            case .tlbFlush: if next.reason == 4 { return UInt64.max }
+            case .tlbFlush: if next.reason == TLBReason.remoteSendIPI { return UInt64.max }
             // v5.13 and later run the handler on the initiator too.
             case .flushRemote: continue
             default: return nil
@@ -159,7 +159,7 @@ extension ProbeReconstruction {
                 defer { distance += 1 }
                 if next.inHardIRQ { continue }
                 switch next.kind {
-                case .tlbFlush where next.reason == 2:
+                case .tlbFlush where next.reason == TLBReason.localShootdown:
                     mask.insert(cpu, 0)
                     pending = true
                 case .flushOthers where source.peekDetails(distance).probe.mm == 0:

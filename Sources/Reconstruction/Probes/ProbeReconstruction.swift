@@ -209,7 +209,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
                 let probe = source.peekDetails(distance - 1).probe
                 if isLeave(probe) { continue }
                 return false
-            case .tlbFlush: return next.reason == 0
+            case .tlbFlush: return next.reason == TLBReason.onTaskSwitch
             default: return false
             }
         }

@@ -24,7 +24,7 @@ extension Lookahead {
         while let next = peek(distance) {
             switch next.kind {
             case .lost, .schedSwitch, .exit: return false
-            case .tlbFlush where next.reason == 0 && !next.inHardIRQ: return false
+            case .tlbFlush where next.reason == TLBReason.onTaskSwitch && !next.inHardIRQ: return false
             case .exec: return peekDetails(distance).pid == pid
             default: break
             }

@@ -64,7 +64,7 @@ extension TraceWalk {
         let reason = record.reason
         guard record.kind == .tlbFlush, UInt32(bitPattern: reason &- 1) < UInt32(Self.reasons - 1), place.pointee.pid == record.pid, record.pid >= 0 else { return nil }
         let task = tasks.nodes.base + Int(place.pointee.node)
-        let isFlushed = reason == 3
+        let isFlushed = reason == TLBReason.localMMShootdown
         // A kernel thread that begins to use an mm, or the end of an mm that turns out to be an exec.
         if isFlushed && tellsMore(task) { return nil }
         task.pointee.switchesWithMM = isFlushed ? task.pointee.switches : task.pointee.switchesWithMM

@@ -168,8 +168,8 @@ struct TraceWalk {
         while let next = source.peek(distance), next.kind != .lost {
             switch next.kind {
             case .tlbFlush where !next.inHardIRQ && next.pid == head.prevPID:
-                if next.reason == 0, !hasNewMM { loads += 1 }
-                if next.reason == 3 { hasNewMM = true }
+                if next.reason == TLBReason.onTaskSwitch, !hasNewMM { loads += 1 }
+                if next.reason == TLBReason.localMMShootdown { hasNewMM = true }
             case .rename, .exec:
                 let details = source.peekDetails(distance)
                 if details.pid == head.prevPID { hasNewMM = true }
@@ -210,10 +210,10 @@ struct TraceWalk {
         }
         follow(record, source, step)
         let reason = record.reason
-        if reason == 0 { return loaded(record, source, step) }
+        if reason == TLBReason.onTaskSwitch { return loaded(record, source, step) }
         guard UInt32(bitPattern: reason) < UInt32(Self.reasons) else { return }
         step.kind = kind(reason, record.flags)
-        let isFlushed = reason == 3
+        let isFlushed = reason == TLBReason.localMMShootdown
         if _slowPath(mayUseMM(step.node)), isFlushed { step.node = usesMM(step.node, cpu) }
         let task = tasks.place(step.node)
         task.pointee.switchesWithMM = isFlushed ? task.pointee.switches : task.pointee.switchesWithMM
@@ -320,14 +320,14 @@ struct TraceWalk {
     }
 
     private mutating func execFollows(_ source: Lookahead, pid: Int32, old: Int32) -> Bool {
-        if !usesLifeCycle { return source.head.kind == .tlbFlush && source.head.reason == 0 }
+        if !usesLifeCycle { return source.head.kind == .tlbFlush && source.head.reason == TLBReason.onTaskSwitch }
         var distance = 1
         while let next = source.peek(distance) {
             if next.kind == .exec {
                 let details = source.peekDetails(distance)
                 return details.pid == pid && details.otherPID == old
             }
-            if next.kind == .schedSwitch { return next.prevPID == pid && source.head.kind == .tlbFlush && source.head.reason == 0 }
+            if next.kind == .schedSwitch { return next.prevPID == pid && source.head.kind == .tlbFlush && source.head.reason == TLBReason.onTaskSwitch }
             distance += 1
         }
         return false

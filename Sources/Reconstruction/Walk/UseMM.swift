@@ -41,10 +41,10 @@ extension TraceWalk {
                 if loads(source, behind: distance - 1) { return false }
                 runs = false
             // Neither of these is written by a lazy CPU. (All pages: also by v4.13 behind a batched flush.)
-            case .tlbFlush where runs && next.reason == 3 && next.pid == pid: return true
-            case .tlbFlush where runs && next.reason == 1 && next.inHardIRQ && next.pages >= 0: return true
-            case .tlbFlush where next.reason == 0: return false
-            case .tlbFlush where runs && next.reason == 4: return false
+            case .tlbFlush where runs && next.reason == TLBReason.localMMShootdown && next.pid == pid: return true
+            case .tlbFlush where runs && next.reason == TLBReason.remoteShootdown && next.inHardIRQ && next.pages >= 0: return true
+            case .tlbFlush where next.reason == TLBReason.onTaskSwitch: return false
+            case .tlbFlush where runs && next.reason == TLBReason.remoteSendIPI: return false
             default: break
             }
         }
@@ -54,7 +54,7 @@ extension TraceWalk {
     /// The sched_switch `distance` records behind the head loaded CR3.
     private func loads(_ source: Lookahead, behind distance: Int) -> Bool {
         guard let change = source.peek(distance), let next = source.peek(distance + 1) else { return false }
-        return next.kind == .tlbFlush && next.reason == 0 && !next.inHardIRQ && next.pid == change.prevPID
+        return next.kind == .tlbFlush && next.reason == TLBReason.onTaskSwitch && !next.inHardIRQ && next.pid == change.prevPID
     }
 }
 
