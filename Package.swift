@@ -98,7 +98,7 @@ if Context.environment["LAZYTLB_FUZZ"] != nil {
     package.targets += [
         .systemLibrary(name: "CLibFuzzer", path: "tools/fuzz.d/CLibFuzzer"),
         .executableTarget(
-            name: "fuzz", dependencies: ["TraceData", "TraceForms", "LazyTLB", "Reconstruction", "Replay", "Report", "TraceSynth", "TraceWriting", "TestSupport", "CLibFuzzer"],
+            name: "fuzz", dependencies: ["TraceData", "TraceForms", "LazyTLB", "Reconstruction", "Replay", "Report", "Checks", "TraceSynth", "TraceWriting", "TestSupport", "CLibFuzzer"],
             path: "tools/fuzz.d/Fuzz"),
     ]
 }

@@ -1,7 +1,7 @@
 import Glibc
 
 enum FuzzTarget: String, CaseIterable {
-    case container, subbuffers, formats, perf, text, report
+    case container, subbuffers, formats, perf, text, report, checks
 
     /// The one that this process runs; set once, before libFuzzer starts.
     nonisolated(unsafe) static var chosen = FuzzTarget.container
@@ -25,6 +25,7 @@ enum FuzzTarget: String, CaseIterable {
         case .perf: fuzzPerf(input)
         case .text: fuzzText(input)
         case .report: ReportTarget.run(input)
+        case .checks: ChecksTarget.run(input)
         }
     }
 }

@@ -40,6 +40,7 @@ func writeSeeds(to folder: String, fixtures: [String]) throws {
     ] { try write(.formats, "option-\(name)", [2, UInt8(id)] + Array(text.utf8)) }
     try write(.formats, "cmdlines", [3, 0] + Array("1 init\n2 kthreadd\n4194304 a b\n".utf8))
     try writePerfSeeds { try write(.perf, $0, $1) }
+    for seed in try ChecksTarget.seeds() { try write(.checks, seed.name, seed.bytes) }
 
     let forms = Recordings.package.appendingPathComponent("fixtures/forms")
     let text = try Data(contentsOf: forms.appendingPathComponent("trace.txt")).split(separator: 10).map { Array($0) + [10] }
