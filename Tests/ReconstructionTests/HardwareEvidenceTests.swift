@@ -204,6 +204,30 @@ import TraceData
         #expect(found.evidence.contradictions == 1)
     }
 
+    /// A process that tears its mm down is preempted, and comes in again without one, behind whoever runs there. Here nothing tells but its death, and that CR3 loads have set the two apart.
+    @Test func whoDiesHasComeInWithoutAnMMSinceItLastShowedOne() {
+        var script = Script("6.12.0")
+        script.name(11, "task-10")
+        script.run(10, loads: true)
+        for _ in 0..<4 {
+            script.run(11, loads: true)
+            script.flush(.localMM, 1)
+            script.run(10, loads: true)
+            script.flush(.localMM, 1)
+        }
+        for _ in 0..<9 {
+            script.run(11)
+            script.run(10)
+        }
+        script.run(11)
+        script.run(10, state: 0x10)
+        script.flush(.localMM, 1)
+        let found = script.infer(.switchesOnly)
+        let (mine, others) = (Set(found.mms(of: 10)), Set(found.mms(of: 11)))
+        #expect(mine.count == 1 && mine.first?.isUser == true)
+        #expect(mine.isDisjoint(with: others))
+    }
+
     @Test func evidenceThatAgreesHasNoContradictions() {
         var script = Script()
         script.run(10, loads: true)

@@ -20,6 +20,7 @@ struct EvidencePass {
     /// CPUs whose records are missing here and now.
     var openGaps = 0
     var vforks: VforkWatch
+    private var silentSinceShown: [Int32: SilentRun] = [:]
     var watch: AnswerWatch
     var elimination: Elimination
     var clocks: ClockWatch
@@ -253,6 +254,7 @@ struct EvidencePass {
 
     private mutating func cameSilently(_ node: Int32, on other: Int32) {
         relations[Self.key(node, other), default: Relation()].silent.addClamped(1)
+        if !usesLifeCycle { silentSinceShown[node, default: SilentRun()].add(other, shownAt: walk.tasks[node].switchesWithMM) }
         walk.tasks[node].silentOn = other
         walk.tasks[node].silentAt = walk.tasks[node].switches
     }
@@ -261,11 +263,33 @@ struct EvidencePass {
     /// candidate only for a thread of the other's process, which began with that one's name.
     private mutating func died(_ node: Int32) {
         let task = walk.tasks[node]
+        // Where a CR3 load has set the two apart, all silent switches since the task has last shown an mm are those of one that tears its own down, preempted.
+        if let run = silentSinceShown.removeValue(forKey: node), run.shownAt == task.switchesWithMM {
+            for (other, count) in run.counts {
+                let key = Self.key(node, other)
+                if let relation = relations[key], relation.different > 0 { relations[key]!.silent -= min(relation.silent, count) }
+            }
+            if task.silentOn >= 0, relations[Self.key(node, task.silentOn)]?.different ?? 0 > 0 {
+                walk.tasks[node].silentOn = -1
+                return
+            }
+        }
         guard task.silentOn >= 0, task.silentAt == task.switches, task.switchesWithMM < task.switches, task.userEvidence > 0 else { return }
         let other = walk.tasks[task.silentOn]
         if task.firstComm == other.firstComm || task.firstComm == other.comm { return }
         walk.tasks[node].silentOn = -1
         relations[Self.key(node, task.silentOn)]?.silent -= 1
+    }
+
+    /// On whose mms a task has come in silently since it last showed an mm, and how often: of interest where it dies, and no record says that it exits.
+    struct SilentRun {
+        var shownAt: UInt32 = 0
+        var counts: [Int32: UInt32] = [:]
+
+        mutating func add(_ other: Int32, shownAt: UInt32) {
+            if shownAt != self.shownAt { (self.shownAt, counts) = (shownAt, [:]) }
+            counts[other, default: 0].addClamped(1)
+        }
     }
 
     /// Where no CPU is ever lazy, a CR3 load says nothing of whether the next task has an mm, but what was loaded before it does.
