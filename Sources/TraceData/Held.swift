@@ -50,7 +50,7 @@ public struct Held {
     @inlinable public var pages: Int64 { @inline(__always) get { Int64(bitPattern: word1) } }
 }
 
-/// enum tlb_flush_reason, as tlb_flush records have it (include/linux/mm_types.h; the last one since v6.14, the one before since v4.3).
+/// enum tlb_flush_reason, as a number of tlb_flush records, which knows nothing of schemes (LazyTLB's `FlushReason` is what those write; include/linux/mm_types.h; the last one since v6.14, the one before since v4.3).
 public enum TLBReason {
     @inlinable public static var onTaskSwitch: Int32 { @inline(__always) get { 0 } }
     @inlinable public static var remoteShootdown: Int32 { @inline(__always) get { 1 } }

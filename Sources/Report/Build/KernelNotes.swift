@@ -31,7 +31,7 @@ extension ReportBuilder {
 
     /// Switches that flush nothing: only with PCID.
     private func pcidNotes(_ version: KernelVersion) -> [String] {
-        guard version >= KernelVersion(4, 14), replay.recorded.count(reason: Int32(FlushReason.taskSwitch.rawValue), pages: 0) > 0 else { return [] }
+        guard version >= KernelVersion(4, 14), switchesWithoutFlush > 0 else { return [] }
         if version < KernelVersion(4, 20) {
             return [
                 "With PCID this kernel keeps no CPU lazy, and what would make one leave its mm (a deep idle state, the end of the mm) has no record: IPI targets of the older schemes are upper bounds, stale-active-mm is a lower one."
@@ -47,8 +47,7 @@ extension ReportBuilder {
             notes.append(
                 "\(count(records, "record")) \(what), which no kernel before \(since) writes: this one has other TLB code than its release says (a vendor's, or changes taken back). Its records are read as its release says; --kernel tells otherwise.")
         }
-        let unflushed = replay.recorded.count(reason: Int32(FlushReason.taskSwitch.rawValue), pages: 0)
-        if version < KernelVersion(4, 14), unflushed > 0 { cannot(unflushed, "of TLB_FLUSH_ON_TASK_SWITCH with 0 pages", since: "v4.14") }
+        if version < KernelVersion(4, 14), switchesWithoutFlush > 0 { cannot(switchesWithoutFlush, "of TLB_FLUSH_ON_TASK_SWITCH with 0 pages", since: "v4.14") }
         let wrong = replay.recorded.count(reason: Int32(FlushReason.remoteWrongCPU.rawValue))
         if version < KernelVersion(6, 14), wrong > 0 { cannot(wrong, "of TLB_REMOTE_WRONG_CPU", since: "v6.14") }
         let targets = replay.v413.scheme.counters.ipiTargets
@@ -58,6 +57,8 @@ extension ReportBuilder {
         }
         return notes
     }
+
+    private var switchesWithoutFlush: Int { replay.recorded.count(reason: Int32(FlushReason.taskSwitch.rawValue), pages: 0) }
 
     /// So many may come from a CPU that is not known well.
     private static let fewTargets = 20
