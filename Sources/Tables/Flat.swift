@@ -44,6 +44,12 @@ public struct FlatList<Element>: FlatTable {
         owner = FlatOwner(base, count)
     }
 
+    /// An empty one with room for `capacity` elements in a slab, ``Slab/most`` bytes of it at most. When it needs more it leaves that.
+    public init(capacity: Int, in slab: Slab) {
+        base = slab.take(capacity, of: Element.self)
+        owner = FlatOwner(base, 0, capacity: capacity, slab: slab)
+    }
+
     /// - Complexity: O(1), amortised.
     public mutating func append(_ element: Element) {
         if count == owner.capacity { base = owner.grow(to: Swift.max(16, count * 2)) }
@@ -138,23 +144,27 @@ private final class FlatOwner<Element> {
     var base: UnsafeMutablePointer<Element>
     var count: Int
     var capacity: Int
+    /// Whose memory it is, if not its own.
+    private var slab: Slab?
 
-    init(_ base: UnsafeMutablePointer<Element>, _ count: Int) {
-        (self.base, self.count, capacity) = (base, count, count)
+    init(_ base: UnsafeMutablePointer<Element>, _ count: Int, capacity: Int? = nil, slab: Slab? = nil) {
+        (self.base, self.count, self.capacity, self.slab) = (base, count, capacity ?? count, slab)
     }
 
     func grow(to capacity: Int) -> UnsafeMutablePointer<Element> {
         let new = UnsafeMutablePointer<Element>.allocate(apart: capacity)
         new.moveInitialize(from: base, count: count)
-        base.deallocate()
-        (base, self.capacity) = (new, capacity)
+        free()
+        (base, self.capacity, slab) = (new, capacity, nil)
         return new
     }
 
     deinit {
         base.deinitialize(count: count)
-        base.deallocate()
+        free()
     }
+
+    private func free() { if slab == nil { base.deallocate() } }
 }
 
 extension UnsafeMutablePointer {

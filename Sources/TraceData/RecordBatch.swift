@@ -1,4 +1,5 @@
 import Dispatch
+import Tables
 
 /// A run of one CPU's records in compact form: those that the replay uses, in the order of the file.
 ///
@@ -12,6 +13,8 @@ public final class RecordBatch: @unchecked Sendable {
     public let start: UnsafeMutablePointer<CompactRecord>
     public let limit: UnsafeMutablePointer<CompactRecord>
     private let memory: UnsafeMutablePointer<CompactRecord>
+    /// Whose memory it is, if not its own.
+    private let slab: Slab?
 
     /// Where the records end.
     public internal(set) var end: UnsafeMutablePointer<CompactRecord>
@@ -33,9 +36,11 @@ public final class RecordBatch: @unchecked Sendable {
     /// What a file that keeps going could not read.
     public internal(set) var problems: [TraceProblem] = []
 
-    public init(capacity: Int) {
+    /// - Parameter slab: where to take memory from, if there are to be many; of any size without.
+    public init(capacity: Int, in slab: Slab? = nil) {
+        self.slab = slab
         // What no record is written to is not touched: a short trace does without most of it.
-        memory = .allocate(capacity: Self.headroom + capacity)
+        memory = slab?.take(Self.headroom + capacity, of: CompactRecord.self) ?? .allocate(capacity: Self.headroom + capacity)
         start = memory + Self.headroom
         // Where a reader stands before the first record.
         (start - 1).initialize(to: CompactRecord())
@@ -60,7 +65,7 @@ public final class RecordBatch: @unchecked Sendable {
         isLast = true
     }
 
-    deinit { memory.deallocate() }
+    deinit { if slab == nil { memory.deallocate() } }
 
     /// What belongs to one of the batch's records.
     public subscript(_ held: Held) -> Details { details[Int(held.place.pointee.detail)] }
@@ -98,14 +103,20 @@ public final class BatchPool: @unchecked Sendable {
     /// Whose turn it is to touch what follows (see ``MergeAhead``).
     private let turn = DispatchSemaphore(value: 1)
     private var unused: [RecordBatch] = []
+    /// Where the memory of all is, and of what comes and goes with them. Large batches have their own.
+    public let slab = Slab()
+    private let isOfSlab: Bool
 
     /// - Parameter capacity: records in a batch.
-    public init(capacity: Int) { self.capacity = capacity }
+    public init(capacity: Int) {
+        self.capacity = capacity
+        isOfSlab = (RecordBatch.headroom + capacity) * MemoryLayout<CompactRecord>.stride <= Slab.most
+    }
 
     func take() -> RecordBatch {
         turn.wait()
         defer { turn.signal() }
-        return unused.popLast() ?? RecordBatch(capacity: capacity)
+        return unused.popLast() ?? RecordBatch(capacity: capacity, in: isOfSlab ? slab : nil)
     }
 
     /// Nobody looks at the batch's records any more.

@@ -6,7 +6,7 @@ import TraceData
 /// Records between the two passes, when the second follows the first at a distance.
 final class Stretch: @unchecked Sendable {
     /// Whose turn it is, record by record. ``ahead`` of them can be read beyond the end.
-    var turns = FlatList<Turn>()
+    var turns: FlatList<Turn>
     static let ahead = 32
     /// The batches that the first pass began to read meanwhile.
     var batches: [(source: Int, batch: RecordBatch)] = []
@@ -15,6 +15,11 @@ final class Stretch: @unchecked Sendable {
     var gaps = 0
     /// What the second pass has to know in it.
     var news = Findings.News()
+
+    /// - Parameter turns: room for so many, so that what is no more than this is not moved while it grows.
+    fileprivate init(turns: Int, in slab: Slab) {
+        self.turns = turns * MemoryLayout<Turn>.stride <= Slab.most ? FlatList(capacity: turns, in: slab) : FlatList()
+    }
 
     fileprivate func reset() {
         turns.removeAll()
@@ -30,11 +35,18 @@ final class StretchPool: @unchecked Sendable {
     /// Whose turn it is to touch what follows (see ``MergeAhead``).
     private let turn = DispatchSemaphore(value: 1)
     private var unused: [Stretch] = []
+    private let turns: Int
+    private let slab: Slab
+
+    /// - Parameters:
+    ///   - turns: how many a stretch has room for.
+    ///   - slab: where that is.
+    init(turns: Int, in slab: Slab) { (self.turns, self.slab) = (turns, slab) }
 
     func take() -> Stretch {
         turn.wait()
         defer { turn.signal() }
-        return unused.popLast() ?? Stretch()
+        return unused.popLast() ?? Stretch(turns: turns, in: slab)
     }
 
     func give(_ stretch: Stretch) {
@@ -59,8 +71,8 @@ struct Leader {
     /// Somebody may follow.
     private(set) var isFollowed: Bool
     private(set) var isOver = false
-    let stretches = StretchPool()
-    private var stretch = Stretch()
+    let stretches: StretchPool
+    private var stretch: Stretch
     /// Those that wait until the first pass is far enough ahead, and how many records they have.
     private var waiting: [Stretch] = []
     private var waitingRecords = 0
@@ -97,6 +109,9 @@ struct Leader {
     init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, pace: Pace?, on queues: [DispatchQueue], pool: BatchPool) throws(TraceError) {
         isFollowed = pace != nil
         self.pace = pace ?? Pace()
+        // What comes at once may make a stretch longer than it has to be.
+        stretches = StretchPool(turns: 2 * self.pace.stretch + Stretch.ahead, in: pool.slab)
+        stretch = stretches.take()
         pass = EvidencePass(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
         pass.order = MergeOrder(sources: file.cpusWithData.count)
         trails = file.cpusWithData.map { _ in Trail() }
@@ -112,8 +127,6 @@ struct Leader {
     /// Reads on, a stretch at least. True as long as there is more.
     mutating func readOn() throws(TraceError) -> Bool {
         var records = 0
-        // What is no more than this is not moved while it grows, and what is not needed of it is never touched.
-        stretch.turns.reserve(2 * pace.stretch + Stretch.ahead)
         while !isOver, records < pace.stretch {
             let run = order.next()
             isOver = run.isLast
