@@ -1,15 +1,16 @@
 import LazyTLB
 import TraceData
 
+/// A CPU that is marked offline and has not run idle_task_exit() yet, for all that is known: it is in the mask of the mm that it has loaded, but nobody interrupts it.
+struct GoingDown {
+    var cpu: Int
+    var mm: MM
+    /// ns.
+    var since: UInt64
+}
+
 /// CPUs that go off and come back.
 extension InferredReconstruction {
-    /// A CPU that is marked offline and has not run idle_task_exit() yet, for all that is known: it is in the mask of the mm that it has loaded, but nobody interrupts it.
-    struct GoingDown {
-        var cpu: Int
-        var mm: MM
-        var since: UInt64
-    }
-
     /// A CPU whose stopper is followed by its idle task without a switch goes offline and comes back in between.
     mutating func goOffline(_ cpu: Int, _ source: Lookahead, _ moment: Moment) {
         guard source.comesBackIdle else { return }
@@ -39,8 +40,8 @@ extension InferredReconstruction {
 
     /// idle_task_exit() has been run there.
     private mutating func goneDown(_ moment: Moment, _ isGone: (GoingDown) -> Bool) {
-        for cpu in goingDown.filter(isGone).map(\.cpu) {
-            apply(.cpuDown(cpu: cpu), Moment(time: moment.time, cpu: cpu, pid: 0, cause: moment.cause))
+        for going in goingDown where isGone(going) {
+            apply(.cpuDown(cpu: going.cpu), Moment(time: moment.time, cpu: going.cpu, pid: 0, cause: moment.cause))
         }
         goingDown.removeAll(where: isGone)
     }

@@ -28,7 +28,7 @@ extension TextReport {
         row("nr_tlb_remote_flush_received", \.vmstat.remoteFlushReceived)
         row("nr_tlb_local_flush_all", \.vmstat.localFlushAll)
         table.add("nr_tlb_local_flush_one", schemes.map { atLeast(cell($0.vmstat.localFlushOne), isMissing) } + [TextTable.Cell("", .faint)])
-        let warnings = Set(schemes.flatMap(\.warnings.keys)).sorted()
+        let warnings = Set(schemes.flatMap { $0.warnings.keys }).sorted()
         for warning in warnings {
             let label = truncated(printable(warning), toColumns: 48)
             table.add(
