@@ -4,7 +4,7 @@ import Report
 
 struct BaselineCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "baseline",
+        commandName: "baseline", _superCommandName: programName,
         abstract: "Write what is expected of a workload: the metrics of some recordings of it.",
         discussion: """
             Takes traces and reports (report --format json), all of one workload. The file is small and meant to be reviewed and kept with the \

@@ -3,11 +3,11 @@ import Checks
 import Report
 import TraceData
 
-extension CheckFormat: ExpressibleByArgument {}
+extension CheckFormat: Choice {}
 
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check",
+        commandName: "check", _superCommandName: programName,
         abstract: "Say whether TLB behaviour got worse: by a baseline, by a budget, or by what the kernel's own scheme says.",
         discussion: """
             Takes traces and reports (report --format json). Exit status: 0 fine, 1 a regression, 2 bad input or command line, 3 inconclusive: \

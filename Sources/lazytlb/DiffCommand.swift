@@ -3,10 +3,10 @@ import Checks
 import Report
 
 struct DiffCommand: ParsableCommand {
-    enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
+    enum Format: String, Choice { case text, json }
 
     static let configuration = CommandConfiguration(
-        commandName: "diff",
+        commandName: "diff", _superCommandName: programName,
         abstract: "Show in which metrics two traces, reports or baselines differ, the most relevant first.",
         discussion: "Exit status, as of diff(1): 0 no differences, 1 some, 2 trouble; 3 if records are missing on a side, so that neither is known.")
 

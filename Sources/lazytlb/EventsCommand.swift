@@ -4,11 +4,11 @@ import Report
 import TraceData
 import TraceForms
 
-extension EventLines.Format: ExpressibleByArgument {}
+extension EventLines.Format: Choice {}
 
 struct EventsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "events",
+        commandName: "events", _superCommandName: programName,
         abstract: "Print the decoded records, one line each, in the order of time.",
         discussion: """
             Text has the form of `trace-cmd report -R -t`; JSON has one object a line. Where events were lost, a line of its own \

@@ -5,10 +5,10 @@ import TraceData
 import TraceForms
 
 struct InfoCommand: ParsableCommand {
-    enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
+    enum Format: String, Choice { case text, json }
 
     static let configuration = CommandConfiguration(
-        commandName: "info",
+        commandName: "info", _superCommandName: programName,
         abstract: "Tell what a trace has: kernel, clock, CPUs, buffers, events, and what was lost.",
         discussion: "JSON has one object a trace, each on a line of its own.")
 

@@ -5,6 +5,9 @@ import Report
 /// The version of the program, as `--version` and the reports tell it.
 let lazytlbVersion = "0.1.0"
 
+/// The program, of which each command is a part even if it is parsed by itself (``LazyTLBCommand/parseAlone()``).
+let programName = "lazytlb"
+
 /// What may be given as a trace (docs/inputs.md).
 let traceHelp = "Traces: trace.dat, perf.data, ftrace's text or folders of raw pages; - for standard input."
 
@@ -17,7 +20,7 @@ func demandOneStandardInput(_ traces: [String]) throws {
 @main
 struct LazyTLBCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "lazytlb",
+        commandName: programName,
         abstract: "Replay recorded Linux kernel traces through the x86 lazy-TLB schemes.",
         version: lazytlbVersion,
         subcommands: [
@@ -30,7 +33,7 @@ struct LazyTLBCommand: ParsableCommand {
         Interruption.prepare()
         refuseUnreadableArguments()
         do {
-            var command = try parseAsRoot()
+            var command = try parseAlone() ?? parseAsRoot()
             try command.run()
         } catch {
             // A bad command line has the status of bad input; the parser's own would be that of sysexits.h.
@@ -41,6 +44,15 @@ struct LazyTLBCommand: ParsableCommand {
             if let usage { Failures.show(String(usage)) }
             Glibc.exit(2)
         }
+    }
+
+    /// The command that the first argument names, parsed as if there were no others, which takes half the time. nil if nothing comes of it: what to say then, ``parseAsRoot(_:)`` knows.
+    private static func parseAlone() -> (any ParsableCommand)? {
+        let arguments = CommandLine.arguments.dropFirst()
+        guard let name = arguments.first, let command = configuration.subcommands.first(where: { $0.configuration.commandName == name }) else { return nil }
+        // Asked for help, the parser answers with a command of its own.
+        guard let parsed = try? command.parseAsRoot(Array(arguments.dropFirst())), type(of: parsed) == command else { return nil }
+        return parsed
     }
 
     /// Arguments are texts from here on, in which bytes that are no UTF-8 would become others: another file would be read or written, another command recorded.

@@ -7,14 +7,14 @@ import TraceWriting
 
 struct RecordCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "record",
+        commandName: "record", _superCommandName: programName,
         abstract: "Record what the replay needs from the running kernel.",
         discussion: """
             Records the run of a command, or for --seconds, or until Ctrl-C, into a trace.dat file that trace-cmd and KernelShark read, too. It needs root, \
             or rights on tracefs. Exit status: 0 recorded, whatever the command's own status, 2 not. docs/recording.md explains it.
             """)
 
-    enum Compression: String, ExpressibleByArgument, CaseIterable { case zstd, none }
+    enum Compression: String, Choice { case zstd, none }
 
     @Option(name: [.short, .long], help: ArgumentHelp("The file to write (default: trace.dat).", valueName: "file"))
     var output: String?

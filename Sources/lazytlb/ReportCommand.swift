@@ -4,10 +4,10 @@ import Report
 import TraceData
 
 struct ReportCommand: ParsableCommand {
-    enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
+    enum Format: String, Choice { case text, json }
 
     static let configuration = CommandConfiguration(
-        commandName: "report",
+        commandName: "report", _superCommandName: programName,
         abstract: "Replay traces through the lazy-TLB schemes and report what sets the schemes apart.",
         discussion: """
             Several traces give one report each; JSON has them in an array. Exit status: 0 fine, 2 if a trace could not be read, or, \

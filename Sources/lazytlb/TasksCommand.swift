@@ -4,7 +4,7 @@ import Recording
 
 struct TasksCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "tasks",
+        commandName: "tasks", _superCommandName: programName,
         abstract: "Print the tasks that exist now, as lines for trace_marker.",
         discussion: """
             For recordings that other programs make: while one is under way, as root, lazytlb tasks > /sys/kernel/tracing/trace_marker (of the instance, if it \

@@ -7,12 +7,12 @@ import Report
 import TraceData
 import TraceForms
 
-extension TimelineLines.Format: ExpressibleByArgument {}
-extension EvidenceLevel: ExpressibleByArgument {}
+extension TimelineLines.Format: Choice {}
+extension EvidenceLevel: Choice {}
 
 struct TimelineCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "timeline",
+        commandName: "timeline", _superCommandName: programName,
         abstract: "Print which mm each CPU had loaded, and when.",
         discussion: """
             One row an interval in which nothing changes. The rows of a CPU neither overlap nor leave holes; those of different CPUs \

@@ -18,6 +18,22 @@ import Testing
         #expect(outcome.errors.hasPrefix("lazytlb: /nonexistent/café: cannot open"))
     }
 
+    /// Each is parsed by itself first, as if it were the whole program.
+    @Test(arguments: ["record", "tasks", "report", "timeline", "check", "baseline", "diff", "events", "info"]) func aCommandIsPartOfTheProgram(_ name: String) throws {
+        let help = try Program.lazytlb(name, "--help")
+        #expect(help.status == 0)
+        #expect(help.text.contains("\nUSAGE: lazytlb \(name)"))
+        #expect(help.output == (try Program.lazytlb("help", name)).output)
+        let version = try Program.lazytlb(name, "--version")
+        #expect(version.output == (try Program.lazytlb("--version")).output)
+        let script = try Program.lazytlb(name, "--generate-completion-script", "bash")
+        #expect(script.text.hasPrefix("#!/bin/bash\n\n__lazytlb_"))
+        let refused = try Program.lazytlb(name, "--no-such-option")
+        #expect(refused.status == 2)
+        #expect(refused.output.isEmpty)
+        #expect(refused.errors.contains("\nUsage: lazytlb \(name)"))
+    }
+
     private static let trace = Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat")
 
     @Test(arguments: ["report -o", "timeline -o", "baseline -o", "check --conform -o"]) func anOutputHasAName(_ command: String) throws {
