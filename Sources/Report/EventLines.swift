@@ -9,7 +9,7 @@ public final class EventLines {
     private let format: Format
     private let formats: EventFormats
     private let inNanoseconds: Bool
-    /// Written into every object, to tell the traces of one run from each other.
+    /// To tell the traces of one run from each other: written into every object, or above the lines of text.
     private let path: String?
     /// By id of the event; -1 for those that no line was written of yet.
     private let planByID = Flat<Int32>(repeating: -1, count: 1 << 16)
@@ -30,6 +30,7 @@ public final class EventLines {
         self.path = path
         formats = file.formats
         inNanoseconds = file.clock.unit == .nanoseconds
+        if format == .text, let path { writer.string("# \(printable(path))\n") }
     }
 
     /// Writes a record; `comm` is the name of the task that was current, nil if unknown.

@@ -12,7 +12,7 @@ struct EventsCommand: ParsableCommand {
         abstract: "Print the decoded records, one line each, in the order of time.",
         discussion: """
             Text has the form of `trace-cmd report -R -t`; JSON has one object a line. Where events were lost, a line of its own \
-            says so.
+            says so. Of several traces each begins with a line of # and its path; JSON has that in each object.
             """)
 
     @Argument(help: ArgumentHelp("\(traceHelp)", valueName: "trace"))

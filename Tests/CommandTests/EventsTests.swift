@@ -69,6 +69,9 @@ import Testing
         let other = Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat")
         let objects = try objects("events", "--format", "json", "--event", "print", Self.path, other)
         #expect(Set(objects.compactMap { $0["trace"] as? String }) == [Self.path, other])
+        let alone = try [Self.path, other].map { try Program.lazytlb("events", "--event", "print", $0).text }
+        let text = try Program.lazytlb("events", "--event", "print", Self.path, other).text
+        #expect(text == "# \(Self.path)\n\(alone[0])# \(other)\n\(alone[1])")
     }
 
     @Test(arguments: ["events", "info"])

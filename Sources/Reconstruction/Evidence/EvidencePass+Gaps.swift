@@ -64,8 +64,7 @@ extension EvidencePass {
     mutating func forgetLastSwitches() {
         guard usesLifeCycle else { return }
         for (number, node) in walk.tasks.nodes.enumerated() where node.isDead && node.silentOn >= 0 && node.silentAt > node.switchesWithMM {
-            let key = Self.key(Int32(number), node.silentOn)
-            if let relation = relations[key], relation.silent > 0 { relations[key]!.silent -= 1 }
+            takeBack(1, Int32(number), node.silentOn)
         }
     }
 

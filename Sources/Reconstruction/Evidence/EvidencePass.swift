@@ -265,11 +265,8 @@ struct EvidencePass {
         let task = walk.tasks[node]
         // Where a CR3 load has set the two apart, all silent switches since the task has last shown an mm are those of one that tears its own down, preempted.
         if let run = silentSinceShown.removeValue(forKey: node), run.shownAt == task.switchesWithMM {
-            for (other, count) in run.counts {
-                let key = Self.key(node, other)
-                if let relation = relations[key], relation.different > 0 { relations[key]!.silent -= min(relation.silent, count) }
-            }
-            if task.silentOn >= 0, relations[Self.key(node, task.silentOn)]?.different ?? 0 > 0 {
+            for (other, count) in run.counts where isApart(node, other) { takeBack(count, node, other) }
+            if task.silentOn >= 0, isApart(node, task.silentOn) {
                 walk.tasks[node].silentOn = -1
                 return
             }
@@ -278,7 +275,16 @@ struct EvidencePass {
         let other = walk.tasks[task.silentOn]
         if task.firstComm == other.firstComm || task.firstComm == other.comm { return }
         walk.tasks[node].silentOn = -1
-        relations[Self.key(node, task.silentOn)]?.silent -= 1
+        takeBack(1, node, task.silentOn)
+    }
+
+    /// A CR3 load has set the two apart.
+    private func isApart(_ a: Int32, _ b: Int32) -> Bool { relations[Self.key(a, b)]?.different ?? 0 > 0 }
+
+    /// So many silent switches between the two say nothing of their mms, after all.
+    mutating func takeBack(_ count: UInt32, _ a: Int32, _ b: Int32) {
+        let key = Self.key(a, b)
+        if let relation = relations[key] { relations[key]!.silent -= min(relation.silent, count) }
     }
 
     /// On whose mms a task has come in silently since it last showed an mm, and how often: of interest where it dies, and no record says that it exits.
