@@ -108,103 +108,7 @@ public struct Check: Sendable {
         }
     }
 
-    // MARK: Relative bounds
-
-    private struct Judged {
-        var bound: Budget.Bound
-        var direction: Metric.Direction
-        var allowed: Double
-        var comparison: RateComparison
-        var place: Int
-    }
-
-    private func relative(_ bounds: [Budget.Bound], _ baseline: Baseline, check: String, limits: EvidenceLimits) -> [CheckResult.Finding] {
-        var findings: [CheckResult.Finding] = []
-        var judged: [Judged] = []
-        for bound in bounds {
-            let metric = bound.metric
-            func note(_ outcome: CheckResult.Outcome, _ reason: String) {
-                findings.append(.init(check: check, subject: metric.name, outcome: outcome, reason: reason))
-            }
-            let hereLack = lack(recordings, bound, limits)
-            // A kernel that runs none of the schemes, on both sides: by default what nobody knows is not judged; who asks for it by name is told that it cannot be.
-            if check == "baseline", let hereLack, (recordings + baseline.recordings).allSatisfy({ $0.value(metric) == nil }) {
-                note(.skipped, "neither here nor in the baseline is it known: \(hereLack)")
-                continue
-            }
-            if let hereLack { note(.inconclusive, hereLack); continue }
-            if !baseline.has(metric) { note(.inconclusive, "the baseline does not have it: write it anew with lazytlb baseline"); continue }
-            if let lack = lack(baseline.recordings, bound, limits) { note(.inconclusive, "in the baseline: \(lack)"); continue }
-            let comparison = RateComparison(
-                baseline: samples(baseline.recordings, bound), now: samples(recordings, bound), unit: metric.unit, priorDeviation: metric.priorDeviation)
-            if let increase = bound.maximumIncrease {
-                judged.append(Judged(bound: bound, direction: .higherIsWorse, allowed: 1 + increase, comparison: comparison, place: findings.count))
-                findings.append(.init(check: check, subject: metric.name, outcome: .passed, reason: ""))
-            }
-            if let decrease = bound.maximumDecrease {
-                judged.append(Judged(bound: bound, direction: .lowerIsWorse, allowed: 1 - decrease, comparison: comparison, place: findings.count))
-                findings.append(.init(check: check, subject: metric.name, outcome: .passed, reason: ""))
-            }
-        }
-        let isStatistical = isStatistical(baseline)
-        // What never happened on either side cannot be significant, and is no test that others must pay for (R. E. Tarone, A modified Bonferroni method
-        // for discrete data, 1990).
-        let isTest = judged.map { $0.comparison.rate > 0 || $0.comparison.baselineRate > 0 }
-        // Who writes a budget weighs by what it names.
-        let weights = judged.map { check == "baseline" ? MetricCatalogue.weights[$0.bound.metric.name] ?? 1 : 1 }
-        let tests = judged.indices.filter { isTest[$0] }
-        let weight = tests.reduce(0) { $0 + weights[$1] }
-        let adjusted = holm(
-            tests.map { judged[$0].comparison.pValue(allowed: judged[$0].allowed, direction: judged[$0].direction) }, weights: tests.map { weights[$0] })
-        var values = [Double](repeating: 1, count: judged.count)
-        for (index, value) in zip(tests, adjusted) { values[index] = value }
-        for (index, one) in judged.enumerated() {
-            let p = values[index]
-            let comparison = one.comparison
-            let isWorse = isStatistical ? p < 1 - options.confidence : comparison.exceeds(one.allowed, direction: one.direction)
-            var numbers = CheckResult.Numbers(per: one.bound.rate.rawValue, rate: comparison.rate, baselineRate: comparison.baselineRate, ratio: comparison.ratio, estimatedRatio: comparison.estimatedRatio)
-            var reason = "\(number(comparison.rate, one.bound))\(rateText(one.bound)), \(number(comparison.baselineRate, one.bound)) in the baseline"
-            if isStatistical {
-                let interval = comparison.interval(confidence: options.confidence)
-                (numbers.ratioLow, numbers.ratioHigh) = (interval.lowerBound, interval.upperBound)
-                numbers.pValue = p
-                if isTest[index] { numbers.detectableRatio = comparison.detectableRatio(confidence: options.confidence, share: weights[index] / weight) }
-                if let ratio = comparison.ratio {
-                    reason += " (\(changeText(ratio)); \(changeText(interval.lowerBound)) to \(changeText(interval.upperBound)); \(pText(p)))"
-                } else if comparison.rate > 0 {
-                    // A multiple of nothing says nothing.
-                    reason += " (\(pText(p)))"
-                }
-            } else if let ratio = comparison.ratio {
-                reason += " (\(changeText(ratio)))"
-            }
-            if one.allowed != 1 {
-                reason += ", allowed \(one.allowed > 1 ? "+" : "")\(exactPercent(one.allowed - 1))"
-                if !isWorse, let beyond = beyond(one) { reason += ": \(beyond), but \(isStatistical ? "not beyond chance" : withinNoise(one))" }
-            }
-            if let absence = recordings.lazy.compactMap({ $0.absence(of: one.bound.metric) }).first { reason += ": \(absence)" }
-            let absences = baseline.recordings.compactMap { $0.absence(of: one.bound.metric) }
-            if absences.count == baseline.recordings.count, let absence = absences.first { reason += "; in the baseline: \(absence)" }
-            findings[one.place].outcome = isWorse ? .failed : .passed
-            findings[one.place].reason = reason
-            findings[one.place].numbers = numbers
-        }
-        return findings
-    }
-
-    private func withinNoise(_ one: Judged) -> String {
-        one.bound.metric.unit == .count ? "by no more than three standard errors of counting" : "too little to be told apart"
-    }
-
-    /// "more" or "less" where the rates shown are further apart than is allowed; nil where they are not.
-    private func beyond(_ one: Judged) -> String? {
-        // Half a unit of the last digit of a sum is no difference.
-        let margin = 1e-9
-        guard let ratio = one.comparison.ratio else { return one.direction == .higherIsWorse && one.comparison.rate > 0 ? "more" : nil }
-        return one.direction == .higherIsWorse ? (ratio > one.allowed + margin ? "more" : nil) : ratio < one.allowed - margin ? "less" : nil
-    }
-
-    private func lack(_ recordings: [Recording], _ bound: Budget.Bound, _ limits: EvidenceLimits) -> String? {
+    func lack(_ recordings: [Recording], _ bound: Budget.Bound, _ limits: EvidenceLimits) -> String? {
         for recording in recordings {
             let lack = recording.lacks(for: bound.metric, limits) ?? (recording.exposure(bound.rate) == nil ? noExposure(recording, bound.rate) : nil)
             if let lack { return recordings.count > 1 ? "\(printable(recording.path)): \(lack)" : lack }
@@ -212,7 +116,7 @@ public struct Check: Sendable {
         return nil
     }
 
-    private func samples(_ recordings: [Recording], _ bound: Budget.Bound) -> [RateComparison.Sample] {
+    func samples(_ recordings: [Recording], _ bound: Budget.Bound) -> [RateComparison.Sample] {
         recordings.map { .init(total: $0.value(bound.metric) ?? 0, exposure: $0.exposure(bound.rate) ?? 1) }
     }
 
@@ -226,7 +130,7 @@ public struct Check: Sendable {
         }
     }
 
-    private func rateText(_ bound: Budget.Bound) -> String {
+    func rateText(_ bound: Budget.Bound) -> String {
         switch bound.rate {
         case .total: ""
         case .shareOfCPUTime: " of the CPU time"
@@ -234,7 +138,7 @@ public struct Check: Sendable {
         }
     }
 
-    private func number(_ value: Double, _ bound: Budget.Bound) -> String {
+    func number(_ value: Double, _ bound: Budget.Bound) -> String {
         bound.rate == .shareOfCPUTime || bound.metric.unit == .share ? (bound.metric.unit == .share ? fixedShare(value) : percentText(value)) : numberText(value)
     }
 
@@ -250,5 +154,5 @@ public struct Check: Sendable {
         }
     }
 
-    private func pText(_ p: Double) -> String { p < 0.0001 ? "p < 0.0001" : "p = \(fixed(p, 4))" }
+    func pText(_ p: Double) -> String { p < 0.0001 ? "p < 0.0001" : "p = \(fixed(p, 4))" }
 }
