@@ -60,13 +60,10 @@ public struct Measurement {
         mms = inferred.mms
         accuracy = Accuracy(true: truth.history, inferred: history, from: inferred.start)
         let (guess, real) = (history.replay, truth.history.replay)
-        let pairs = [
-            (V412.id, guess.v412.scheme.counters, real.v412.scheme.counters),
-            (V413Parent.id, guess.v413Parent.scheme.counters, real.v413Parent.scheme.counters),
-            (V413.id, guess.v413.scheme.counters, real.v413.scheme.counters),
-        ]
-        counters = pairs.map {
-            CounterDifference(scheme: $0, ipiSends: ($1.ipiSends, $2.ipiSends), ipiTargets: ($1.ipiTargets, $2.ipiTargets), cr3Loads: ($1.cr3Loads, $2.cr3Loads))
+        counters = zip(guess.summaries, real.summaries).map { scheme, truth in
+            let (guess, real) = (scheme.counters, truth.counters)
+            return CounterDifference(
+                scheme: scheme.id, ipiSends: (guess.ipiSends, real.ipiSends), ipiTargets: (guess.ipiTargets, real.ipiTargets), cr3Loads: (guess.cr3Loads, real.cr3Loads))
         }
         divergences = Divergence.Kind.allCases.map {
             DivergenceDifference(kind: $0, guess: guess.comparisons[0].count($0), real: real.comparisons[0].count($0))

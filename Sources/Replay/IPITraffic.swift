@@ -14,14 +14,12 @@ public struct IPITraffic: Sendable {
     public struct Sums: Sendable {
         /// Flushes with at least one target in any scheme.
         public var flushes = 0
-        /// IPI targets of `v4.12`, `v4.13-parent`, `v4.13`.
-        public var targets = (0, 0, 0)
+        /// IPI targets.
+        public var targets = SchemeCounts()
 
-        mutating func add(_ more: (Int, Int, Int)) {
+        mutating func add(_ more: SchemeCounts) {
             flushes &+= 1
-            targets.0 &+= more.0
-            targets.1 &+= more.1
-            targets.2 &+= more.2
+            targets += more
         }
     }
 
@@ -66,8 +64,8 @@ public struct IPITraffic: Sendable {
     public func hasSent(_ cpu: Int) -> Bool { rows[cpu] >= 0 }
 
     /// How many CPUs a flush interrupts in each scheme.
-    mutating func add(_ process: Process, _ targets: (Int, Int, Int)) {
-        if targets.0 | targets.1 | targets.2 == 0 { return }
+    mutating func add(_ process: Process, _ targets: SchemeCounts) {
+        if targets.v412 | targets.v413Parent | targets.v413 == 0 { return }
         switch process {
         case .mm(let mm):
             let row = Int(mm.index)

@@ -40,8 +40,7 @@ extension Replay {
         if haveParted { parent.scheme.interrupt(targets, cpu, mm, pages) }
         predict(cpu, .remoteSendIPI, pages)
         traffic.add(sender: cpu, wordIndex: 0, (targets, targets, targets))
-        let count = targets.nonzeroBitCount
-        traffic.add(.mm(mm), (count, count, count))
+        traffic.add(.mm(mm), SchemeCounts(all: targets.nonzeroBitCount))
     }
 
     /// In all schemes `sender` waits for this CPU to flush so many pages of the mm that it runs.

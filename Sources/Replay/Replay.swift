@@ -162,16 +162,14 @@ public struct Replay: StimulusSink, Sendable {
     /// Who is interrupted by the flush that CPU `moment.cpu` just began, scheme beside scheme.
     private mutating func compareTargets(_ stimulus: Stimulus, _ moment: Moment) {
         let cpu = moment.cpu
-        var sums = (0, 0, 0)
+        var sums = SchemeCounts()
         for index in 0..<stride {
             let (old, new) = (v412.targets(cpu, index), v413.targets(cpu, index))
             let words = (old, haveParted ? parent.targets(cpu, index) : old, new)
             besideV412.targets(index, old: words.0, new: words.2)
             if haveParted { besideParent.targets(index, old: words.1, new: words.2) }
             traffic.add(sender: cpu, wordIndex: index, words)
-            sums.0 += words.0.nonzeroBitCount
-            sums.1 += words.1.nonzeroBitCount
-            sums.2 += words.2.nonzeroBitCount
+            sums += SchemeCounts(v412: words.0.nonzeroBitCount, v413Parent: words.1.nonzeroBitCount, v413: words.2.nonzeroBitCount)
         }
         let mm = machine.mm[cpu]
         traffic.add(mm.isUser ? .mm(mm) : .task(moment.pid), sums)

@@ -128,9 +128,9 @@ struct IPITrafficTests {
         let processes = traffic(V413.id).processes
         #expect(processes.count == 2)
         #expect(processes[.mm(a)]?.flushes == 2)
-        #expect(processes[.mm(a)]!.targets == (3, 2, 2))
+        #expect(processes[.mm(a)]!.targets.byScheme == ["v4.12": 3, "v4.13-parent": 2, "v4.13": 2])
         #expect(processes[.task(100)]?.flushes == 1)
-        #expect(processes[.task(100)]!.targets == (2, 2, 2))
+        #expect(processes[.task(100)]!.targets.byScheme == ["v4.12": 2, "v4.13-parent": 2, "v4.13": 2])
     }
 
     @Test func `a flush without a target is none`() {
@@ -146,7 +146,7 @@ struct IPITrafficTests {
         run.at(10, .user(129, a), .user(0, a), .user(64, a), .flushOthers(cpu: 129, mm: a, pages: 1))
         let row = run.replay.traffic.matrix[129 * 130..<130 * 130]
         #expect(row.indices.filter { row[$0] == 1 }.map { $0 - 129 * 130 } == [0, 64])
-        #expect(run.replay.traffic.processes[.mm(a)]!.targets == (2, 2, 2))
+        #expect(run.replay.traffic.processes[.mm(a)]!.targets.byScheme == ["v4.12": 2, "v4.13-parent": 2, "v4.13": 2])
         #expect(run.replay.traffic.processes[.mm(a)]!.flushes == 1)
     }
 }

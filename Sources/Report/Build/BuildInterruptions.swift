@@ -8,22 +8,20 @@ extension ReportBuilder {
     func interrupters() -> [ReportDocument.Interrupter] {
         var found: [UInt64: Entry] = [:]
         replay.traffic.forEachProcess { process, sums in
-            guard max(sums.targets.0, sums.targets.1, sums.targets.2) > 0 else { return }
+            guard sums.targets.most > 0 else { return }
             let entry = identity(process)
             var sum = found[entry.key] ?? entry
             if entry.age > sum.age { (sum.age, sum.name) = (entry.age, entry.name) }
             sum.flushes += sums.flushes
-            sum.targets.0 += sums.targets.0
-            sum.targets.1 += sums.targets.1
-            sum.targets.2 += sums.targets.2
+            sum.targets += sums.targets
             found[entry.key] = sum
         }
         return found.values.sorted { left, right in
-            left.most != right.most ? left.most > right.most : (left.pid, left.mm) < (right.pid, right.mm)
+            left.targets.most != right.targets.most ? left.targets.most > right.targets.most : (left.pid, left.mm) < (right.pid, right.mm)
         }.map { entry in
             ReportDocument.Interrupter(
                 process: entry.name, pid: entry.pid < 0 ? nil : Int(entry.pid), flushes: entry.flushes,
-                ipiTargets: [V412.id: entry.targets.0, V413Parent.id: entry.targets.1, V413.id: entry.targets.2])
+                ipiTargets: entry.targets.byScheme)
         }
     }
 
@@ -36,9 +34,7 @@ extension ReportBuilder {
         /// The later the mm, the later its name; a task without one is older than all.
         var age: Int32
         var flushes = 0
-        /// IPI targets under `v4.12`, `v4.13-parent`, `v4.13`.
-        var targets = (0, 0, 0)
-        var most: Int { max(targets.0, targets.1, targets.2) }
+        var targets = SchemeCounts()
     }
 
     private func identity(_ process: IPITraffic.Process) -> Entry {

@@ -64,26 +64,11 @@ struct ReportBuilder {
     let history: Reconstruction<Replay>
     let context: ReportContext
 
-    /// What all lanes of a replay have, whatever their scheme.
-    struct LaneSummary {
-        var id: String
-        var counters: Counters
-        var predicted: FlushTally
-        var masksMatched: Int
-
-        init<Model>(_ lane: Lane<Model>) {
-            id = Model.id
-            counters = lane.scheme.counters
-            predicted = lane.predicted
-            masksMatched = lane.masksMatched
-        }
-    }
-
-    let lanes: [LaneSummary]
+    let lanes: [Replay.Summary]
 
     init(replay: Replay, history: Reconstruction<Replay>, context: ReportContext) {
         (self.replay, self.history, self.context) = (replay, history, context)
-        lanes = [LaneSummary(replay.v412), LaneSummary(replay.v413Parent), LaneSummary(replay.v413)]
+        lanes = replay.summaries
     }
 
     // MARK: The recorded kernel
@@ -91,8 +76,8 @@ struct ReportBuilder {
     /// The recorded kernel's own scheme: of those that it may run the one that misses least of its records and masks, the first of equals.
     ///
     /// A history that was inferred misses some by itself: there only one that misses half as much is preferred to the first.
-    func ownScheme() -> LaneSummary? {
-        var best: LaneSummary?
+    func ownScheme() -> Replay.Summary? {
+        var best: Replay.Summary?
         for id in context.kernel.candidates {
             guard let lane = lanes.first(where: { $0.id == id }) else { continue }
             if let found = best, !isClearlyWorse(found, than: lane) { continue }
@@ -101,7 +86,7 @@ struct ReportBuilder {
         return best
     }
 
-    private func isClearlyWorse(_ lane: LaneSummary, than other: LaneSummary) -> Bool {
+    private func isClearlyWorse(_ lane: Replay.Summary, than other: Replay.Summary) -> Bool {
         let (mine, others) = (missed(lane), missed(other))
         return replay.masks > 0 ? mine > others : mine > 2 * others && mine - others > 20
     }
@@ -113,7 +98,7 @@ struct ReportBuilder {
     }
 
     /// Records and masks that the scheme did not predict, or predicted wrongly.
-    private func missed(_ lane: LaneSummary) -> Int {
+    private func missed(_ lane: Replay.Summary) -> Int {
         max(replay.recorded.total, lane.predicted.total) - lane.predicted.matched(replay.recorded) + replay.masks - lane.masksMatched
     }
 
@@ -144,7 +129,7 @@ struct ReportBuilder {
         return recorded
     }
 
-    func conformance(_ own: LaneSummary) -> ReportDocument.Conformance {
+    func conformance(_ own: Replay.Summary) -> ReportDocument.Conformance {
         var conformance = ReportDocument.Conformance(scheme: own.id)
         conformance.records = replay.recorded.total
         conformance.predicted = own.predicted.total

@@ -1,4 +1,5 @@
 import LazyTLB
+import Replay
 import TraceData
 
 /// Which kernel made a recording, and which of the schemes it may run.
@@ -36,7 +37,7 @@ public struct RecordedKernel: Sendable, Equatable {
     }
 
     /// All schemes that are replayed, oldest first.
-    public static let schemes = [V412.id, V413Parent.id, V413.id]
+    public static let schemes = Replay.schemes
 
     /// The scheme whose IPIs are of most interest: the recorded kernel's own, else the newest.
     public var primary: String { candidates.first ?? V413.id }

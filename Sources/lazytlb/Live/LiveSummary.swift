@@ -44,10 +44,7 @@ struct LiveSummary {
         let times = window.finish(at: history.end)
         let replay = window.replay
         let span = seconds
-        targets = [
-            (V412.id, Double(replay.v412.scheme.counters.ipiTargets) / span), (V413Parent.id, Double(replay.v413Parent.scheme.counters.ipiTargets) / span),
-            (V413.id, Double(replay.v413.scheme.counters.ipiTargets) / span),
-        ]
+        targets = replay.summaries.map { ($0.id, Double($0.counters.ipiTargets) / span) }
         sends = Double(replay.recorded.count(reason: Self.sendReason)) / span
         if times.all > 0 {
             lazy = Double(times.lazy) / Double(times.all)
@@ -56,7 +53,6 @@ struct LiveSummary {
         // A process has another mm after each exec, and flushes without one when it exits.
         var byPID: [Int32: Process] = [:]
         replay.traffic.forEachProcess { process, sums in
-            let targets = recorded.primary == V412.id ? sums.targets.0 : recorded.primary == V413Parent.id ? sums.targets.1 : sums.targets.2
             let pid: Int32
             var name = ""
             switch process {
@@ -64,7 +60,7 @@ struct LiveSummary {
             case .task(let task): pid = task
             }
             if let latest = history.names[pid] { name = latest.description }
-            byPID[pid, default: Process(name: name, pid: pid, rate: 0)].rate += Double(targets) / span
+            byPID[pid, default: Process(name: name, pid: pid, rate: 0)].rate += Double(sums.targets[recorded.primary]) / span
         }
         processes = byPID.values.filter { $0.rate > 0 }.sorted { ($0.rate, $1.pid) > ($1.rate, $0.pid) }
         if processes.count > limit { processes.removeLast(processes.count - limit) }

@@ -1,0 +1,59 @@
+import LazyTLB
+
+/// What all schemes have, in a form that does not depend on which it is of: a list of all of them, the oldest first. Whoever has to name the schemes one by one is in this module.
+extension Replay {
+    /// The schemes that are replayed, by their names.
+    public static let schemes = [V412.id, V413Parent.id, V413.id]
+
+    /// One scheme's results.
+    public struct Summary: Sendable {
+        public var id: String
+        public var counters: Counters
+        /// The tlb_flush records that it predicts.
+        public var predicted: FlushTally
+        /// mm_cpumask() values that it predicted right, of those that probes read.
+        public var masksMatched: Int
+
+        init<Model>(_ lane: Lane<Model>) {
+            id = Model.id
+            counters = lane.scheme.counters
+            predicted = lane.predicted
+            masksMatched = lane.masksMatched
+        }
+    }
+
+    /// In the order of ``schemes``.
+    public var summaries: [Summary] { [Summary(v412), Summary(v413Parent), Summary(v413)] }
+}
+
+/// A count in each scheme.
+public struct SchemeCounts: Sendable, Equatable {
+    public var v412 = 0
+    public var v413Parent = 0
+    public var v413 = 0
+
+    /// The same in all.
+    init(all count: Int) { (v412, v413Parent, v413) = (count, count, count) }
+
+    init(v412: Int, v413Parent: Int, v413: Int) { (self.v412, self.v413Parent, self.v413) = (v412, v413Parent, v413) }
+
+    public init() {}
+
+    /// That of one of ``Replay/schemes``.
+    public subscript(scheme: String) -> Int {
+        switch scheme {
+        case V412.id: v412
+        case V413Parent.id: v413Parent
+        default: v413
+        }
+    }
+
+    public var most: Int { max(v412, v413Parent, v413) }
+    public var byScheme: [String: Int] { [V412.id: v412, V413Parent.id: v413Parent, V413.id: v413] }
+
+    @inline(__always) public static func += (sum: inout SchemeCounts, more: SchemeCounts) {
+        sum.v412 &+= more.v412
+        sum.v413Parent &+= more.v413Parent
+        sum.v413 &+= more.v413
+    }
+}
