@@ -10,7 +10,7 @@ import TraceData
 struct TraceWalk {
     var tasks = TaskNodes()
     let rules: KernelRules
-    private let usesLifeCycle: Bool
+    let usesLifeCycle: Bool
     let cpus: Flat<PerCPU>
     /// By the reason of a tlb_flush record, from 1 on, and behind those for task context those in an interrupt.
     let kinds = Flat<Step.Kind>(
@@ -104,33 +104,10 @@ struct TraceWalk {
 
     @inline(__always) private mutating func switched(_ record: Held, _ source: Lookahead, _ step: Step) {
         let cpu = step.cpu
-        let known = cpus[cpu].pid
         step.kind = .switched
-        var renamed = false
-        if known >= 0, known != record.prevPID, tookLeadersPID(cpus[cpu].node, record.prevPID) {
-            renamed = true
-            tasks.rename(cpus[cpu].node, record.prevPID)
-        } else if known >= 0, known != record.prevPID {
-            step.broken = true
-            // A CPU that goes offline does so under its stopper, and comes back with its idle task.
-            let stopper = tasks[cpus[cpu].node].comm.isStopper
-            step.wasOffline = record.prevPID == 0 && stopper
-            if !step.wasOffline { brokenChains += 1 }
-        }
-        // Two tasks may have the same pid for a while: a dead leader, and the thread that took its pid with exec.
-        step.node = known >= 0 && known == record.prevPID || renamed ? cpus[cpu].node : tasks.node(record.prevPID)
-        var next = tasks.node(record.nextPID)
+        goOut(record, step)
+        var next = comeIn(record)
         var task = tasks.place(next)
-        let comm = record.comm
-        // Every CPU's idle task has a name of its own.
-        if record.nextPID != 0, task.pointee.comm != comm {
-            if usesLifeCycle { next = execUnseen(next, pid: record.nextPID, comm) }
-            task = tasks.place(next)
-            task.pointee.comm = comm
-            task.pointee.hasKernelName = comm.isKernelThread
-        }
-        task.pointee.switches &+= 1
-        if task.pointee.switches == 1 { task.pointee.firstComm = comm }
         let following = source.peek(1)
         var loads = false
         if let following, following.isLoad, following.pid == record.prevPID {
@@ -151,47 +128,52 @@ struct TraceWalk {
         step.next = next
         if record.word1 & rules.deadStates != 0, record.prevPID != 0 { die(step.node, pid: record.prevPID) }
         cpus[cpu] = PerCPU(pid: record.nextPID, node: next, awaitsLoad: loads)
-        if task.pointee.switches > 0, !task.pointee.isDead, !task.pointee.isExiting, record.nextPID == 0 || task.pointee.comm == comm {
+        if task.pointee.switches > 0, !task.pointee.isDead, !task.pointee.isExiting, record.nextPID == 0 || task.pointee.comm == record.comm {
             task.pointee.uncutComm = record.uncutComm
             task.pointee.isUsual = true
         }
     }
 
-    /// The dead leader of a process leaves the CPU to a thread that execs and takes the leader's pid: the TASK_SWITCH record behind the
-    /// switch at the head carries the same pid as that of the switch would, if there were one. If there is only one before the task
-    /// shows its new mm, it is the exec's.
-    private mutating func isExecOfLeader(_ source: Lookahead) -> Bool {
-        let head = source.head
-        var loads = 0
-        var hasNewMM = false
-        var distance = 1
-        while let next = source.peek(distance), next.kind != .lost {
-            switch next.kind {
-            case .tlbFlush where !next.inHardIRQ && next.pid == head.prevPID:
-                if next.reason == TLBReason.onTaskSwitch, !hasNewMM { loads += 1 }
-                if next.reason == TLBReason.localMMShootdown { hasNewMM = true }
-            case .rename, .exec:
-                let details = source.peekDetails(distance)
-                if details.pid == head.prevPID { hasNewMM = true }
-                if next.kind == .exec, details.pid == head.prevPID { return details.otherPID == head.nextPID && loads == 1 }
-            case .schedSwitch: return next.prevPID == head.prevPID && loads == 1
-            default: break
-            }
-            distance += 1
+    /// Whose turn ends: the task that came in last, or one that nobody saw come.
+    @inline(__always) private mutating func goOut(_ record: Held, _ step: Step) {
+        let (known, node) = (cpus[step.cpu].pid, cpus[step.cpu].node)
+        if known == record.prevPID, known >= 0 {
+            step.node = node
+        } else if known >= 0, tookLeadersPID(node, record.prevPID) {
+            // Two tasks may have the same pid for a while: a dead leader, and the thread that took its pid with exec.
+            tasks.rename(node, record.prevPID)
+            step.node = node
+        } else {
+            step.node = tasks.node(record.prevPID)
+            if known < 0 { return }
+            step.broken = true
+            // A CPU that goes offline does so under its stopper, and comes back with its idle task.
+            step.wasOffline = record.prevPID == 0 && tasks[node].comm.isStopper
+            if !step.wasOffline { brokenChains += 1 }
         }
-        return false
+    }
+
+    /// The node of the task that comes in, under the name that it has now.
+    @inline(__always) private mutating func comeIn(_ record: Held) -> Int32 {
+        var next = tasks.node(record.nextPID)
+        let comm = record.comm
+        // Every CPU's idle task has a name of its own.
+        if record.nextPID != 0, tasks.place(next).pointee.comm != comm {
+            if usesLifeCycle { next = execUnseen(next, pid: record.nextPID, comm) }
+            let task = tasks.place(next)
+            task.pointee.comm = comm
+            task.pointee.hasKernelName = comm.isKernelThread
+        }
+        let task = tasks.place(next)
+        task.pointee.switches &+= 1
+        if task.pointee.switches == 1 { task.pointee.firstComm = comm }
+        return next
     }
 
     private mutating func die(_ node: Int32, pid: Int32) {
         tasks.die(node)
         // With life-cycle records a pid's next task says so itself, and a leader's pid may live on (exec by another thread).
         if !usesLifeCycle { tasks.retire(pid) }
-    }
-
-    /// The thread that was switched in is switched out under the pid of its dead leader: it is in the middle of an exec.
-    private mutating func tookLeadersPID(_ node: Int32, _ pid: Int32) -> Bool {
-        guard usesLifeCycle, pid > 0, let leader = tasks.existing(pid), tasks[leader].isDead else { return false }
-        return tasks.founder(node) == tasks.founder(leader)
     }
 
     // MARK: tlb_flush
