@@ -2,8 +2,8 @@ import TraceData
 
 /// What `lazytlb info` says about a trace: the file's metadata and what a pass over its records counted.
 public struct TraceInfo {
-    private let file: TraceFile
-    private let summary: TraceSummary
+    let file: TraceFile
+    let summary: TraceSummary
 
     public init(_ file: TraceFile, _ summary: TraceSummary) {
         self.file = file
@@ -90,112 +90,11 @@ public struct TraceInfo {
     }
 
     /// The kernel's own count. The file has it for the top buffer's CPUs; with several buffers it does not say whose they are.
-    private func stats(_ cpu: Int) -> CPUStats? { file.cpuStats.first { $0.cpu == cpu } }
+    func stats(_ cpu: Int) -> CPUStats? { file.cpuStats.first { $0.cpu == cpu } }
 
     private func time(_ value: UInt64) -> String {
         guard file.clock.unit == .nanoseconds else { return "\(value)" }
         return "\(value / 1_000_000_000)." + "\(value % 1_000_000_000)".leftPadded(9, with: "0")
-    }
-
-    // MARK: JSON
-
-    /// One object with stable keys.
-    public func json(to writer: ByteWriter) {
-        var object = JSONObject(writer)
-        object.string("path", file.path)
-        object.string("kernel", file.kernelRelease)
-        object.string("machine", file.machine)
-        object.string("uname", file.uname)
-        object.string("form", file.origin.form.rawValue)
-        object.number("version", file.origin.form == .traceDat ? file.version : nil)
-        object.string("endianness", file.isBigEndian ? "big" : "little")
-        object.number("long_size", file.longSize)
-        object.number("page_size", file.pageSize)
-        object.string("compression", file.compression.rawValue)
-        object.string("trace_cmd", file.traceCmdVersion)
-        object.raw("clock") { clock(file.clock) }
-        object.number("cpus", file.cpuCount)
-        object.string("buffer", file.buffer.name)
-        object.raw("buffers") { list(file.buffers) { buffer($0) } }
-        object.raw("options") {
-            list(file.presentOptions) { option in
-                var one = JSONObject(writer)
-                one.number("id", option.id)
-                one.string("name", option.name)
-                one.number("size", option.size)
-                one.end()
-            }
-        }
-        object.number("saved_cmdlines", file.commands.count)
-        object.number("records", summary.records)
-        object.number("first_time_ns", summary.firstTime)
-        object.number("last_time_ns", summary.lastTime)
-        object.raw("events") {
-            list(summary.events) { event in
-                var one = JSONObject(writer)
-                one.string("system", event.system)
-                one.string("name", event.name)
-                one.number("records", event.records)
-                one.end()
-            }
-        }
-        object.raw("per_cpu") { list(summary.cpus) { cpu($0) } }
-        object.number("lost_events", summary.lostEvents)
-        object.number("lost_gaps", summary.gaps)
-        object.number("uncounted_gaps", summary.uncountedGaps)
-        object.raw("missing") { list(summary.eventsWithoutRecord) { writer.json($0) } }
-        object.raw("notes") { list(advice) { writer.json($0) } }
-        object.raw("problems") { list(file.problems) { writer.json($0.description) } }
-        object.end()
-        writer.byte(10)
-
-        func list<S: Sequence>(_ items: S, _ body: (S.Element) -> Void) {
-            writer.byte(UInt8(ascii: "["))
-            for (index, item) in items.enumerated() {
-                if index > 0 { writer.byte(UInt8(ascii: ",")) }
-                body(item)
-            }
-            writer.byte(UInt8(ascii: "]"))
-        }
-        func clock(_ clock: Clock) {
-            var one = JSONObject(writer)
-            one.string("name", clock.name)
-            one.string("unit", clock.unit.rawValue)
-            one.bool("is_time", clock.isTime)
-            one.bool("comparable_between_cpus", clock.comparableBetweenCPUs)
-            one.end()
-        }
-        func buffer(_ buffer: TraceBuffer) {
-            var one = JSONObject(writer)
-            one.string("name", buffer.name)
-            one.raw("clock") { clock(buffer.clock) }
-            one.number("page_size", buffer.pageSize)
-            one.bool("text", buffer.isText)
-            one.raw("cpus") {
-                list(buffer.cpus) { extent in
-                    var cpu = JSONObject(writer)
-                    cpu.number("cpu", extent.cpu)
-                    cpu.number("offset", extent.offset)
-                    cpu.number("bytes", extent.size)
-                    cpu.end()
-                }
-            }
-            one.end()
-        }
-        func cpu(_ cpu: TraceSummary.CPU) {
-            var one = JSONObject(writer)
-            one.number("cpu", cpu.cpu)
-            one.number("records", cpu.records)
-            one.number("first_time_ns", cpu.firstTime)
-            one.number("last_time_ns", cpu.lastTime)
-            one.number("lost_events", cpu.lostEvents)
-            one.number("lost_gaps", cpu.gaps)
-            one.number("uncounted_gaps", cpu.uncountedGaps)
-            let stats = self.stats(cpu.cpu)
-            one.number("overrun", stats?.overrun)
-            one.number("dropped", stats?.dropped)
-            one.end()
-        }
     }
 }
 

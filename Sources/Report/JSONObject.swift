@@ -30,6 +30,36 @@ struct JSONObject {
         body()
     }
 
+    /// A member that is an object.
+    mutating func object(_ name: StaticString, _ body: (inout JSONObject) -> Void) {
+        key(name)
+        Self.part(writer, body)
+    }
+
+    /// A member that is a list of objects.
+    mutating func objects<S: Sequence>(_ name: StaticString, _ items: S, _ body: (inout JSONObject, S.Element) -> Void) {
+        list(name, items) { writer, item in Self.part(writer) { body(&$0, item) } }
+    }
+
+    /// A member that is a list of texts.
+    mutating func strings(_ name: StaticString, _ items: some Sequence<String>) { list(name, items) { $0.json($1) } }
+
+    private static func part(_ writer: ByteWriter, _ body: (inout JSONObject) -> Void) {
+        var object = JSONObject(writer)
+        body(&object)
+        object.end()
+    }
+
+    private mutating func list<S: Sequence>(_ name: StaticString, _ items: S, _ body: (ByteWriter, S.Element) -> Void) {
+        key(name)
+        writer.byte(UInt8(ascii: "["))
+        for (index, item) in items.enumerated() {
+            if index > 0 { writer.byte(UInt8(ascii: ",")) }
+            body(writer, item)
+        }
+        writer.byte(UInt8(ascii: "]"))
+    }
+
     func end() { writer.byte(UInt8(ascii: "}")) }
 
     private mutating func key(_ name: StaticString) {
