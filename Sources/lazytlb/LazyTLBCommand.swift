@@ -32,6 +32,7 @@ struct LazyTLBCommand: ParsableCommand {
         Interruption.takeStandardDescriptors()
         Interruption.prepare()
         refuseUnreadableArguments()
+        refuseHelpForNothing()
         do {
             var command = try parseAlone() ?? parseAsRoot()
             try command.run()
@@ -46,10 +47,20 @@ struct LazyTLBCommand: ParsableCommand {
         }
     }
 
+    /// Of a name that is no command's the parser would show the help of the whole program, as if all were well.
+    private static func refuseHelpForNothing() {
+        let arguments = CommandLine.arguments.dropFirst()
+        guard arguments.first == "help", let name = arguments.dropFirst().first, !name.hasPrefix("-"), name != "help", command(named: name) == nil else { return }
+        Failures.say("help: no such command: \(printable(name))")
+        Glibc.exit(2)
+    }
+
+    private static func command(named name: String) -> (any ParsableCommand.Type)? { configuration.subcommands.first { $0.configuration.commandName == name } }
+
     /// The command that the first argument names, parsed as if there were no others, which takes half the time. nil if nothing comes of it: what to say then, ``parseAsRoot(_:)`` knows.
     private static func parseAlone() -> (any ParsableCommand)? {
         let arguments = CommandLine.arguments.dropFirst()
-        guard let name = arguments.first, let command = configuration.subcommands.first(where: { $0.configuration.commandName == name }) else { return nil }
+        guard let name = arguments.first, let command = command(named: name) else { return nil }
         // Asked for help, the parser answers with a command of its own.
         guard let parsed = try? command.parseAsRoot(Array(arguments.dropFirst())), type(of: parsed) == command else { return nil }
         return parsed

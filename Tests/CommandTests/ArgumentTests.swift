@@ -34,6 +34,15 @@ import Testing
         #expect(refused.errors.contains("\nUsage: lazytlb \(name)"))
     }
 
+    @Test func thereIsNoHelpForACommandThatThereIsNot() throws {
+        let outcome = try Program.lazytlb("help", "reprot")
+        #expect(outcome.status == 2)
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.errors == "lazytlb: help: no such command: reprot\n")
+        #expect(try Program.lazytlb("help", "help").status == 0)
+        #expect(try Program.lazytlb("help").status == 0)
+    }
+
     private static let trace = Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat")
 
     @Test(arguments: ["report -o", "timeline -o", "baseline -o", "check --conform -o"]) func anOutputHasAName(_ command: String) throws {
