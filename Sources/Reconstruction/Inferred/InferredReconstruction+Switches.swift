@@ -27,7 +27,7 @@ extension InferredReconstruction {
         // As nearly all do: alive, with what it is known to have all its life, which is loaded now or will be.
         guard !isOdd, loads || known.mm == .none || known.mm == loaded else { return cameInOddly(node, task, loads: loads, isCut: isCut, source, moment) }
         task.pointee.asFound &+= 1
-        comes(node, task, known.mm, known.basis, loads: loads, loaded, moment)
+        comes(node, task, known.mm, known.basis, loads: loads, loaded, source, moment)
         if node > 0, task.pointee.comm.isStopper { goOffline(moment.cpu, source, moment) }
     }
 
@@ -57,7 +57,7 @@ extension InferredReconstruction {
             basis = next == .unknown ? .unknown : .lifeCycle
             switches[Int(basis.rawValue)] &+= 1
         }
-        comes(node, task, next, basis, loads: loads, loaded, moment)
+        comes(node, task, next, basis, loads: loads, loaded, source, moment)
         if !loads, next.isUser, loaded != next {
             if loaded != .unknown { contradictions += 1 }
             load(cpu, next, time)
@@ -67,10 +67,12 @@ extension InferredReconstruction {
 
     /// It runs from here on, or is on its way in.
     @inline(__always) private mutating func comes(
-        _ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, _ mm: MM, _ basis: Basis, loads: Bool, _ loaded: MM, _ moment: Moment
+        _ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, _ mm: MM, _ basis: Basis, loads: Bool, _ loaded: MM, _ source: Lookahead, _ moment: Moment
     ) {
         if _slowPath(rules.skipsDoneFlushes) { handlesSilently(moment) }
         let place = state.base + moment.cpu
+        if _slowPath(place.pointee.isLong) { endLong(moment.cpu) }
+        place.pointee.ranLeft = place.pointee.mm == loaded
         place.pointee.mm = mm
         place.pointee.leftMM = .none
         place.pointee.sentMM = .none
@@ -78,6 +80,10 @@ extension InferredReconstruction {
         place.pointee.isPending = loads
         place.pointee.loads = loads
         if !loads { return runs(node, task, mm, basis, begun: moment.time, moment) }
+        if let end = source.peek(1), _slowPath(end.time &- moment.time > Self.longSwitch) {
+            place.pointee.isLong = true
+            longSwitches += 1
+        }
         if _slowPath(rules.mayLeaveAtOnce), node == 0 { leavesAtOnce = true }
         place.pointee.basis = basis
         place.pointee.nextNode = node
@@ -98,11 +104,17 @@ extension InferredReconstruction {
         apply(.contextSwitch(cpu: moment.cpu, mm: mm), moment)
     }
 
+    private mutating func endLong(_ cpu: Int) {
+        state[cpu].isLong = false
+        longSwitches -= 1
+    }
+
     /// switch_mm() is done: with its TASK_SWITCH record, if there is one.
     mutating func finishSwitch(_ cpu: Int, _ time: UInt64) {
         let place = state.base + cpu
         guard place.pointee.isPending else { return }
         place.pointee.isPending = false
+        if _slowPath(place.pointee.isLong) { endLong(cpu) }
         let task = walk.tasks.place(place.pointee.nextNode)
         let moment = Moment(time: time, cpu: cpu, pid: place.pointee.prevPID, cause: .schedSwitch)
         let left = place.pointee.leaves

@@ -1,0 +1,64 @@
+import LazyTLB
+@testable import Reconstruction
+import Testing
+
+/// A virtual CPU that stands still in the middle of a switch, between its sched_switch and its TASK_SWITCH record. It takes no IPI there.
+@Suite struct LongSwitchTests {
+    /// Threads 10 and 11 on CPUs 0 and 1; the latter is on its way to the process 20.
+    private func script(_ release: String, standsStill: UInt64, isLazy: Bool = false) -> Script {
+        var script = Script(release)
+        script.run(10, loads: true)
+        script.fork(20)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11, on: 1, loads: true)
+        if isLazy { script.run(0, on: 1) }
+        script.beginRun(20, on: 1)
+        script.wait(standsStill)
+        return script
+    }
+
+    /// Whether CPU 1 has switched before CPU 0 flushes the others.
+    private func hasLeft(_ script: Script) throws -> Bool {
+        let stimuli = script.infer().notes.stimuli
+        let left = try #require(stimuli.lastIndex { if case .contextSwitch(1, _) = $0 { true } else { false } })
+        let flushed = try #require(stimuli.firstIndex { if case .flushOthers(0, _, _) = $0 { true } else { false } })
+        return left < flushed
+    }
+
+    /// The kernel would have written SEND_IPI if any other CPU had been in the mask.
+    @Test(arguments: ["4.12.0", "4.13.0", "5.10.0", "6.1.0"]) func whoSendsNothingFindsNobodyInTheMask(_ release: String) throws {
+        var script = script(release, standsStill: 4_000_000)
+        script.flush(.localMM, 1)
+        script.endRun(on: 1)
+        #expect(try hasLeft(script))
+    }
+
+    /// smp_call_function_many() waits until all have answered.
+    @Test(arguments: [true, false]) func whoGoesOnHasNotSentToACPUThatStandsStill(goesOn: Bool) throws {
+        var script = script("6.1.0", standsStill: 4_000_000)
+        script.flush(.send, 1)
+        script.flush(.localMM, 1)
+        if goesOn { script.run(0) }
+        script.endRun(on: 1)
+        if !goesOn { script.run(0) }
+        #expect(try hasLeft(script) == goesOn)
+    }
+
+    /// Since v4.20 a lazy CPU in the mask is spared.
+    @Test func ofALazyOneThatSaysNothing() throws {
+        var script = script("6.1.0", standsStill: 4_000_000, isLazy: true)
+        script.flush(.send, 1)
+        script.flush(.localMM, 1)
+        script.run(0)
+        script.endRun(on: 1)
+        #expect(try !hasLeft(script))
+    }
+
+    /// Clocks of CPUs agree within less, and records come in another order than what they tell of.
+    @Test func aShortSwitchIsAsItsRecordsSay() throws {
+        var script = script("6.1.0", standsStill: 0)
+        script.flush(.localMM, 1)
+        script.endRun(on: 1)
+        #expect(try !hasLeft(script))
+    }
+}
