@@ -44,10 +44,11 @@ public struct FlatList<Element>: FlatTable {
         owner = FlatOwner(base, count)
     }
 
-    /// An empty one with room for `capacity` elements in a slab, ``Slab/most`` bytes of it at most. When it needs more it leaves that.
+    /// An empty one with room for `capacity` elements, in a slab if that gives so much. When it needs more it leaves that.
     public init(capacity: Int, in slab: Slab) {
-        base = slab.take(capacity, of: Element.self)
-        owner = FlatOwner(base, 0, capacity: capacity, slab: slab)
+        let piece = slab.take(capacity, of: Element.self)
+        base = piece ?? .allocate(apart: capacity)
+        owner = FlatOwner(base, 0, capacity: capacity, slab: piece == nil ? nil : slab)
     }
 
     /// - Complexity: O(1), amortised.
@@ -167,15 +168,19 @@ private final class FlatOwner<Element> {
     private func free() { if slab == nil { base.deallocate() } }
 }
 
+/// Bytes of a pair of cache lines.
+let apartUnit = 128
+
 extension UnsafeMutablePointer {
     /// Memory that shares no cache line with other memory, nor a pair of lines that the processor fetches at once: what one thread writes there does not take
     /// from another what lies beside it. Tables of a few CPUs would lie side by side otherwise, whoever uses them.
     ///
     /// To be freed with `deallocate()`.
     public static func allocate(apart count: Int) -> UnsafeMutablePointer {
-        let unit = 128
-        let bytes = Swift.max(1, count) * MemoryLayout<Pointee>.stride
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: (bytes + unit - 1) / unit * unit, alignment: Swift.max(unit, MemoryLayout<Pointee>.alignment))
-        return memory.bindMemory(to: Pointee.self, capacity: Swift.max(1, count))
+        let alignment = Swift.max(apartUnit, MemoryLayout<Pointee>.alignment)
+        return UnsafeMutableRawPointer.allocate(byteCount: bytes(apart: count), alignment: alignment).bindMemory(to: Pointee.self, capacity: Swift.max(1, count))
     }
+
+    /// How many bytes that are.
+    static func bytes(apart count: Int) -> Int { (Swift.max(1, count) * MemoryLayout<Pointee>.stride + apartUnit - 1) / apartUnit * apartUnit }
 }

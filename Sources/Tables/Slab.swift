@@ -24,11 +24,11 @@ public final class Slab: @unchecked Sendable {
 
     deinit { for page in pages { page.deallocate() } }
 
-    /// Memory for `count` elements, at most ``most`` bytes, which shares no pair of cache lines with other pieces (see ``Swift/UnsafeMutablePointer/allocate(apart:)``).
-    public func take<Element>(_ count: Int, of type: Element.Type) -> UnsafeMutablePointer<Element> {
-        let unit = 128
-        let bytes = (Swift.max(1, count) * MemoryLayout<Element>.stride + unit - 1) / unit * unit
-        precondition(bytes <= Self.most && MemoryLayout<Element>.alignment <= unit)
+    /// Memory for `count` elements, which shares no pair of cache lines with other pieces (see ``Swift/UnsafeMutablePointer/allocate(apart:)``). nil if that would be more than ``most``
+    /// bytes.
+    public func take<Element>(_ count: Int, of type: Element.Type) -> UnsafeMutablePointer<Element>? {
+        let bytes = UnsafeMutablePointer<Element>.bytes(apart: count)
+        guard bytes <= Self.most, MemoryLayout<Element>.alignment <= apartUnit else { return nil }
         turn.wait()
         defer { turn.signal() }
         if left < bytes { grow() }

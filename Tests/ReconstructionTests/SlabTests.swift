@@ -2,14 +2,14 @@ import Tables
 import Testing
 
 struct SlabTests {
-    @Test func `pieces do not overlap, begin at pairs of cache lines, and go on in another page`() {
+    @Test func `pieces do not overlap, begin at pairs of cache lines, and go on in another page`() throws {
         let slab = Slab()
         let sizes = [1, 7, 128, 129, 60_928, Slab.most]
         var pieces: [UnsafeMutableBufferPointer<UInt8>] = []
         // More than two pages of 2 MiB.
         for _ in 0..<20 {
             for size in sizes {
-                let piece = UnsafeMutableBufferPointer(start: slab.take(size, of: UInt8.self), count: size)
+                let piece = UnsafeMutableBufferPointer(start: try #require(slab.take(size, of: UInt8.self)), count: size)
                 #expect(UInt(bitPattern: piece.baseAddress) % 128 == 0)
                 piece.initialize(repeating: UInt8(pieces.count))
                 pieces.append(piece)
@@ -18,6 +18,16 @@ struct SlabTests {
         withExtendedLifetime(slab) {
             for (index, piece) in pieces.enumerated() { #expect(piece.allSatisfy { $0 == UInt8(index) }) }
         }
+    }
+
+    @Test func `what is too large has memory of its own`() {
+        let slab = Slab()
+        #expect(slab.take(Slab.most + 1, of: UInt8.self) == nil)
+        var list = FlatList<UInt8>(capacity: Slab.most + 1, in: slab)
+        let place = list.base
+        list.extend(with: 7, to: Slab.most + 1)
+        #expect(list.base == place)
+        #expect(list.allSatisfy { $0 == 7 })
     }
 
     @Test func `a list keeps its slab, and leaves it when it needs more room`() {

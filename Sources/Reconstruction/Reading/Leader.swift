@@ -17,9 +17,7 @@ final class Stretch: @unchecked Sendable {
     var news = Findings.News()
 
     /// - Parameter turns: room for so many, so that what is no more than this is not moved while it grows.
-    fileprivate init(turns: Int, in slab: Slab) {
-        self.turns = turns * MemoryLayout<Turn>.stride <= Slab.most ? FlatList(capacity: turns, in: slab) : FlatList()
-    }
+    fileprivate init(turns: Int, in slab: Slab) { self.turns = FlatList(capacity: turns, in: slab) }
 
     fileprivate func reset() {
         turns.removeAll()

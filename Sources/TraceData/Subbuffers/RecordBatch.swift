@@ -36,11 +36,12 @@ public final class RecordBatch: @unchecked Sendable {
     /// What a file that keeps going could not read.
     public internal(set) var problems: [TraceProblem] = []
 
-    /// - Parameter slab: where to take memory from, if there are to be many; of any size without.
+    /// - Parameter slab: where to take memory from, if that gives so much.
     public init(capacity: Int, in slab: Slab? = nil) {
-        self.slab = slab
         // What no record is written to is not touched: a short trace does without most of it.
-        memory = slab?.take(Self.headroom + capacity, of: CompactRecord.self) ?? .allocate(capacity: Self.headroom + capacity)
+        let piece = slab?.take(Self.headroom + capacity, of: CompactRecord.self)
+        self.slab = piece == nil ? nil : slab
+        memory = piece ?? .allocate(capacity: Self.headroom + capacity)
         start = memory + Self.headroom
         // Where a reader stands before the first record.
         (start - 1).initialize(to: CompactRecord())
@@ -105,18 +106,14 @@ public final class BatchPool: @unchecked Sendable {
     private var unused: [RecordBatch] = []
     /// Where the memory of all is, and of what comes and goes with them. Large batches have their own.
     public let slab = Slab()
-    private let isOfSlab: Bool
 
     /// - Parameter capacity: records in a batch.
-    public init(capacity: Int) {
-        self.capacity = capacity
-        isOfSlab = (RecordBatch.headroom + capacity) * MemoryLayout<CompactRecord>.stride <= Slab.most
-    }
+    public init(capacity: Int) { self.capacity = capacity }
 
     func take() -> RecordBatch {
         turn.wait()
         defer { turn.signal() }
-        return unused.popLast() ?? RecordBatch(capacity: capacity, in: isOfSlab ? slab : nil)
+        return unused.popLast() ?? RecordBatch(capacity: capacity, in: slab)
     }
 
     /// Nobody looks at the batch's records any more.
