@@ -28,16 +28,14 @@ extension Replay {
 
 /// A count in each scheme.
 public struct SchemeCounts: Sendable, Equatable {
-    public var v412 = 0
-    public var v413Parent = 0
-    public var v413 = 0
+    public var v412: Int
+    public var v413Parent: Int
+    public var v413: Int
+
+    public init(v412: Int = 0, v413Parent: Int = 0, v413: Int = 0) { (self.v412, self.v413Parent, self.v413) = (v412, v413Parent, v413) }
 
     /// The same in all.
-    init(all count: Int) { (v412, v413Parent, v413) = (count, count, count) }
-
-    init(v412: Int, v413Parent: Int, v413: Int) { (self.v412, self.v413Parent, self.v413) = (v412, v413Parent, v413) }
-
-    public init() {}
+    init(all count: Int) { self.init(v412: count, v413Parent: count, v413: count) }
 
     /// That of one of ``Replay/schemes``.
     public subscript(scheme: String) -> Int {
