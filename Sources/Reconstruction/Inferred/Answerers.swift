@@ -113,7 +113,7 @@ extension InferredReconstruction {
     }
 
     /// The time up to which the sender at the head of `source` may wait for answers to `send`.
-    private mutating func endOfWait(_ source: Lookahead, _ send: Held) -> UInt64 {
+    mutating func endOfWait(_ source: Lookahead, _ send: Held) -> UInt64 {
         var distance = 1
         var halves = rules.sendsFirst ? 1 : 0
         while let next = source.peek(distance) {

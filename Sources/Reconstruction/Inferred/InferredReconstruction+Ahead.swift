@@ -1,6 +1,20 @@
 import LazyTLB
 import TraceData
 
+/// A switch under way that takes longer than usual: a virtual CPU waits for its processor in the middle.
+struct LongSwitch {
+    var cpu: Int
+    /// That it leaves, and whether the task that goes ran it: if not the CPU was lazy.
+    var mm: MM
+    var hasRun: Bool
+    /// ns: of its sched_switch and its TASK_SWITCH record.
+    var begun: UInt64
+    var end: UInt64
+
+    /// ns; an emulated CPU with probe events takes up to a tenth of it.
+    static var limit: UInt64 { 500_000 }
+}
+
 /// What CPUs are about to do, by their records that are still to come.
 extension InferredReconstruction {
     /// The CPUs that are in the middle of a switch to `mm` and will answer `send` behind it are in the mask already; where CPUs stay in masks (v6.14 and later), an answer does not tell.
@@ -23,33 +37,19 @@ extension InferredReconstruction {
         }
     }
 
-    /// A switch is short, but for a virtual CPU that has to wait for its processor in the middle. If one is under way for longer, away from `mm`, of which `sender` flushes, the CPU has
-    /// left the mask if no IPI is sent. It takes none before the end of the switch: if one is sent, and the sender goes on earlier, it has left as well, if it ran the mm. (If it was lazy
-    /// this says nothing, since v4.20: it is spared.)
-    mutating func finishSwitches(from mm: MM, _ sender: Lookahead, sends: Bool) {
-        if longSwitches == 0 || rules.clearsMaskLate { return }
-        for cpu in 0..<cpus where state[cpu].isLong && state[cpu].isPending && state[cpu].leaves == mm && cpu != sender.cpu {
-            guard sender.headTime > state[cpu].begun &+ Self.longSwitch, let end = sourceOf[cpu]?.peek(0), end.isLoad else { continue }
-            let goesOn = sends ? goesOn(sender) ?? .max : 0
-            if !sends || state[cpu].ranLeft && goesOn < end.time { finishSwitch(cpu, sender.headTime) }
-        }
+    @inline(never) mutating func begins(_ long: LongSwitch) {
+        longSwitches.removeAll { $0.end <= long.begun }
+        longSwitches.append(long)
     }
 
-    /// ns; an emulated CPU with probe events takes up to a tenth of it.
-    static var longSwitch: UInt64 { 500_000 }
-
-    /// When the CPU whose SEND_IPI record is at the head has waited for the others, at the latest; nil if its next records do not tell.
-    private mutating func goesOn(_ source: Lookahead) -> UInt64? {
-        // Its own half is done while it waits.
-        var ownHalf = rules.sendsFirst
-        var distance = 1
-        while let next = source.peek(distance), next.kind != .lost {
-            distance += 1
-            if next.inHardIRQ { continue }
-            guard ownHalf, next.kind == .tlbFlush, next.reason == TLBReason.localMMShootdown else { return next.time }
-            ownHalf = false
+    /// `sender` flushes `mm`. A CPU in the middle of a long switch away from it has left the mask if no IPI is sent. It takes none before the end of the switch: if one is sent, and the
+    /// sender goes on earlier, it has left as well, if it ran the mm. (If it was lazy this says nothing, since v4.20: it is spared.)
+    mutating func finishSwitches(from mm: MM, _ sender: Lookahead, sends: Bool) {
+        let now = sender.headTime
+        longSwitches.removeAll { $0.end <= now }
+        for long in longSwitches where long.mm == mm && long.cpu != sender.cpu && now > long.begun &+ LongSwitch.limit {
+            if !sends || long.hasRun && endOfWait(sender, sender.head) < long.end { finishSwitch(long.cpu, now) }
         }
-        return nil
     }
 
     /// The CPU will answer a flush before it switches, or right behind that.

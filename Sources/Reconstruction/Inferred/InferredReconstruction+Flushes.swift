@@ -33,7 +33,7 @@ extension InferredReconstruction {
             state[cpu].remote = .flush
             state[cpu].remoteMM = mm
         } else {
-            if mm.isUser { finishSwitches(from: mm, source, sends: false) }
+            if _slowPath(!longSwitches.isEmpty) { finishSwitches(from: mm, source, sends: false) }
             settle(mm, sender: cpu, sends: false, moment)
             applyUnsent(.flushOthers(cpu: cpu, mm: mm, pages: pages), moment)
         }
@@ -91,10 +91,8 @@ extension InferredReconstruction {
             expectAnswers(cpu, moment.time)
             apply(.batchOthers(cpu: cpu), moment)
         } else {
-            if state[cpu].sentMM.isUser {
-                finishSwitches(to: state[cpu].sentMM, cpu, source.head)
-                finishSwitches(from: state[cpu].sentMM, source, sends: true)
-            }
+            if state[cpu].sentMM.isUser { finishSwitches(to: state[cpu].sentMM, cpu, source.head) }
+            if _slowPath(!longSwitches.isEmpty) { finishSwitches(from: state[cpu].sentMM, source, sends: true) }
             settle(state[cpu].sentMM, sender: cpu, sends: true, moment)
             expectAnswers(cpu, moment.time)
             apply(.flushOthers(cpu: cpu, mm: state[cpu].sentMM, pages: rules.asked(pages)), moment)

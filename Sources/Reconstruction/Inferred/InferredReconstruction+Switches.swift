@@ -71,8 +71,9 @@ extension InferredReconstruction {
     ) {
         if _slowPath(rules.skipsDoneFlushes) { handlesSilently(moment) }
         let place = state.base + moment.cpu
-        if _slowPath(place.pointee.isLong) { endLong(moment.cpu) }
-        place.pointee.ranLeft = place.pointee.mm == loaded
+        if loads, let end = source.peek(1), _slowPath(end.time &- moment.time > LongSwitch.limit), loaded.isUser, loaded != mm, !rules.clearsMaskLate {
+            begins(LongSwitch(cpu: moment.cpu, mm: loaded, hasRun: place.pointee.mm == loaded, begun: moment.time, end: end.time))
+        }
         place.pointee.mm = mm
         place.pointee.leftMM = .none
         place.pointee.sentMM = .none
@@ -80,10 +81,6 @@ extension InferredReconstruction {
         place.pointee.isPending = loads
         place.pointee.loads = loads
         if !loads { return runs(node, task, mm, basis, begun: moment.time, moment) }
-        if let end = source.peek(1), _slowPath(end.time &- moment.time > Self.longSwitch) {
-            place.pointee.isLong = true
-            longSwitches += 1
-        }
         if _slowPath(rules.mayLeaveAtOnce), node == 0 { leavesAtOnce = true }
         place.pointee.basis = basis
         place.pointee.nextNode = node
@@ -104,17 +101,11 @@ extension InferredReconstruction {
         apply(.contextSwitch(cpu: moment.cpu, mm: mm), moment)
     }
 
-    private mutating func endLong(_ cpu: Int) {
-        state[cpu].isLong = false
-        longSwitches -= 1
-    }
-
     /// switch_mm() is done: with its TASK_SWITCH record, if there is one.
     mutating func finishSwitch(_ cpu: Int, _ time: UInt64) {
         let place = state.base + cpu
         guard place.pointee.isPending else { return }
         place.pointee.isPending = false
-        if _slowPath(place.pointee.isLong) { endLong(cpu) }
         let task = walk.tasks.place(place.pointee.nextNode)
         let moment = Moment(time: time, cpu: cpu, pid: place.pointee.prevPID, cause: .schedSwitch)
         let left = place.pointee.leaves

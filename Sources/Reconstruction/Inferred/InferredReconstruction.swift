@@ -31,8 +31,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     var claimCount = 0
     /// CPUs that are on their way off.
     var goingDown: [GoingDown] = []
-    /// How many CPUs are in the middle of a long switch: nearly always none.
-    var longSwitches = 0
+    /// Those under way, and some that are over, at most one of each CPU; nearly always none.
+    var longSwitches: [LongSwitch] = []
     /// For what a mask is only needed for a moment: ``emptyMask()``.
     private var mask: MaskTable
     /// All CPUs' records that are to come; and the same by CPU, nil for those without any.
@@ -63,10 +63,6 @@ struct InferredReconstruction<Sink: StimulusSink> {
         var sentAt: UInt64 = 0
         var isDown = false
         /// A switch whose TASK_SWITCH record is still to come: since when, to whom, and what the task's mm is known from.
-        /// The task that goes ran the mm that is loaded.
-        var ranLeft = false
-        /// The switch under way takes longer than ``longSwitch``.
-        var isLong = false
         var isPending = false
         var basis = Basis.unknown
         var nextNode: Int32 = -1
