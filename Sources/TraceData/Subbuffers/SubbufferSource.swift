@@ -51,19 +51,25 @@ struct SubbufferSource {
     /// The last one may be shorter than the others if the data ends in it; its header says whether anything is missing.
     mutating func next() throws(TraceError) -> UnsafeRawBufferPointer? {
         if compression != nil {
-            if chunkPosition >= chunk.count, try !nextChunk() { return nil }
+            if chunkPosition >= chunk.count, try !nextChunk() { return finish() }
             pagePosition = chunkPosition
             let end = min(chunkPosition + shape.size, chunk.count)
             chunkPosition = end
             return UnsafeRawBufferPointer(rebasing: chunk[pagePosition..<end])
         }
-        guard position < bytes.count else { return nil }
+        guard position < bytes.count else { return finish() }
         // The sub-buffer before may still be looked at.
         if position - released > Self.window + shape.size { release(upTo: position - shape.size) }
         pagePosition = position
         position = min(position + shape.size, bytes.count)
         progress?.read(bytes: position - pagePosition)
         return UnsafeRawBufferPointer(rebasing: bytes[pagePosition..<position])
+    }
+
+    /// No more sub-buffers. What is left to give back is given back here, not when the file is unmapped: with two threads, while the other one still has records to take.
+    private mutating func finish() -> UnsafeRawBufferPointer? {
+        release(upTo: bytes.count)
+        return nil
     }
 
     private mutating func release(upTo end: Int) {
