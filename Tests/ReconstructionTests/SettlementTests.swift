@@ -15,6 +15,43 @@ import Testing
         #expect(found.loaded() == found.mm(of: 10))
     }
 
+    /// write() on trace_marker records the task that writes.
+    @Test func aLineOfTraceMarkerBehindAGapNamesTheTaskThatRuns() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.lose(3)
+        script.mark("here")
+        let found = script.infer()
+        #expect(found.mm(of: 10)?.isUser == true)
+        #expect(found.loaded() == found.mm(of: 10))
+    }
+
+    /// Without the life cycle's records the first one that names a task is the one behind them.
+    @Test(arguments: [EvidenceLevel.noProbes, .switchesOnly]) func aRecordThatIsNotLookedAtEndsNoGap(level: EvidenceLevel) {
+        var script = Script()
+        script.run(10, loads: true)
+        script.lose(3)
+        script.fork(11)
+        script.mark("here")
+        script.flush(.localMM, 1)
+        let found = script.infer(level)
+        #expect(found.notes.flushes.local.map(\.mm) == found.mms(of: 10))
+        #expect(found.evidence.unknownFlushes == 0)
+    }
+
+    /// switch_mm_irqs_off() records the task that goes: nothing says who has come, but the next record.
+    @Test(arguments: [EvidenceLevel.noProbes, .switchesOnly]) func theEndOfASwitchThatIsMissingEndsNoGap(level: EvidenceLevel) {
+        var script = Script()
+        script.run(10, loads: true)
+        script.run(20, loads: true)
+        script.lose(3)
+        script.flush(.taskSwitch)
+        script.flush(.localMM, 1, pid: 10)
+        let found = script.infer(level)
+        #expect(found.notes.flushes.local.map(\.mm) == found.mms(of: 10))
+        #expect(found.evidence.unknownFlushes == 0)
+    }
+
     @Test func aTaskThatDiesBehindAGapMayHaveGivenItsMMUp() {
         var script = Script()
         script.run(10, loads: true)

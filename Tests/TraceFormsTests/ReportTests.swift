@@ -71,6 +71,25 @@ import TraceData
         try Self.expectSame("\(Self.forms)/pages", as: "\(Self.forms)/trace.dat", .everything, ["--kernel", Self.kernel] + options)
     }
 
+    /// What a BPF program writes at a tracepoint (bpf_trace_printk(), up to v5.8) comes between a switch and its CR3 load, by the task that goes.
+    @Test(arguments: [[], ["--evidence", "switches-only"]])
+    func linesThatAreWrittenInTheMiddleOfASwitchChangeNothing(_ options: [String]) throws {
+        let path = "\(Self.forms)/trace.txt"
+        var lines: [Substring] = []
+        for line in try String(contentsOf: Recordings.package.appending(path: path), encoding: .utf8).split(separator: "\n") where !line.contains("entries-in-buffer") {
+            lines.append(line)
+            if let name = line.range(of: "sched_switch: ") { lines.append("\(line[..<name.lowerBound])print: bpf: switched") }
+        }
+        try withTemporaryFile(Data((lines.joined(separator: "\n") + "\n").utf8)) { other in
+            let (found, expected) = (try Self.report(other, ["--kernel", Self.kernel] + options), try Self.report(path, ["--kernel", Self.kernel] + options))
+            #expect(found.trace.events == lines.count { !$0.hasPrefix("#") })
+            #expect(found.evidence.brokenChains == 0 && found.marks == nil)
+            #expect(found.evidence.switches == expected.evidence.switches)
+            #expect(found.schemes == expected.schemes)
+            #expect(found.recorded == expected.recorded)
+        }
+    }
+
     /// perf takes its own time a little later, so that only counts are the same.
     @Test(arguments: [[], ["--evidence", "switches-only"]])
     func perfDataGivesTheReportOfATraceDatOfTheSameTime(_ options: [String]) throws {

@@ -52,7 +52,7 @@ extension EvidencePass {
         elimination.end(cpu)
         watch.endGap(at: source.headTime)
         if walk.gaps > 0 { vforks.forgetAll() }
-        if step.node >= 0 { settlements.note(cpu, current: step.node, walk.tasks[step.node].switches) }
+        settlements.note(cpu, current: step.node, walk.tasks[step.node].switches)
         guard step.node > 0, state[cpu].loaded == .unknown else { return }
         let task = walk.tasks[step.node]
         guard task.origin != .kernel, !task.isDead, task.userEvidence > 0 || walk.tasks.isSettled(step.node) else { return }

@@ -139,10 +139,10 @@ struct EvidencePass {
         if watchesVfork { watchVfork(step, prevState: record.word1, at: record.time) }
     }
 
-    /// Before all else: where records are missing.
+    /// Before all else: where records are missing, up to the first one that tells whose turn it is.
     @inline(__always) private mutating func begin(_ step: Step, _ source: Lookahead) {
         if _slowPath(step.broken) { broken(step, at: source.headTime) }
-        if _slowPath(state[step.cpu].gap != .none), step.kind != .broken { endGap(step, source) }
+        if _slowPath(state[step.cpu].gap != .none), step.kind != .broken, step.node >= 0 { endGap(step, source) }
     }
 
     @inline(never) private mutating func consumeOther(_ source: Lookahead) {

@@ -9,7 +9,6 @@ extension InferredReconstruction {
         let cpu = step.cpu
         let gap = state[cpu].gap
         state[cpu].gap = -1
-        guard step.node >= 0 else { return }
         var own = mm(of: step.node)
         var loaded = findings.settled(gap).mm
         if findings.settled(gap).execs { own = .unknown }

@@ -164,11 +164,11 @@ struct InferredReconstruction<Sink: StimulusSink> {
         switched(step, source)
     }
 
-    /// Before all else: the end of a flush under way, and records that are missing.
+    /// Before all else: the end of a flush under way, and records that are missing. A gap ends with the first record behind it that tells whose turn it is.
     @inline(__always) private mutating func begin(_ step: Step, _ source: Lookahead, _ moment: Moment) {
         endSend(source, moment)
         if _slowPath(step.broken) { broken(step, moment) }
-        if _slowPath(state[step.cpu].gap >= 0), step.kind != .broken { endGap(step, source, moment) }
+        if _slowPath(state[step.cpu].gap >= 0), step.kind != .broken, step.node >= 0 { endGap(step, source, moment) }
     }
 
     @inline(__always) private mutating func endSend(_ source: Lookahead, _ moment: Moment) {

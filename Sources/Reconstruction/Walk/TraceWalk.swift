@@ -76,7 +76,10 @@ struct TraceWalk {
             }
         case .marker:
             step.kind = .marker
-            if usesLifeCycle { snapshots.take(source.headDetails.text, &tasks) }
+            if usesLifeCycle {
+                if cpus[step.cpu].pid < 0 { follow(record, source, step) }
+                snapshots.take(source.headDetails.text, &tasks)
+            }
         case .schedSwitch: preconditionFailure("a sched_switch, which has a step of its own")
         default: break
         }
