@@ -228,6 +228,29 @@ import TraceData
         #expect(mine.isDisjoint(with: others))
     }
 
+    /// No CR3 load has set it apart from any of them, but them from each other: it has an mm of its own, and has given that up. It may not live to the end of the trace.
+    @Test(arguments: [false, true]) func whoComesInSilentlyOnTheMMsOfStrangersHasNone(dies: Bool) {
+        var script = Script("6.12.0")
+        script.run(30, on: 1, loads: true)
+        script.run(0, on: 1)
+        script.run(10, loads: true)
+        script.run(20, loads: true)
+        for _ in 0..<3 {
+            script.run(30)
+            script.run(20)
+        }
+        script.run(10, loads: true)
+        for _ in 0..<3 {
+            script.run(30)
+            script.run(10)
+        }
+        script.run(30)
+        if dies { script.run(10, state: 0x10) }
+        let found = script.infer(.switchesOnly)
+        let mms = [10, 20, 30].compactMap { found.mms(of: $0).first }
+        #expect(mms.allSatisfy(\.isUser) && Set(mms).count == 3)
+    }
+
     @Test func evidenceThatAgreesHasNoContradictions() {
         var script = Script()
         script.run(10, loads: true)

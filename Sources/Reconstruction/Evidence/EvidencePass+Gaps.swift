@@ -41,7 +41,7 @@ extension EvidencePass {
     /// The trace ends.
     mutating func finish() {
         for cpu in state.indices { endElimination(cpu) }
-        forgetLastSwitches()
+        if usesLifeCycle { forgetLastSwitches() } else { forgetLazyRuns() }
     }
 
     /// The CPU's first record behind a gap. It names the current task, and a task with an mm has that loaded while it runs.
@@ -62,7 +62,6 @@ extension EvidencePass {
     /// Takes back what a task that died soon after seemed to show: when it came in silently for the last time, it had given its mm up.
     /// (Of tasks whose births are told this does not matter: their relations are not kept.)
     mutating func forgetLastSwitches() {
-        guard usesLifeCycle else { return }
         for (number, node) in walk.tasks.nodes.enumerated() where node.isDead && node.silentOn >= 0 && node.silentAt > node.switchesWithMM {
             takeBack(1, Int32(number), node.silentOn)
         }

@@ -265,8 +265,9 @@ struct EvidencePass {
         let task = walk.tasks[node]
         // Where a CR3 load has set the two apart, all silent switches since the task has last shown an mm are those of one that tears its own down, preempted.
         if let run = silentSinceShown.removeValue(forKey: node), run.shownAt == task.switchesWithMM {
-            for (other, count) in run.counts where isApart(node, other) { takeBack(count, node, other) }
-            if task.silentOn >= 0, isApart(node, task.silentOn) {
+            let isLazy = task.userEvidence > 0 && isAmongStrangers(run)
+            for (other, count) in run.counts where isLazy || isApart(node, other) { takeBack(count, node, other) }
+            if task.silentOn >= 0, isLazy || isApart(node, task.silentOn) {
                 walk.tasks[node].silentOn = -1
                 return
             }
@@ -281,6 +282,18 @@ struct EvidencePass {
     /// A CR3 load has set the two apart.
     private func isApart(_ a: Int32, _ b: Int32) -> Bool { relations[Self.key(a, b)]?.different ?? 0 > 0 }
 
+    /// With an mm of its own it could not have come in silently on the mms of all of them, some of which are apart.
+    private func isAmongStrangers(_ run: SilentRun) -> Bool { zip(run.others, run.others.dropFirst()).contains { isApart($0, $1) } }
+
+    /// The trace ends before some tasks do that have given up their mm.
+    mutating func forgetLazyRuns() {
+        for (node, run) in silentSinceShown {
+            let task = walk.tasks[node]
+            guard run.shownAt == task.switchesWithMM, task.userEvidence > 0, isAmongStrangers(run) else { continue }
+            for (other, count) in run.counts { takeBack(count, node, other) }
+        }
+    }
+
     /// So many silent switches between the two say nothing of their mms, after all.
     mutating func takeBack(_ count: UInt32, _ a: Int32, _ b: Int32) {
         let key = Self.key(a, b)
@@ -291,9 +304,12 @@ struct EvidencePass {
     struct SilentRun {
         var shownAt: UInt32 = 0
         var counts: [Int32: UInt32] = [:]
+        /// The same tasks, in the order in which it met them.
+        var others: [Int32] = []
 
         mutating func add(_ other: Int32, shownAt: UInt32) {
-            if shownAt != self.shownAt { (self.shownAt, counts) = (shownAt, [:]) }
+            if shownAt != self.shownAt { self = SilentRun(shownAt: shownAt) }
+            if counts[other] == nil { others.append(other) }
             counts[other, default: 0].addClamped(1)
         }
     }
