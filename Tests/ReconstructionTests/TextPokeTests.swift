@@ -35,6 +35,20 @@ import Testing
         #expect(found.notes.flushes.remote.map(\.mm) == [found.mm(of: 10)])
     }
 
+    /// A virtual CPU takes its time. Without the life cycle's records two loads some time apart may be an exec and an exit, but hardly more.
+    @Test(arguments: [EvidenceLevel.noProbes, .switchesOnly]) func manyTakeAsLongAsTheyWant(_ level: EvidenceLevel) {
+        var script = script("5.10.0")
+        for _ in 0..<6 {
+            script.flush(.taskSwitch)
+            script.wait(500_000)
+        }
+        script.run(0)
+        script.run(10)
+        let found = script.infer(level)
+        #expect(execs(found) == 0)
+        #expect(Set(found.mms(of: 10)).count == 1)
+    }
+
     /// What an exec looks like.
     @Test func oneAloneIsAnExec() {
         var script = script("5.10.0")

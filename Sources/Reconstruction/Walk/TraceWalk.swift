@@ -30,8 +30,8 @@ struct TraceWalk {
         var node: Int32 = -1
         /// The TASK_SWITCH record of the last sched_switch is still to come.
         var awaitsLoad = false
-        /// The kernel's mm to patch text through is loaded.
-        var pokesText = false
+        /// Loads that are still to come of the kernel's mm to patch text through, and of the one back.
+        var pokes: Int32 = 0
     }
 
     /// - Parameter lifeCycle: use the records of fork, exec, exit and rename.
@@ -227,12 +227,13 @@ struct TraceWalk {
             step.next = node.origin == .usesMM ? step.node : usesMM(step.node, step.cpu)
             return
         }
-        if cpus[step.cpu].pokesText || pokesText(source) {
-            cpus[step.cpu].pokesText.toggle()
+        if cpus[step.cpu].pokes == 0 { cpus[step.cpu].pokes = pokes(source) }
+        if cpus[step.cpu].pokes > 0 {
+            cpus[step.cpu].pokes -= 1
             step.kind = .nothing
             return
         }
-        if pokesText(source, behind: 1) {
+        if pokes(source, behind: 1) > 0 {
             // Whoever pokes text with a borrowed mm loaded leaves that first.
             step.kind = .leftToPoke
             return
@@ -251,19 +252,20 @@ struct TraceWalk {
     /// The TASK_SWITCH record `distance` records behind the head is that of a switch to the mm through which text is patched, which comes with one back at once, since
     /// interrupts are off in between (arch/x86/kernel/alternative.c, __text_poke(), v5.2).
     ///
-    /// Several texts are often patched in a row: an even number of records.
-    private func pokesText(_ source: Lookahead, behind distance: Int = 0) -> Bool {
-        guard rules.pokesText else { return false }
+    /// - Returns: how many such records there are: an even number, since several texts are often patched in a row. 0 if it is something else.
+    private func pokes(_ source: Lookahead, behind distance: Int = 0) -> Int32 {
+        guard rules.pokesText else { return 0 }
         let pid = source.head.pid
         var count = 0
         var last = source.head.time
+        var isQuick = true
         while let next = source.peek(distance + count), next.isLoad, next.pid == pid {
-            // Without the life cycle's records an exec and an exit may lie side by side, some time apart.
-            if !usesLifeCycle, next.time &- last > Self.longestPoke { break }
+            isQuick = isQuick && next.time &- last <= Self.longestPoke
             (last, count) = (next.time, count + 1)
             if count == Lookahead.depth { break }
         }
-        return count > 0 && count % 2 == 0
+        // Without the life cycle's records an exec and an exit may lie side by side, some time apart.
+        return count % 2 == 0 && (usesLifeCycle || isQuick || count > 2) ? Int32(count) : 0
     }
 
     /// ns, with much room for an emulated CPU.
