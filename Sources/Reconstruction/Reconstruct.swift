@@ -31,6 +31,8 @@ public struct EvidenceSummary: Sendable {
     /// Evidence that other, stronger evidence forbids: tasks that seem to share an mm and are known not to, and switches that left CR3
     /// alone though the next task's mm was not loaded.
     public var contradictions = 0
+    /// Those of them that are switches. The hardware knows none: if no record of a CR3 load is there at all, a filter left them out.
+    public var silentChanges = 0
     /// The CPUs' clocks differ: tasks came in on one CPU before they had left another, or flushes were answered before they were sent.
     /// ``ClockSkew`` measures by how much.
     public var clocksDiffer = false

@@ -14,7 +14,8 @@ extension InferredReconstruction {
         evidence.brokenChains = walk.brokenChains
         evidence.gaps = walk.gaps
         evidence.lostEvents = walk.lostEvents
-        evidence.contradictions = classes.contradictions + contradictions
+        evidence.contradictions = classes.contradictions + silentChanges
+        evidence.silentChanges = silentChanges
         evidence.noteSnapshots(walk.snapshots)
     }
 

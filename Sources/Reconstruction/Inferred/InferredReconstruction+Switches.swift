@@ -59,7 +59,7 @@ extension InferredReconstruction {
         }
         comes(node, task, next, basis, loads: loads, loaded, source, moment)
         if !loads, next.isUser, loaded != next {
-            if loaded != .unknown { contradictions += 1 }
+            if loaded != .unknown { silentChanges += 1 }
             load(cpu, next, time)
         }
         if node > 0, task.pointee.comm.isStopper { goOffline(cpu, source, moment) }

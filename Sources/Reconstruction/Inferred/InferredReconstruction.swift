@@ -38,7 +38,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
     /// All CPUs' records that are to come; and the same by CPU, nil for those without any.
     let sources: [Lookahead]
     let sourceOf: [Lookahead?]
-    var contradictions = 0
+    /// Switches that left CR3 alone though another mm was loaded than the next task has.
+    var silentChanges = 0
     /// A switch to the idle task loaded CR3: see ``KernelRules/mayLeaveAtOnce``.
     var leavesAtOnce = false
     private var users = MMUsers()

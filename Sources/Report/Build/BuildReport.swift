@@ -209,6 +209,9 @@ struct ReportBuilder {
                 "\(one ? "CPU" : "CPUs") \(ranges(context.silentCPUs)) \(one ? "has" : "have") no data: offline, not recorded, or lost with the file. "
                     + "What \(one ? "it" : "they") did is unknown.")
         }
+        if found.kind != .probes, replay.recorded.count(reason: TLBReason.onTaskSwitch) == 0 {
+            evidence.notes.append("No record tells of a CR3 load (tlb_flush, reason TASK_SWITCH). If a filter left them out, what is said of loaded mms is wrong.")
+        }
         if found.brokenChains > 0 {
             evidence.notes.append(
                 "\(count(found.brokenChains, "sched_switch record")) did not continue where the CPU's last one ended: "

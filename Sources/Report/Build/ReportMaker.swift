@@ -35,7 +35,8 @@ public struct ReportMaker: Sendable {
         var empty: [String] = []
         if history.switches == 0 { empty.append("sched:sched_switch") }
         if history.sink.recorded.total == 0 { empty.append("tlb:tlb_flush") }
-        try MissingEvents(file, withoutRecord: empty).refuse()
+        let hasLoads = history.sink.recorded.count(reason: TLBReason.onTaskSwitch) > 0
+        try MissingEvents(file, withoutRecord: empty, silentChanges: hasLoads ? 0 : history.evidence.silentChanges).refuse()
         var context = ReportContext(
             tool: tool, trace: .init(file, history, release: recorded.release), kernel: recorded,
             eventNames: Dictionary(file.formats.events.map { ($0.kind, $0.name) }, uniquingKeysWith: { first, _ in first }),
