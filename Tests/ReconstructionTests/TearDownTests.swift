@@ -55,6 +55,24 @@ import Testing
         #expect(!script.infer().notes.stimuli.contains { if case .exitMM(0) = $0 { true } else { false } })
     }
 
+    /// tlb_is_not_lazy() spares the sender, too: if it had an mm still, there would be a local half. It is preempted on its way, and the trace ends before it does.
+    @Test(arguments: ["5.15.0", "6.1.0", "6.12.0"], [false, true]) func whoFlushesWithoutALocalHalfHasGivenItsMMUpUnlessItShowsItAgain(_ release: String, shows: Bool) {
+        var script = script(release)
+        script.run(0)
+        script.run(10)
+        script.flush(.send)
+        script.run(0, state: 0)
+        script.run(10)
+        if shows { script.flush(.localMM, 1) }
+        script.run(0, state: 0)
+        let found = script.infer()
+        let mm = found.mms(of: 10).first
+        #expect(mm?.isUser == true)
+        #expect(found.mms(of: 10).dropFirst(2) == (shows ? [mm!, mm!] : [mm!, .none]))
+        #expect(found.notes.flushes.remote.contains { $0.mm == mm && $0.pages == Stimulus.flushAll } == !shows)
+        #expect(found.notes.stimuli.contains { if case .exitMM(0) = $0 { true } else { false } } == !shows)
+    }
+
     /// Its first flush makes it leave the mm (v4.20 to v5.12: always; later if it frees page tables), but there are more.
     @Test(arguments: ["4.20.0", "5.10.0", "6.12.0", "6.18.0", "7.3.0"])
     func itGoesOnBehindTheFlushThatMadeItLeave(_ release: String) {
