@@ -16,16 +16,18 @@ extension Comm {
         "rcu_tasks_trace", "slub_flushwq", "netns", "mm_percpu_wq", "kdevtmpfs", "kauditd", "khungtaskd", "oom_reaper", "writeback",
         "ksmd", "khugepaged", "crypto", "cryptd", "kintegrityd", "kblockd", "blkcg_punt_bio", "tpm_dev_wq", "edac-poller", "devfreq_wq",
         "kthrotld", "ata_sff", "bioset", "lru-add-drain", "deferwq", "ipv6_addrconf", "kstrp", "zswap-shrink", "charger_manager",
-        "inet_frag_wq", "kaluad", "mld", "watchdogd", "kmpath_rdacd", "pool_workqueue_", "kpsmoused", "hwrng",
+        "inet_frag_wq", "kaluad", "mld", "watchdogd", "kmpath_rdacd", "pool_workqueue_", "kpsmoused", "hwrng", "acpi_thermal_pm", "kprobe-optimize",
+        "nvme-reset-wq", "nvme-delete-wq", "rpciod", "xprtiod", "nfsiod", "nfsd", "lockd", "cifsd", "raid5wq", "cfg80211", "kmemleak", "ksgxd", "khvcd",
+        "hv_balloon", "xenbus", "xenwatch",
     ]
     /// A slash or the like follows in the kernel's names: no program is called so by chance.
     private static let prefixes = [
         "kworker/", "ksoftirqd/", "migration/", "cpuhp/", "watchdog/", "rcuc/", "rcub/", "rcuop/", "rcuos/", "rcuob/", "rcuog/", "rcu_exp_",
         "idle_inject/", "irq/", "scsi_eh_", "scsi_tmf_", "jbd2/", "ext4-rsv-conver", "xfs-", "xfsaild/", "xfs_", "btrfs-", "nvme-wq",
-        "dmcrypt_write/", "swapper/", "psimon",
+        "dmcrypt_write/", "swapper/", "psimon", "pr/", "sugov:", "kvm-pit/", "mmcqd/", "f2fs_gc-", "f2fs_flush-", "f2fs_discard-",
     ]
     /// A number follows, and no more than a part of the name behind `_` or `:`: `kswapd0`, `md127_raid1`; not md5sum.
-    private static let numbered = ["kswapd", "kcompactd", "loop", "md", "kdmflush/", "usb-storage", "card"]
+    private static let numbered = ["kswapd", "kcompactd", "kdamond.", "loop", "md", "kdmflush/", "usb-storage", "card"]
 }
 
 extension Comm {

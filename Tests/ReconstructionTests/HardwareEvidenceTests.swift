@@ -263,7 +263,7 @@ import TraceData
 
 /// Names that the kernel gives its own threads.
 @Suite struct ConventionTests {
-    @Test(arguments: ["kswapd0", "md127", "md127_raid1", "kcompactd1", "loop12", "kworker/0:1-events", "migration/3", "kdmflush/253:0"])
+    @Test(arguments: ["kswapd0", "md127", "md127_raid1", "kcompactd1", "loop12", "kworker/0:1-events", "migration/3", "kdmflush/253:0", "kdamond.0", "kprobe-optimize", "acpi_thermal_pm", "pr/ttyS0", "nvme-reset-wq"])
     func kernelThreads(_ name: String) { #expect(Comm(name).isKernelThread) }
 
     /// Programs that are called nearly so, and may well run where somebody measures.

@@ -31,7 +31,8 @@ public struct Record {
         case lost
         case schedSwitch, tlbFlush
         case newTask, fork, exec, exit, rename
-        /// A trace_marker line (ftrace:print).
+        /// A trace_marker line (ftrace:print). With interrupts off it is none: a BPF program at sched_switch or tlb_flush may write one (bpf_trace_printk(), up to v5.8), in the
+        /// middle of what the records around it tell.
         case marker
         /// Probe events of docs/recording.md, named as in the trace; see ``ProbeFields``.
         case ctxsw, swMM, leave, flushRange, flushPage, flushCommon, flushOthers, flushRemote, batch
@@ -39,6 +40,8 @@ public struct Record {
         case idleExit, mmRelease, mmDrop, enterLazy
     }
 
+    /// It was written with interrupts off (TRACE_FLAG_IRQS_OFF).
+    var irqsOff: Bool { flags & 0x01 != 0 }
     /// The record was written by an interrupt handler (TRACE_FLAG_HARDIRQ).
     @inlinable public var inHardIRQ: Bool { flags & 0x08 != 0 }
     /// sched_switch: the outgoing task.

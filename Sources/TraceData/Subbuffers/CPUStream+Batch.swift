@@ -41,7 +41,7 @@ extension StreamState {
         batch.firstTime = batch.firstTime ?? record.time
         batch.lastTime = record.time
         if record.kind != .lost { batch.records += 1 }
-        if record.kind == .other || record.kind.isProbe && !probes || isFromTracepoint(record) { return }
+        if record.kind == .other || record.kind.isProbe && !probes { return }
         var compact = CompactRecord()
         // What happened in a gap is not known from the last record before it on, nor is when in it.
         compact.time = record.kind == .lost && record.word1 > 0 ? record.word1 : record.time
@@ -58,10 +58,6 @@ extension StreamState {
         batch.end.pointee = compact
         batch.end += 1
     }
-
-    /// A line of text that nobody has written to trace_marker: interrupts are off. A BPF program at sched_switch or tlb_flush may write one (bpf_trace_printk(), up to v5.8), in the
-    /// middle of what the records around it tell.
-    private func isFromTracepoint(_ record: Record) -> Bool { record.kind == .marker && record.flags & 0x01 != 0 }
 
     /// Takes records as long as they are sched_switch, tlb_flush, or of no interest, with fields where 64-bit kernels have them. This is
     /// where nearly all records of a trace are read; what is different in any way is left to ``next(_:)``.

@@ -154,6 +154,7 @@ struct StreamState {
         default:
             record.word0 = 0
             record.word1 = 0
+            if entry.kind == .marker, record.irqsOff { record.kind = .other }
         }
         return true
     }
