@@ -59,14 +59,6 @@ extension EvidencePass {
         if !source.mayBeExiting(pid: source.head.pid, deadStates: walk.rules.deadStates) { state[cpu].loaded = .of(step.node) }
     }
 
-    /// Takes back what a task that died soon after seemed to show: when it came in silently for the last time, it had given its mm up.
-    /// (Of tasks whose births are told this does not matter: their relations are not kept.)
-    mutating func forgetLastSwitches() {
-        for (number, node) in walk.tasks.nodes.enumerated() where node.isDead && node.silentOn >= 0 && node.silentAt > node.switchesWithMM {
-            takeBack(1, Int32(number), node.silentOn)
-        }
-    }
-
     /// The CPU answers a flush of the mm that it has loaded, whosesoever it is. (One of all pages may be a batch, of several mms.)
     mutating func clear(_ cpu: Int, pages: Int64) {
         let node = walk.current(cpu)
