@@ -54,6 +54,26 @@ import Testing
         #expect(try !hasLeft(script))
     }
 
+    /// A switch back from the idle task to a thread of the mm that is still loaded: it flushes, since others have done so meanwhile. The CPU is lazy, and spared, until it begins to.
+    @Test(arguments: ["5.10.0", "6.1.0", "7.3.0"], [UInt64(0), 4_000_000]) func whoComesBackIsLazyAsLongAsItStandsStill(_ release: String, standsStill: UInt64) throws {
+        var script = Script(release)
+        script.run(10, loads: true)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11, on: 1, loads: true)
+        script.run(0, on: 1)
+        script.beginRun(11, on: 1)
+        let halves: [Script.Reason] = release == "5.10.0" ? [.localMM, .send] : [.send, .localMM]
+        for half in halves { script.flush(half, 1) }
+        script.wait(standsStill)
+        script.run(0)
+        script.endRun(on: 1)
+        // The older schemes' IPI finds a lazy CPU then.
+        let stimuli = script.infer().notes.stimuli
+        let back = try #require(stimuli.lastIndex { if case .contextSwitch(1, _) = $0 { true } else { false } })
+        let flushed = try #require(stimuli.firstIndex { if case .flushOthers(0, _, _) = $0 { true } else { false } })
+        #expect((flushed < back) == (standsStill > 0))
+    }
+
     /// Clocks of CPUs agree within less, and records come in another order than what they tell of.
     @Test func aShortSwitchIsAsItsRecordsSay() throws {
         var script = script("6.1.0", standsStill: 0)

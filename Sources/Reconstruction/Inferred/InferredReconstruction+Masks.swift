@@ -48,9 +48,9 @@ extension InferredReconstruction {
         return isPending && isTheMM
     }
 
-    /// Another CPU than `sender` has the mm loaded, and is not in the middle of a switch.
+    /// Another CPU than `sender` has the mm loaded, and is not in the middle of a switch away from it.
     private mutating func isLoadedElsewhere(_ mm: MM, than sender: Int) -> Bool {
-        for cpu in 0..<cpus where observed.loaded[cpu] == mm && cpu != sender && !state[cpu].isPending { return true }
+        for cpu in 0..<cpus where observed.loaded[cpu] == mm && cpu != sender && (!state[cpu].isPending || state[cpu].mm == mm) { return true }
         return false
     }
 

@@ -71,8 +71,10 @@ extension InferredReconstruction {
     ) {
         if _slowPath(rules.skipsDoneFlushes) { handlesSilently(moment) }
         let place = state.base + moment.cpu
-        if loads, let end = source.peek(1), _slowPath(end.time &- moment.time > LongSwitch.limit), loaded.isUser, loaded != mm, !rules.clearsMaskLate {
-            begins(LongSwitch(cpu: moment.cpu, mm: loaded, hasRun: place.pointee.mm == loaded, begun: moment.time, end: end.time))
+        let end = loads ? source.peek(1)?.time ?? moment.time : moment.time
+        let isLong = end &- moment.time > LongSwitch.limit
+        if _slowPath(isLong), loaded.isUser, loaded != mm, !rules.clearsMaskLate {
+            begins(LongSwitch(cpu: moment.cpu, mm: loaded, hasRun: place.pointee.mm == loaded, begun: moment.time, end: end))
         }
         place.pointee.mm = mm
         place.pointee.leftMM = .none
@@ -87,7 +89,8 @@ extension InferredReconstruction {
         place.pointee.prevPID = moment.pid
         place.pointee.begun = moment.time
         place.pointee.leaves = loaded != mm ? loaded : .none
-        if rules.reloadsStale, loaded == mm { finishSwitch(moment.cpu, moment.time) }
+        // The CPU is lazy up to the beginning of switch_mm(): while a virtual one stands still in front of that, or behind, senders go on without it.
+        if rules.reloadsStale, loaded == mm, !isLong { finishSwitch(moment.cpu, moment.time) }
     }
 
     /// No later record shows the task with an mm: it has run exit_mm(), though its sched_process_exit is still to come.
