@@ -59,13 +59,13 @@ import Testing
     }
 
     /// A kernel thread leaves the mm that it borrows first. The older schemes know nothing of that: text is patched without another mm there.
-    @Test(arguments: [true, false])
-    func byAKernelThreadItIsNoFlush(isLazy: Bool) {
+    @Test(arguments: [true, false], [2, 60])
+    func byAKernelThreadItIsNoFlush(isLazy: Bool, pokes: Int) {
         var script = script("6.1.0")
         script.name(5, "kworker/0:1")
         if !isLazy { script.run(0, on: 0, loads: true) }
         script.run(5)
-        for _ in 0..<(isLazy ? 5 : 4) { script.flush(.taskSwitch) }
+        for _ in 0..<2 * pokes + (isLazy ? 1 : 0) { script.flush(.taskSwitch) }
         script.run(0)
         let found = script.infer()
         #expect(found.evidence.flushes == 0)

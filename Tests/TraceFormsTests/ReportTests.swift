@@ -71,7 +71,7 @@ import TraceData
         try Self.expectSame("\(Self.forms)/pages", as: "\(Self.forms)/trace.dat", .everything, ["--kernel", Self.kernel] + options)
     }
 
-    /// Its header's count of lines left out, as that no longer holds.
+    /// The kernel's text of the recording, changed line by line, without its header's count of lines, which no longer holds.
     private static func withText(_ change: (Substring) -> [Substring], _ body: (String) throws -> Void) throws {
         let text = try String(contentsOf: Recordings.package.appending(path: "\(forms)/trace.txt"), encoding: .utf8)
         let lines = text.split(separator: "\n").filter { !$0.contains("entries-in-buffer") }.flatMap(change)

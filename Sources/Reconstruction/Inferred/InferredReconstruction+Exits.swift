@@ -34,16 +34,14 @@ extension InferredReconstruction {
         let hasLeft = task.origin == .afterLoad && findings.nodes[Int(node)].mm == .none
         guard hasLeft || rules.exitsBeforeMM && task.isExiting || task.isDying || leavesAtLast(source) || isSparedItself(node) else { return nil }
         let mm = findings.nodes[Int(hasLeft ? task.parent : node)].mm
-        return mm.isUser ? mm : nil
+        guard mm.isUser else { return nil }
+        // If it is preempted, it comes in again without one.
+        walk.tasks[node].isDying = true
+        return mm
     }
 
-    /// The sender has come in without a CR3 load, and shows its mm neither with this flush, of which a CPU that is not lazy has a half of its own, nor ever again: it has run exit_mm(),
-    /// and comes in without an mm from here on if it is preempted.
-    private mutating func isSparedItself(_ node: Int32) -> Bool {
-        guard rules.sendsFirst, findings.isDying(node, walk.tasks[node].switches) else { return false }
-        walk.tasks[node].isDying = true
-        return true
-    }
+    /// The sender has come in without a CR3 load, and shows its mm neither with this flush, of which a CPU that is not lazy has a half of its own, nor ever again: it has run exit_mm().
+    private mutating func isSparedItself(_ node: Int32) -> Bool { rules.sendsFirst && findings.isDying(node, walk.tasks[node].switches) }
 
     /// The sender's own CPU is lazy and spared, too (tlb_is_not_lazy(), v5.13 and later), until the last flush of all: page tables are freed then, and the CPU leaves the mm. The task
     /// dies without having switched.
