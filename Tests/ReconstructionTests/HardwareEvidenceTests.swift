@@ -204,53 +204,6 @@ import TraceData
         #expect(found.evidence.contradictions == 1)
     }
 
-    /// A process that tears its mm down is preempted, and comes in again without one, behind whoever runs there. Here nothing tells but its death, and that CR3 loads have set the two apart.
-    @Test func whoDiesHasComeInWithoutAnMMSinceItLastShowedOne() {
-        var script = Script("6.12.0")
-        script.name(11, "task-10")
-        script.run(10, loads: true)
-        for _ in 0..<4 {
-            script.run(11, loads: true)
-            script.flush(.localMM, 1)
-            script.run(10, loads: true)
-            script.flush(.localMM, 1)
-        }
-        for _ in 0..<9 {
-            script.run(11)
-            script.run(10)
-        }
-        script.run(11)
-        script.run(10, state: 0x10)
-        script.flush(.localMM, 1)
-        let found = script.infer(.switchesOnly)
-        let (mine, others) = (Set(found.mms(of: 10)), Set(found.mms(of: 11)))
-        #expect(mine.count == 1 && mine.first?.isUser == true)
-        #expect(mine.isDisjoint(with: others))
-    }
-
-    /// No CR3 load has set it apart from any of them, but them from each other: it has an mm of its own, and has given that up. It may not live to the end of the trace.
-    @Test(arguments: [false, true]) func whoComesInSilentlyOnTheMMsOfStrangersHasNone(dies: Bool) {
-        var script = Script("6.12.0")
-        script.run(30, on: 1, loads: true)
-        script.run(0, on: 1)
-        script.run(10, loads: true)
-        script.run(20, loads: true)
-        for _ in 0..<3 {
-            script.run(30)
-            script.run(20)
-        }
-        script.run(10, loads: true)
-        for _ in 0..<3 {
-            script.run(30)
-            script.run(10)
-        }
-        script.run(30)
-        if dies { script.run(10, state: 0x10) }
-        let found = script.infer(.switchesOnly)
-        let mms = [10, 20, 30].compactMap { found.mms(of: $0).first }
-        #expect(mms.allSatisfy(\.isUser) && Set(mms).count == 3)
-    }
-
     @Test func evidenceThatAgreesHasNoContradictions() {
         var script = Script()
         script.run(10, loads: true)

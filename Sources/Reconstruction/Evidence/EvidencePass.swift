@@ -213,6 +213,7 @@ struct EvidencePass {
 
     private mutating func switched(_ step: Step, _ source: Lookahead) {
         let (cpu, next, loads) = (step.cpu, step.next, step.loads)
+        if walk.tasks[step.node].isDead { died(step.node) }
         if step.isCut, !loads {
             state[cpu].loaded = .unknown
             settlements.close(cpu)
@@ -222,7 +223,6 @@ struct EvidencePass {
         if loads { settlements.close(cpu) }
         if walk.rules.mayLeaveAtOnce, loads, next == 0 { leavesAtOnce = true }
         if leavesAtOnce { return switchedAtOnce(step) }
-        if walk.tasks[step.node].isDead { died(step.node) }
         cameIn(next, walk.tasks.place(next), cpu, state.place(cpu), loads: loads, source)
     }
 

@@ -160,6 +160,7 @@ extension EvidencePass {
         for claim in vforks.claims where claim.load < 0 || walk.tasks[claim.load].isExec == true {
             walk.tasks[claim.child].userEvidence.addClamped(1)
             addStrong(claim.child, claim.parent, 2)
+            if claim.load < 0 { forgetLastRun(claim.child, but: claim.parent) }
         }
     }
 }

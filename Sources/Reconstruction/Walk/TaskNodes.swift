@@ -84,6 +84,8 @@ struct TaskNode {
     /// The node on whose mm it last came in silently, and the number of that switch.
     var silentOn: Int32 = -1
     var silentAt: UInt32 = 0
+    /// Its last flush of all pages had no half of its own, as that of an mm's last user.
+    var tearsDown = false
     /// Of a kernel thread: what it is while it uses a process's mm; -1 if it was not seen to.
     var usesMM: Int32 = -1
 }
