@@ -144,4 +144,72 @@ import TraceData
         // It waits still.
         #expect(notes.completed.isEmpty)
     }
+
+    /// A kernel that is preempted in kernel mode stops behind the probe at flush_tlb_mm_range()'s entry, in front of get_cpu(): another task flushes its own mm, and the first
+    /// one goes on, on this CPU or another. Others in the mask tell that at once.
+    @Test(arguments: [0, 1]) func aFlushIsDoneWhenItsTaskGoesOnWithIt(on cpu: Int) {
+        var script = Script("4.12.0")
+        script.run(10)
+        script.run(12, on: 1)
+        script.probe(.flushRange, mm: Self.mm, mask: 0b11)
+        script.run(11, state: 0)
+        script.probe(.flushRange, mm: Self.mm + 0x1000, pages: 2, mask: 0b01)
+        script.flush(.localMM, 2)
+        script.run(10, on: cpu)
+        script.flush(.localMM, 1, on: cpu)
+        script.probe(.flushOthers, mm: Self.mm, mask: 0b11, on: cpu)
+        script.flush(.send, 1, on: cpu)
+        let notes = script.followProbes()
+        #expect(notes.flushes.local.map(\.pages) == [2, 1])
+        if case .flushOthers(cpu, _, pages: 1) = notes.stimuli.last {} else { Issue.record("the last stimulus is \(String(describing: notes.stimuli.last))") }
+    }
+
+    /// Where only its own CPU is in the mask it may have flushed nothing: what it does when it is back tells.
+    @Test(arguments: [true, false]) func aTaskThatIsAloneInTheMaskMayBeThroughWithItsFlush(goesOn: Bool) {
+        var script = Script("6.12.0")
+        script.run(10)
+        script.probe(.flushRange, mm: Self.mm, mask: 0b01)
+        script.run(11, state: 0)
+        script.probe(.flushRange, mm: Self.mm + 0x1000, pages: 2, mask: 0b01)
+        script.run(10)
+        script.probe(.mmDrop, mm: Self.mm + 0x2000)
+        if !goesOn { script.probe(.flushRange, mm: Self.mm, pages: 3, mask: 0b01) }
+        script.probe(.flushRemote, mm: Self.mm, pages: goesOn ? 1 : 3)
+        #expect(script.followProbes().flushes.local.map(\.pages) == (goesOn ? [2, 1] : [1, 2, 3]))
+    }
+
+    /// v5.13 and later: flush_tlb_func() would show where the mm is loaded.
+    @Test func aTaskThatHasTheMMLoadedWouldShowItsFlush() {
+        var script = Script("6.12.0")
+        script.run(10)
+        script.probe(.ctxsw, next: Self.mm)
+        script.probe(.swMM, next: Self.mm)
+        script.flush(.taskSwitch)
+        script.probe(.flushRange, mm: Self.mm, mask: 0b01)
+        script.run(11, state: 0)
+        script.probe(.flushRange, mm: Self.mm + 0x1000, pages: 2, mask: 0b01)
+        script.flush(.localMM, 2)
+        script.run(10, on: 1)
+        script.probe(.flushRemote, mm: Self.mm, on: 1)
+        #expect(script.followProbes().flushes.local.map(\.pages) == [2, 1])
+    }
+
+    /// Others are in the mask at the entry, and no IPI is sent: they have left when cpumask_any_but() asks.
+    @Test func whoIsSentNothingHasLeftTheMaskBeforeTheSendersNextRecord() {
+        var script = Script("4.12.0")
+        for cpu in 0..<2 {
+            script.run(10 + Int32(cpu), on: cpu)
+            script.probe(.ctxsw, next: Self.mm, on: cpu)
+        }
+        script.probe(.flushPage, mm: Self.mm, mask: 0b11)
+        script.run(12, on: 1)
+        script.probe(.ctxsw, next: Self.mm + 0x1000, on: 1)
+        script.run(13)
+        script.probe(.ctxsw, next: Self.mm + 0x1000)
+        let stimuli = script.followProbes().stimuli
+        let sent = stimuli.firstIndex { if case .flushOthers(0, _, _) = $0 { true } else { false } }
+        let left = stimuli.lastIndex { if case .contextSwitch(1, _) = $0 { true } else { false } }
+        let goesOn = stimuli.lastIndex { if case .contextSwitch(0, _) = $0 { true } else { false } }
+        #expect(left! < sent! && sent! < goesOn!)
+    }
 }

@@ -64,14 +64,21 @@ extension ProbeReconstruction {
         }
     }
 
-    /// Finds the moment of a flush's remote half: its flush_tlb_others(), else the record of its local half, else now.
+    /// Finds the moment of a flush's remote half: its flush_tlb_others(), else the record of its local half, else now; but if others were in the mask, and are
+    /// not sent IPIs, they leave it before the CPU's next record.
     mutating func placeRemote(_ source: Lookahead, _ moment: Moment) {
         let cpu = moment.cpu
         let mask = sentMask(source)
         // A mask without others at flush_tlb_others() had one when it was decided to call it.
         if let mask, mask & ~ownBit(cpu) != 0 || state[cpu].remote == .batch { return }
         state[cpu].sendFollows = mask != nil
-        if recordFollows(source) { state[cpu].remoteAtRecord = true } else { decideRemote(cpu, moment) }
+        if recordFollows(source) {
+            state[cpu].remoteAtRecord = true
+        } else if mask == nil, hadOthers(source) {
+            state[cpu].remoteAtNext = true
+        } else {
+            decideRemote(cpu, moment)
+        }
     }
 
     mutating func decideRemote(_ cpu: Int, _ moment: Moment) {
@@ -110,7 +117,7 @@ extension ProbeReconstruction {
     /// A CPU in the one word that probes have of a mask: none beyond 64.
     private func ownBit(_ cpu: Int) -> UInt64 { cpu < 64 ? 1 << UInt64(cpu) : 0 }
 
-    /// A flush begins: its local half now, its remote half when flush_tlb_others() is reached, which may be records later.
+    /// A flush begins: its local half now, its remote half when flush_tlb_others() is reached, which may be records later (``placeRemote(_:_:)``).
     mutating func beginFlush(_ cpu: Int, _ mm: MM, _ pages: Int64, page: Bool, _ source: Lookahead, _ moment: Moment) {
         evidence.flushes += 1
         applyOrDefer(page ? .flushPage(cpu: cpu, mm: mm) : .flushRange(cpu: cpu, mm: mm, pages: pages), source, moment)
@@ -118,7 +125,62 @@ extension ProbeReconstruction {
         state[cpu].remote = .flush
         state[cpu].remoteMM = mm
         state[cpu].remotePages = pages
-        placeRemote(source, moment)
+    }
+
+    /// The probe at the head saw CPUs in the mask for which the flush would show at once: others, which it sends IPIs, or, in v5.13 and later, its own, if that has the
+    /// mm loaded.
+    private func wouldShow(_ source: Lookahead) -> Bool {
+        let probe = source.headDetails.probe
+        return hadOthers(source) || rules.sendsFirst && probe.hasMask && probe.mask != 0 && pointers[probe.mm] == observed.loaded[source.cpu]
+    }
+
+    private func hadOthers(_ source: Lookahead) -> Bool {
+        let probe = source.headDetails.probe
+        let begins = source.head.kind == .flushRange || source.head.kind == .flushPage
+        return begins && probe.hasMask && probe.mask & ~ownBit(source.cpu) != 0
+    }
+
+    /// The task that is at the entry of flush_tlb_mm_range() is preempted before get_cpu(): it goes on with the flush when it is back. If it is not, on this CPU, that the
+    /// flush would show tells.
+    ///
+    /// - Complexity: O(*n*) with the records in between, of which it looks at no more than some thousand.
+    func isPreempted(_ source: Lookahead) -> Bool {
+        let (head, begun) = (source.head, source.headDetails.probe)
+        var (isOut, wasOut) = (false, false)
+        for distance in 1...Self.furthest {
+            guard let next = source.peek(distance), next.kind != .lost else { break }
+            if next.inHardIRQ { continue }
+            if next.kind == .schedSwitch {
+                // Who sleeps, or is dead, is through with it.
+                if !wasOut, next.word1 & Self.notRunnable != 0 { return false }
+                // Its own half would show even if the others have left since.
+                if rules.sendsFirst, !wasOut, wouldShow(source) { return true }
+                if isOut ? next.nextPID == head.pid : next.prevPID == head.pid { (isOut, wasOut) = (!isOut, true) }
+            } else if !isOut, isOwn(next, head.pid) {
+                guard wasOut else { return false }
+                if next.kind == .tlbFlush { return next.reason == TLBReason.localMMShootdown && next.pages == pages(begun) }
+                guard next.kind == .flushOthers || next.kind == .flushRemote else { return false }
+                let goesOn = source.peekDetails(distance).probe
+                return goesOn.mm == begun.mm && goesOn.start == begun.start
+            }
+        }
+        return wasOut && wouldShow(source)
+    }
+
+    /// The task does it, and not the switch that lets it in: records of that have the pid of the one that goes, and finish_task_switch() drops the mm that was borrowed.
+    private func isOwn(_ record: Held, _ pid: Int32) -> Bool { record.pid == pid && record.kind != .mmDrop }
+
+    private static var furthest: Int { 4096 }
+    /// prev_state without the bit that tells of a preemption, which lies higher (TASK_REPORT_MAX, TASK_STATE_MAX).
+    private static var notRunnable: UInt64 { 0xff }
+
+    /// The task that was preempted so is back, maybe on another CPU, and goes on with its flush.
+    @inline(never) mutating func resumeFlush(_ cpu: Int, _ source: Lookahead, _ moment: Moment) {
+        let record = source.head
+        guard !record.inHardIRQ, record.kind != .schedSwitch, record.kind != .lost, record.pid == state[cpu].current, isOwn(record, record.pid) else { return }
+        guard let flush = interrupted.removeValue(forKey: record.pid) else { return }
+        beginFlush(cpu, flush.mm, flush.pages, page: flush.page, source, moment)
+        if record.kind != .flushOthers { placeRemote(source, moment) }
     }
 
     /// The mask with which flush_tlb_others() is reached, if it is before anything that would mean that the flush at the head is over.

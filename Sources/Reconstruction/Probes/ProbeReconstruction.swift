@@ -36,6 +36,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     var answers: MaskTable
     /// Tasks that have called mm_release() and not yet shown whether to exec or to exit. They may go on on another CPU.
     var releasing: Set<Int32> = []
+    /// Flushes whose task was preempted at their beginning, by its pid.
+    var interrupted: [Int32: InterruptedFlush] = [:]
     public internal(set) var names: [Int32: Comm] = [:]
     var switchesByName: [Comm: Int] = [:]
     public internal(set) var evidence = EvidenceSummary(kind: .probes)
@@ -73,12 +75,20 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         var pendingCause = Record.Kind.other
         /// The remote half belongs to the flush's own record, behind which no send follows.
         var remoteAtRecord = false
+        /// The remote half comes before the CPU's next record.
+        var remoteAtNext = false
         var sendFollows = false
         /// CR3 loads that are still to come of a patch of kernel text.
         var pokeLoads = 0
     }
 
     enum Remote { case none, flush, batch }
+
+    struct InterruptedFlush {
+        var mm: MM
+        var pages: Int64
+        var page: Bool
+    }
 
     /// - Parameters:
     ///   - rules: what the recorded kernel's tlb_flush records mean.
@@ -106,8 +116,14 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)
         if state[cpu].lingering != .none { settled(cpu, moment) }
         if !record.inHardIRQ { completeIfOver(cpu, record, moment) }
+        if state[cpu].remoteAtNext, !record.inHardIRQ {
+            state[cpu].remoteAtNext = false
+            decideRemote(cpu, moment)
+        }
+        if _slowPath(!interrupted.isEmpty) { resumeFlush(cpu, source, moment) }
         switch record.kind {
         case .lost:
+            interrupted.removeAll()
             evidence.gaps += 1
             evidence.lostEvents.addClamped(record.word0)
             clocks.lost(cpu)
@@ -298,7 +314,13 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         case .flushRange, .flushPage:
             let mm = self.mm(probe.mm, pid: record.pid)
             if probe.hasMask { observe(mm, probe.mask, moment) }
-            beginFlush(cpu, mm, record.kind == .flushPage ? 1 : pages(probe), page: record.kind == .flushPage, source, moment)
+            let (pages, page) = (record.kind == .flushPage ? 1 : pages(probe), record.kind == .flushPage)
+            if isPreempted(source) {
+                interrupted[record.pid] = InterruptedFlush(mm: mm, pages: pages, page: page)
+            } else {
+                beginFlush(cpu, mm, pages, page: page, source, moment)
+                placeRemote(source, moment)
+            }
         case .flushOthers:
             if probe.mm != 0 { observe(mm(probe.mm, pid: record.pid), probe.mask, moment) }
             state[cpu].sentMM = probe.mm
