@@ -129,12 +129,12 @@ extension ProbeReconstruction {
 
     /// The probe at the head saw CPUs in the mask for which the flush would show at once: others, which it sends IPIs, or, in v5.13 and later, its own, if that has the
     /// mm loaded.
-    private func wouldShow(_ source: Lookahead) -> Bool {
+    private mutating func wouldShow(_ source: Lookahead) -> Bool {
         let probe = source.headDetails.probe
         return hadOthers(source) || rules.sendsFirst && probe.hasMask && probe.mask != 0 && pointers[probe.mm] == observed.loaded[source.cpu]
     }
 
-    private func hadOthers(_ source: Lookahead) -> Bool {
+    private mutating func hadOthers(_ source: Lookahead) -> Bool {
         let probe = source.headDetails.probe
         let begins = source.head.kind == .flushRange || source.head.kind == .flushPage
         return begins && probe.hasMask && probe.mask & ~ownBit(source.cpu) != 0
@@ -144,8 +144,8 @@ extension ProbeReconstruction {
     /// flush would show tells.
     ///
     /// - Complexity: O(*n*) with the records in between, of which it looks at no more than some thousand.
-    func isPreempted(_ source: Lookahead) -> Bool {
-        let (head, begun) = (source.head, source.headDetails.probe)
+    mutating func isPreempted(_ source: Lookahead) -> Bool {
+        let head = source.head
         var (isOut, wasOut) = (false, false)
         for distance in 1...Self.furthest {
             guard let next = source.peek(distance), next.kind != .lost else { break }
@@ -158,6 +158,7 @@ extension ProbeReconstruction {
                 if isOut ? next.nextPID == head.pid : next.prevPID == head.pid { (isOut, wasOut) = (!isOut, true) }
             } else if !isOut, isOwn(next, head.pid) {
                 guard wasOut else { return false }
+                let begun = source.headDetails.probe
                 if next.kind == .tlbFlush { return next.reason == TLBReason.localMMShootdown && next.pages == pages(begun) }
                 guard next.kind == .flushOthers || next.kind == .flushRemote else { return false }
                 let goesOn = source.peekDetails(distance).probe

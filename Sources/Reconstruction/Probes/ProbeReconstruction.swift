@@ -116,7 +116,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)
         if state[cpu].lingering != .none { settled(cpu, moment) }
         if !record.inHardIRQ { completeIfOver(cpu, record, moment) }
-        if state[cpu].remoteAtNext, !record.inHardIRQ {
+        if _slowPath(state[cpu].remoteAtNext), !record.inHardIRQ {
             state[cpu].remoteAtNext = false
             decideRemote(cpu, moment)
         }
