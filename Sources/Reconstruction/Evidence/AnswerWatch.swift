@@ -61,13 +61,22 @@ struct AnswerWatch {
 
     /// The sender goes on: all have answered.
     ///
-    /// - Returns: when the flush began, and the CPU that alone may have answered it, if that is not known already.
-    mutating func end(_ sender: Int, inGap: Bool) -> (begun: UInt64, only: Int?)? {
+    /// - Returns: when the flush began, how many CPUs may have answered it, and the CPU that alone may have answered it, if that is not known already.
+    mutating func end(_ sender: Int, inGap: Bool) -> (begun: UInt64, answers: Int, only: Int?)? {
         let flush = flushes[sender]
         guard flush.begun > 0 else { return nil }
         drop(sender)
-        return (flush.begun, flush.answers == 1 && !flush.isCounted && !inGap && lastGap < flush.begun ? flush.answerer : nil)
+        return (flush.begun, flush.answers, flush.answers == 1 && !flush.isCounted && !inGap && lastGap < flush.begun ? flush.answerer : nil)
     }
+
+    /// The CPU has changed its task or its mm since shortly before then.
+    func hasChanged(_ cpu: Int, since begun: UInt64) -> Bool { changed[cpu] + Self.switchTime > begun }
+
+    /// When any CPU did so last.
+    var lastChange: UInt64 { changed.indices.reduce(0) { max($0, changed[$1]) } }
+
+    /// Within it a switch is done, ns.
+    private static let switchTime: UInt64 = 100_000
 
     /// The CPU has run one and the same task since then, and answered nothing.
     @inline(__always) func isSilent(_ cpu: Int, since begun: UInt64) -> Bool { changed[cpu] < begun && answered[cpu] < begun }

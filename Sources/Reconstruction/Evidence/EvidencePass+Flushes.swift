@@ -85,7 +85,9 @@ extension EvidencePass {
 
     /// The sender goes on: whoever has its mm loaded, and runs a task with an mm, has answered.
     private mutating func endFlush(_ cpu: Int) {
-        guard let flush = watch.end(cpu, inGap: openGaps > 0), usesLifeCycle, state[cpu].send.open else { return }
+        guard let flush = watch.end(cpu, inGap: openGaps > 0), state[cpu].send.open else { return }
+        if flush.answers == 0 { unanswered(cpu, since: flush.begun) }
+        guard usesLifeCycle else { return }
         let sender = state[cpu].send.node
         if !elimination.isIdle { elimination.clear(sender) }
         if let only = flush.only {

@@ -22,6 +22,7 @@ struct EvidencePass {
     var vforks: VforkWatch
     var silentSinceShown: [Int32: SilentRun] = [:]
     var watch: AnswerWatch
+    var unansweredFlushes = UnansweredFlushes()
     var elimination: Elimination
     var clocks: ClockWatch
     let usesLifeCycle: Bool

@@ -227,10 +227,44 @@ struct TaskClasses {
             let isForbidden = isApart || settled.contains(left) && settled.contains(right)
             if isForbidden || different > 0 { contradictions += 1 }
             if isForbidden { continue }
-            join(left, right)
-            if settled.contains(left) || settled.contains(right) { settled.insert(find(left)) }
-            apart.merge(left, right, into: find(left))
-            for node in [candidate.a, candidate.b] where basis[Int(node)] != .lifeCycle && basis[Int(node)] != .snapshot { basis[Int(node)] = .hardware }
+            unite(candidate.a, candidate.b, &apart, &settled)
+        }
+        joinByUnanswered(pass, &apart, &settled)
+    }
+
+    /// Joins the classes of two nodes: what is known of either holds for both.
+    private mutating func unite(_ a: Int32, _ b: Int32, _ apart: inout Differences, _ settled: inout Set<Int32>) {
+        let (left, right) = (find(a), find(b))
+        join(left, right)
+        if settled.contains(left) || settled.contains(right) { settled.insert(find(left)) }
+        apart.merge(left, right, into: find(left))
+        for node in [a, b] where basis[Int(node)] != .lifeCycle && basis[Int(node)] != .snapshot { basis[Int(node)] = .hardware }
+    }
+
+    /// Each unanswered flush has someone who shares the sender's mm among its suspects: the only one left, of those that began with the sender's name.
+    private mutating func joinByUnanswered(_ pass: EvidencePass, _ apart: inout Differences, _ settled: inout Set<Int32>) {
+        let tasks = pass.walk.tasks
+        var cases = pass.unansweredFlushes.counts.filter { kinds[Int($0.key.sender)] == .user }
+            .map { (sender: $0.key.sender, suspects: $0.key.suspects, count: $0.value.count) }
+            .sorted { ($0.suspects.count, $1.count, $0.sender, $0.suspects[0]) < ($1.suspects.count, $0.count, $1.sender, $1.suspects[0]) }
+        var goesOn = true
+        while goesOn {
+            goesOn = false
+            var open: [(sender: Int32, suspects: [Int32], count: UInt32)] = []
+            for entry in cases {
+                let sender = find(entry.sender)
+                // One of them is it, or may be, of which nothing is known.
+                if entry.suspects.contains(where: { kinds[Int($0)] == .open || kinds[Int($0)] == .user && find($0) == sender }) { continue }
+                let namesakes = entry.suspects.filter { kinds[Int($0)] == .user && tasks[$0].firstComm == tasks[entry.sender].firstComm }
+                let left = namesakes.filter { !(settled.contains(sender) && settled.contains(find($0))) && apart.between(sender, find($0)) < entry.count }
+                if let one = left.first, left.allSatisfy({ find($0) == find(one) }) {
+                    unite(entry.sender, one, &apart, &settled)
+                    goesOn = true
+                } else {
+                    open.append(entry)
+                }
+            }
+            cases = open
         }
     }
 

@@ -1,0 +1,59 @@
+import LazyTLB
+@testable import Reconstruction
+import Testing
+
+/// SEND_IPI records that nobody answers: v4.20 and later leave out lazy CPUs once it is written, and up to v6.13 only those that have the mm loaded are in its mask.
+@Suite struct UnansweredFlushTests {
+    /// Task 10 flushes on CPU 0. Tasks 11 and 12 have run on CPUs 1 and 2 before.
+    private func script(_ release: String = "6.1.0", names: [Int32: String] = [10: "app", 11: "app", 12: "other"], idle: Bool = true, wait: UInt64 = 200_000) -> Script {
+        var script = Script(release, cpus: 3)
+        for (pid, name) in names { script.name(pid, .init(name)) }
+        for cpu in 0..<3 {
+            script.run(20 + Int32(cpu), on: cpu, loads: true)
+            script.run(10 + Int32(cpu), on: cpu, loads: true)
+        }
+        for cpu in 1..<3 where idle { script.run(0, on: cpu) }
+        script.wait(wait)
+        if script.rules.sendsFirst {
+            script.flush(.send, 1)
+            script.flush(.localMM, 1)
+        } else {
+            script.flush(.localMM, 1)
+            script.flush(.send, 1)
+        }
+        for cpu in 0..<3 { script.run(20 + Int32(cpu), on: cpu, loads: true) }
+        return script
+    }
+
+    private func isJoined(_ script: Script, _ pid: Int32 = 11) -> Bool {
+        let found = script.infer(.switchesOnly)
+        return found.mms(of: pid).first == found.mms(of: 10).first
+    }
+
+    @Test(arguments: [("4.19.0", false), ("4.20.0", true), ("5.13.0", true), ("6.13.0", true), ("6.14.0", false)])
+    func aLazyCPUThatIsSentAnIPIAndSparedHasTheSendersMM(_ release: String, _ tells: Bool) { #expect(isJoined(script(release)) == tells) }
+
+    @Test func whoRunsWouldHaveAnswered() { #expect(!isJoined(script(idle: false))) }
+
+    /// In a switch a CPU may be in the masks of both mms.
+    @Test func aSwitchJustBeforeTellsNothing() { #expect(!isJoined(script(wait: 0))) }
+
+    /// That the name is the sender's is what tells suspects apart, and what a single one has to have: another task may have come in unseen.
+    @Test(arguments: [([10: "app", 11: "app", 12: "app"], 11, false), ([10: "app", 11: "other", 12: "another"], 11, false), ([10: "app", 11: "other", 12: "app"], 12, true)] as [([Int32: String], Int32, Bool)])
+    func ofSeveralItIsTheNamesake(names: [Int32: String], pid: Int32, isIt: Bool) { #expect(isJoined(script(names: names), pid) == isIt) }
+
+    /// It has answered, so it explains the SEND_IPI.
+    @Test func anAnswerIsEnough() {
+        var script = Script("6.1.0", cpus: 3)
+        for pid in Int32(10)...12 { script.name(pid, "app") }
+        for cpu in 0..<3 { script.run(10 + Int32(cpu), on: cpu, loads: true) }
+        script.run(0, on: 2)
+        script.wait(200_000)
+        script.flush(.send, 1)
+        script.flush(.localMM, 1)
+        script.flush(.remote, 1, on: 1, inIRQ: true)
+        for cpu in 0..<3 { script.run(20 + Int32(cpu), on: cpu, loads: true) }
+        #expect(isJoined(script, 11))
+        #expect(!isJoined(script, 12))
+    }
+}
