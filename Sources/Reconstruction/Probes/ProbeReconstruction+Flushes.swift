@@ -143,12 +143,13 @@ extension ProbeReconstruction {
     /// The task that is at the entry of flush_tlb_mm_range() is preempted before get_cpu(): it goes on with the flush when it is back. If it is not, on this CPU, that the
     /// flush would show tells.
     ///
-    /// - Complexity: O(*n*) with the records in between, of which it looks at no more than some thousand.
+    /// - Complexity: O(*n*) with the records in between, of which it looks at no more than ``Lookahead/depth``.
     mutating func isPreempted(_ source: Lookahead) -> Bool {
         let head = source.head
         var (isOut, wasOut) = (false, false)
-        for distance in 1...Self.furthest {
-            guard let next = source.peek(distance), next.kind != .lost else { break }
+        var distance = 0
+        while let next = source.peek(distance + 1), next.kind != .lost {
+            distance += 1
             if next.inHardIRQ { continue }
             if next.kind == .schedSwitch {
                 // Who sleeps, or is dead, is through with it.
@@ -171,7 +172,6 @@ extension ProbeReconstruction {
     /// The task does it, and not the switch that lets it in: records of that have the pid of the one that goes, and finish_task_switch() drops the mm that was borrowed.
     private func isOwn(_ record: Held, _ pid: Int32) -> Bool { record.pid == pid && record.kind != .mmDrop }
 
-    private static var furthest: Int { 4096 }
     /// prev_state without the bit that tells of a preemption, which lies higher (TASK_REPORT_MAX, TASK_STATE_MAX).
     private static var notRunnable: UInt64 { 0xff }
 
