@@ -6,7 +6,7 @@ import LazyTLB
 public struct MMTable: Sendable {
     /// Who an mm belongs to.
     public struct Owner: Sendable {
-        /// The process: its leader's pid where known, else the first of its tasks seen.
+        /// The process: its leader's pid where known, else the first of its tasks seen; -1 if none was.
         public var pid: Int32
         /// How many mms the same process had before in this trace (each exec gives it another one).
         public var generation: Int32
@@ -34,6 +34,18 @@ public struct MMTable: Sendable {
         owners.append(Owner(pid: pid, generation: generation, name: name))
     }
 
+    /// The process that an mm belongs to is known now.
+    mutating func give(_ mm: MM, to pid: Int32, name: String) {
+        if let former = self[mm] {
+            if former.pid == pid { return rename(mm, name) }
+            // It was none of that one's.
+            if generations[former.pid] == former.generation { generations[former.pid] = former.generation > 0 ? former.generation - 1 : nil }
+        }
+        let generation = generations[pid, default: -1] + 1
+        generations[pid] = generation
+        owners[Int(mm.index)] = Owner(pid: pid, generation: generation, name: name)
+    }
+
     public subscript(_ mm: MM) -> Owner? { mm.isKnown && Int(mm.index) < owners.count ? owners[Int(mm.index)] : nil }
 
     /// The process's name, as it is known best: the latest one wins.
@@ -41,7 +53,7 @@ public struct MMTable: Sendable {
         if mm.isUser, !name.isEmpty { owners[Int(mm.index)]?.name = name }
     }
 
-    /// `name:pid`, and `+n` after the n-th exec; `init_mm`, `none`, `unknown`.
+    /// `name:pid`, and `+n` after the n-th exec; `?` and `?+n` of mms of which no task was seen; `init_mm`, `none`, `unknown`.
     public func name(_ mm: MM) -> String {
         switch mm {
         case .initMM: return "init_mm"
@@ -49,7 +61,7 @@ public struct MMTable: Sendable {
         case .unknown: return "unknown"
         default:
             guard let owner = self[mm] else { return "unknown" }
-            let base = "\(owner.name.isEmpty ? "?" : owner.name):\(owner.pid)"
+            let base = owner.pid < 0 ? "?" : "\(owner.name.isEmpty ? "?" : owner.name):\(owner.pid)"
             return owner.generation > 0 ? "\(base)+\(owner.generation)" : base
         }
     }

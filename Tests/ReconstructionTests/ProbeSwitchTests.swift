@@ -161,4 +161,39 @@ import TraceData
         // Before the flush of the mm that it has given up.
         if isSeen, let exit = exits.ranges.first?.lowerBound, let flush = notes.stimuli.lastIndex(where: { if case .flushRange = $0 { true } else { false } }) { #expect(exit < flush) }
     }
+
+    /// What an idle CPU has loaded when the trace begins is named after who has it, if that is seen, and not after who borrows it.
+    @Test(arguments: [true, false]) func anMMIsNamedAfterATaskThatHasIt(isSeen: Bool) {
+        var script = Script("6.1.0")
+        script.name(10, "app")
+        script.run(50, from: 0)
+        script.probe(.ctxsw, next: 0)
+        script.probe(.flushRange, mm: Self.borrowed)
+        if isSeen {
+            script.run(10)
+            script.probe(.ctxsw, next: Self.borrowed)
+        }
+        let mms = script.followProbes().mms
+        #expect(mms.name(MM(1)) == (isSeen ? "app:10" : "?"))
+    }
+
+    /// A task that runs when the trace begins gets its name with its next switch.
+    @Test func theFirstTasksNameComesLater() {
+        var script = Script("6.1.0")
+        script.name(10, "app")
+        script.run(10, from: 0)
+        script.probe(.ctxsw, next: Self.borrowed)
+        #expect(script.followProbes().mms.name(MM(1)) == "app:10")
+        var other = Script("6.1.0")
+        other.name(10, "app")
+        other.flush(.localMM, 1, pid: 10)
+        other.probe(.flushRange, mm: Self.borrowed, isLazy: false)
+        other.run(50)
+        other.probe(.ctxsw, next: 0)
+        other.run(10)
+        other.probe(.ctxsw, next: Self.borrowed)
+        #expect(other.followProbes().mms.name(MM(1)) == "app:10")
+    }
+
+    private static let borrowed: UInt64 = 0xffff_8880_0000_7000
 }

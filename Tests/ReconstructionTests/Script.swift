@@ -167,6 +167,7 @@ struct Script {
         var replay = ProbeReconstruction(sink: Notes(cpus: records.count), cpus: records.count, rules: rules, longSize: 8, coverage: coverage, start: 1000)
         feed(sources) { replay.consume($0) }
         replay.finish(at: time)
+        replay.sink.mms = replay.mms
         return replay.sink
     }
 
@@ -206,6 +207,8 @@ struct Notes: StimulusSink {
     /// The reasons of the records of the recorded kernel.
     var recorded: [Script.Reason?] = []
     var loaded: [MM]
+    /// What probe events name.
+    var mms = MMTable()
     var coming: IncomingTask?
 
     init(cpus: Int) { loaded = [MM](repeating: .unknown, count: cpus) }

@@ -37,7 +37,7 @@ extension ProbeReconstruction {
         state[cpu].switching = false
         let next = state[cpu].nextPID
         let mm: MM
-        if let pointer = pointer ?? state[cpu].nextMM { mm = self.mm(pointer, pid: next) } else { mm = next == 0 ? .none : .unknown }
+        if let pointer = pointer ?? state[cpu].nextMM { mm = self.mm(pointer, pid: next, owner: true) } else { mm = next == 0 ? .none : .unknown }
         switched(cpu, mm, moment)
     }
 
@@ -74,7 +74,9 @@ extension ProbeReconstruction {
             // A new mm, even if its pointer was used before without an mmdrop in sight.
             pointers[probe.nextMM] = nil
         }
-        let next = mm(probe.nextMM, pid: pid)
+        // (A kernel thread uses a process's mm for a while.)
+        let has = state[cpu].switching || probe.task == 0
+        let next = mm(probe.nextMM, pid: has ? pid : -1, owner: has)
         if probe.hasMask { observe(next, probe.mask, moment) }
         if state[cpu].switching {
             state[cpu].nextMM = probe.nextMM

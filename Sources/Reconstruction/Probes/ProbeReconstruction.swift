@@ -23,6 +23,9 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     let longSize: Int
     let coverage: ProbeCoverage
     var pointers: [UInt64: MM] = [:]
+    /// Mms of which no task was seen yet, and those whose task had no name when it was.
+    private var unowned: Set<MM> = []
+    private var unnamed: Set<MM> = []
     var initPointer: UInt64?
     /// The mm through which kernel text is patched (``KernelRules/pokesText``).
     var pokingPointer: UInt64?
@@ -239,13 +242,35 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     // MARK: mm pointers
 
     /// The mm behind a pointer. A pointer that is freed and allocated again is another mm (``mmdrop``).
-    mutating func mm(_ pointer: UInt64, pid: Int32) -> MM {
+    ///
+    /// It is named after the first task that is seen to have it: `pid`, if that is its `owner`. Whoever only borrows it gives it no name.
+    mutating func mm(_ pointer: UInt64, pid: Int32, owner: Bool) -> MM {
         if pointer == 0 { return .none }
         if isInit(pointer) { return .initMM }
-        if let known = pointers[pointer] { return known }
+        if let known = pointers[pointer] {
+            if owner, _slowPath(!unowned.isEmpty || !unnamed.isEmpty) { belongs(known, to: pid) }
+            return known
+        }
         let new = mms.add(pid: pid, name: names[pid]?.description ?? "")
+        if !owner { unowned.insert(new) } else if names[pid] == nil { unnamed.insert(new) }
         pointers[pointer] = new
         return new
+    }
+
+    /// The task has the mm.
+    @inline(never) private mutating func belongs(_ mm: MM, to pid: Int32) {
+        let name = names[pid]?.description
+        if unowned.remove(mm) != nil {
+            mms.give(mm, to: pid, name: name ?? "")
+            if name == nil { unnamed.insert(mm) }
+        } else if let name, mms[mm]?.pid == pid, unnamed.remove(mm) != nil {
+            mms.rename(mm, name)
+        }
+    }
+
+    /// The same of an mm that the current task flushes: its own, if it has one, as far as is known.
+    private mutating func flushedMM(_ pointer: UInt64, _ record: Held) -> MM {
+        mm(pointer, pid: machine.mm[Int(record.cpu)] == .none ? -1 : record.pid, owner: false)
     }
 
     /// init_mm is part of the kernel's image.
@@ -288,7 +313,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         let lazy = probe.hasOwnState ? probe.ownState != 1 : probe.ownLazy
         if record.kind != .ctxsw, record.kind != .enterLazy, probe.hasOwnMM {
             if machine.activeMM[cpu] == .unknown, probe.ownMM != 0 {
-                let mm = self.mm(probe.ownMM, pid: record.pid)
+                let mm = self.mm(probe.ownMM, pid: lazy ? -1 : record.pid, owner: !lazy)
                 apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
                 load(cpu, mm, moment.time)
             }
@@ -301,7 +326,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             finishSwitch(cpu, probe.nextMM, moment)
             if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
             if machine.activeMM[cpu] == .unknown, probe.hasOwnMM, probe.ownMM != 0 {
-                let mm = self.mm(probe.ownMM, pid: -1)
+                let mm = self.mm(probe.ownMM, pid: -1, owner: false)
                 apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
                 load(cpu, mm, moment.time)
             }
@@ -312,7 +337,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         // What was patched.
         case .flushRange where probe.mm == pokingPointer: break
         case .flushRange, .flushPage:
-            let mm = self.mm(probe.mm, pid: record.pid)
+            let mm = flushedMM(probe.mm, record)
             if probe.hasMask { observe(mm, probe.mask, moment) }
             let (pages, page) = (record.kind == .flushPage ? 1 : pages(probe), record.kind == .flushPage)
             if isPreempted(source) {
@@ -322,7 +347,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
                 placeRemote(source, moment)
             }
         case .flushOthers:
-            if probe.mm != 0 { observe(mm(probe.mm, pid: record.pid), probe.mask, moment) }
+            if probe.mm != 0 { observe(flushedMM(probe.mm, record), probe.mask, moment) }
             state[cpu].sentMM = probe.mm
             state[cpu].sentStart = probe.start
             state[cpu].sentEnd = probe.present.contains(.end) ? probe.end : nil
