@@ -23,9 +23,17 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     let longSize: Int
     let coverage: ProbeCoverage
     var pointers: [UInt64: MM] = [:]
-    /// Mms of which no task was seen yet, and those whose task had no name when it was.
-    private var unowned: Set<MM> = []
-    private var unnamed: Set<MM> = []
+    /// By mm: whether its name is settled.
+    private var naming: [Naming] = [.done]
+
+    private enum Naming: UInt8 {
+        case done
+        /// No task was seen to have it yet.
+        case ownerless
+        /// Its task had no name when it was.
+        case nameless
+    }
+
     var initPointer: UInt64?
     /// The mm through which kernel text is patched (``KernelRules/pokesText``).
     var pokingPointer: UInt64?
@@ -248,24 +256,22 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         if pointer == 0 { return .none }
         if isInit(pointer) { return .initMM }
         if let known = pointers[pointer] {
-            if owner, _slowPath(!unowned.isEmpty || !unnamed.isEmpty) { belongs(known, to: pid) }
+            if owner, _slowPath(naming[Int(known.index)] != .done) { belongs(known, to: pid) }
             return known
         }
         let new = mms.add(pid: pid, name: names[pid]?.description ?? "")
-        if !owner { unowned.insert(new) } else if names[pid] == nil { unnamed.insert(new) }
+        naming.append(!owner ? .ownerless : names[pid] == nil ? .nameless : .done)
         pointers[pointer] = new
         return new
     }
 
     /// The task has the mm.
     @inline(never) private mutating func belongs(_ mm: MM, to pid: Int32) {
+        let index = Int(mm.index)
+        guard naming[index] == .ownerless || mms[mm]?.pid == pid else { return }
         let name = names[pid]?.description
-        if unowned.remove(mm) != nil {
-            mms.give(mm, to: pid, name: name ?? "")
-            if name == nil { unnamed.insert(mm) }
-        } else if let name, mms[mm]?.pid == pid, unnamed.remove(mm) != nil {
-            mms.rename(mm, name)
-        }
+        mms.give(mm, to: pid, name: name ?? "")
+        naming[index] = name == nil ? .nameless : .done
     }
 
     /// The same of an mm that the current task flushes: its own, if it has one, as far as is known.
