@@ -117,4 +117,26 @@ import Testing
         #expect(found.mm(of: 20)?.isUser == true)
         #expect(found.mm(of: 20) != found.mm(of: 10))
     }
+
+    /// Its chain of switches is broken: it is switched out dead a second time, and the name of whom it came in on has changed meanwhile.
+    @Test func whoDiesTwiceIsTakenBackOnce() {
+        var script = Script("6.12.0")
+        script.name(11, "app")
+        for _ in 0..<3 {
+            script.run(20, loads: true)
+            script.run(11, loads: true)
+        }
+        script.run(20, loads: true)
+        script.run(10, loads: true)
+        script.run(11)
+        script.run(10, state: dead)
+        script.name(10, "app")
+        script.run(0)
+        script.run(10)
+        script.run(20, loads: true, state: dead, from: 11)
+        script.run(10, loads: true)
+        let found = script.infer(.switchesOnly)
+        #expect(found.mms(of: 11).first?.isUser == true)
+        #expect(found.mms(of: 11).first != found.mm(of: 10))
+    }
 }

@@ -33,7 +33,7 @@ extension EvidencePass {
             // The last user of an mm is lazy when it tears it down.
             send.open = isOwn && next.reason == TLBReason.localMMShootdown && !usesLifeCycle || isOwn && next.reason == TLBReason.onTaskSwitch && pages == -1 && walk.tasks[node].origin != .kernel
             send.node = node
-            if pages == Stimulus.flushAll { walk.tasks[node].tearsDown = !isOwn || next.reason != TLBReason.localMMShootdown && next.reason != TLBReason.localShootdown }
+            if pages == Stimulus.flushAll, node >= 0 { walk.tasks[node].tearsDown = !isOwn || next.reason != TLBReason.localMMShootdown && next.reason != TLBReason.localShootdown }
         } else if !send.open, walk.rules.flushesPageSilently, pages == 1, walk.tasks[node].origin != .kernel {
             // flush_tlb_page(): mostly of the task's own mm.
             send = Send(open: true, node: node, pages: 1, weight: 1)

@@ -22,12 +22,13 @@ extension EvidencePass {
                 silentSinceShown[node]!.counts[other] = nil
                 if task.silentOn == other { walk.tasks[node].silentOn = -1 }
             }
+            if silentSinceShown[node]!.counts.isEmpty { silentSinceShown[node] = nil }
             if walk.tasks[node].silentOn < 0 { return }
         }
         guard task.silentOn >= 0, task.silentAt == task.switches, task.switchesWithMM < task.switches, task.userEvidence > 0 else { return }
         if hasNameOf(task.silentOn, node) { return }
         walk.tasks[node].silentOn = -1
-        silentSinceShown[node]?.counts[task.silentOn]? -= 1
+        if let count = silentSinceShown[node]?.counts[task.silentOn] { silentSinceShown[node]!.counts[task.silentOn] = count > 1 ? count - 1 : nil }
         takeBack(1, node, task.silentOn)
     }
 
@@ -41,11 +42,11 @@ extension EvidencePass {
     private func isLate(_ silent: UInt32, _ node: Int32, _ other: Int32) -> Bool {
         // (Flushes are evidence, too, of which there may be many while it runs once.)
         let loads = min(walk.tasks[node].userEvidence, walk.tasks[node].switchesWithMM)
-        guard loads > silent, relations[Self.key(node, other)]?.silent ?? 0 <= silent else { return false }
+        guard silent > 0, loads > silent, relations[Self.key(node, other)]?.silent ?? 0 <= silent else { return false }
         if !hasNameOf(other, node) { return true }
-        // The ways to order them.
+        // The ways to order them: with each silent switch there are at least twice as many.
         var ways = 1.0
-        for number in 1...silent { ways *= Double(loads + number) / Double(number) }
+        for number in 1...min(silent, 5) { ways *= (Double(loads) + Double(number)) / Double(number) }
         return ways >= 20
     }
 
