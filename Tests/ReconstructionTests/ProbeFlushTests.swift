@@ -212,4 +212,14 @@ import TraceData
         let goesOn = stimuli.lastIndex { if case .contextSwitch(0, _) = $0 { true } else { false } }
         #expect(left! < sent! && sent! < goesOn!)
     }
+
+    /// The switch that follows is not its own: records are missing, and the flush is not held back for a task that may never show again.
+    @Test func aFlushInFrontOfABrokenChainIsDone() {
+        var script = Script("6.12.0")
+        script.run(10)
+        script.run(12, on: 1)
+        script.probe(.flushRange, mm: Self.mm, mask: 0b11)
+        script.run(11, state: 0, from: 13)
+        #expect(script.followProbes().flushes.local.map(\.pages) == [1])
+    }
 }

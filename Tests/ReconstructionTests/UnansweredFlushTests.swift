@@ -56,4 +56,17 @@ import Testing
         #expect(isJoined(script, 11))
         #expect(!isJoined(script, 12))
     }
+
+    /// A damaged recording may hold any time.
+    @Test func timesUpToTheLastAreTaken() {
+        var script = Script("6.1.0", cpus: 2)
+        for pid in Int32(10)...11 { script.name(pid, "app") }
+        script.wait(UInt64.max - script.time - 50_000)
+        for cpu in 0..<2 { script.run(10 + Int32(cpu), on: cpu, loads: true) }
+        script.run(0, on: 1)
+        script.flush(.send, 1)
+        script.flush(.localMM, 1)
+        for cpu in 0..<2 { script.run(20 + Int32(cpu), on: cpu, loads: true) }
+        #expect(!isJoined(script))
+    }
 }

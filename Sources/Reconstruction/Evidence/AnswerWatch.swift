@@ -70,7 +70,7 @@ struct AnswerWatch {
     }
 
     /// The CPU has changed its task or its mm since shortly before then.
-    func hasChanged(_ cpu: Int, since begun: UInt64) -> Bool { changed[cpu] + Self.switchTime > begun }
+    func hasChanged(_ cpu: Int, since begun: UInt64) -> Bool { changed[cpu] >= begun || begun - changed[cpu] < Self.switchTime }
 
     /// When any CPU did so last.
     var lastChange: UInt64 { changed.indices.reduce(0) { max($0, changed[$1]) } }

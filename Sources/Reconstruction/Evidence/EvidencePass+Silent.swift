@@ -64,6 +64,7 @@ extension EvidencePass {
             guard run.shownAt == task.switchesWithMM, task.userEvidence > 0 else { continue }
             guard task.isDead ? families.areProcesses(task.firstComm) : isAmongStrangers(run) else { continue }
             for (other, count) in run.counts { takeBack(count, node, other) }
+            silentSinceShown[node] = nil
         }
     }
 

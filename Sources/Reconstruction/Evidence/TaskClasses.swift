@@ -246,7 +246,10 @@ struct TaskClasses {
         let tasks = pass.walk.tasks
         var cases = pass.unansweredFlushes.counts.filter { kinds[Int($0.key.sender)] == .user }
             .map { (sender: $0.key.sender, suspects: $0.key.suspects, count: $0.value.count) }
-            .sorted { ($0.suspects.count, $1.count, $0.sender, $0.suspects[0]) < ($1.suspects.count, $0.count, $1.sender, $1.suspects[0]) }
+            .sorted {
+                let (a, b) = (($0.suspects.count, $1.count, $0.sender), ($1.suspects.count, $0.count, $1.sender))
+                return a == b ? $0.suspects.lexicographicallyPrecedes($1.suspects) : a < b
+            }
         var goesOn = true
         while goesOn {
             goesOn = false

@@ -1,4 +1,3 @@
-import LazyTLB
 import Tables
 
 /// Flushes that were sent and that nobody answered, v4.20 to v6.13: SEND_IPI is recorded before lazy CPUs are left out (tlb_is_not_lazy()), so one

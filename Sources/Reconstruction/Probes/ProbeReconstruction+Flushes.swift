@@ -152,11 +152,15 @@ extension ProbeReconstruction {
             distance += 1
             if next.inHardIRQ { continue }
             if next.kind == .schedSwitch {
-                // Who sleeps, or is dead, is through with it.
-                if !wasOut, next.word1 & Self.notRunnable != 0 { return false }
+                if isOut {
+                    isOut = next.nextPID != head.pid
+                    continue
+                }
+                // Who sleeps, or is dead, is through with it; and of a broken chain nothing is known.
+                guard next.prevPID == head.pid, wasOut || next.word1 & Self.notRunnable == 0 else { return false }
                 // Its own half would show even if the others have left since.
                 if rules.sendsFirst, !wasOut, wouldShow(source) { return true }
-                if isOut ? next.nextPID == head.pid : next.prevPID == head.pid { (isOut, wasOut) = (!isOut, true) }
+                (isOut, wasOut) = (true, true)
             } else if !isOut, isOwn(next, head.pid) {
                 guard wasOut else { return false }
                 let begun = source.headDetails.probe
