@@ -195,5 +195,40 @@ import TraceData
         #expect(other.followProbes().mms.name(MM(1)) == "app:10")
     }
 
+    /// As in reports without probes: the process's name, and its leader's pid, where a snapshot tells them, though only threads run.
+    @Test(arguments: [true, false]) func anMMIsNamedAfterItsProcess(isSaved: Bool) {
+        var script = Script("6.1.0")
+        script.mark("lazytlb-tasks 1 begin")
+        script.mark("lazytlb-tasks 1 threads 10 9 11;")
+        script.mark("lazytlb-tasks 1 end")
+        script.name(9, "worker")
+        script.run(9)
+        script.probe(.ctxsw, next: Self.borrowed)
+        let savedNames: [Int32: Comm] = isSaved ? [10: "server"] : [:]
+        #expect(script.followProbes(savedNames: savedNames).mms.name(MM(1)) == (isSaved ? "server:10" : "worker:10"))
+        // Where the leader runs as well, its own name is known.
+        script.name(10, "leader")
+        script.run(10)
+        script.probe(.ctxsw, next: Self.borrowed)
+        if !isSaved { #expect(script.followProbes().mms.name(MM(1)) == "leader:10") }
+    }
+
+    @Test func aThreadThatWasBornMeanwhileHasNotTheListedProcess() {
+        var script = Script("6.1.0")
+        script.mark("lazytlb-tasks 1 begin")
+        script.run(5)
+        script.fork(11)
+        script.mark("lazytlb-tasks 1 threads 10 11 12;")
+        script.mark("lazytlb-tasks 1 end")
+        script.fork(12)
+        script.run(11)
+        script.probe(.ctxsw, next: Self.borrowed)
+        script.run(12)
+        script.probe(.ctxsw, next: Self.borrowed + 0x1000)
+        let mms = script.followProbes().mms
+        #expect(mms.name(MM(1)).hasSuffix(":11"))
+        #expect(mms.name(MM(2)).hasSuffix(":12"))
+    }
+
     private static let borrowed: UInt64 = 0xffff_8880_0000_7000
 }

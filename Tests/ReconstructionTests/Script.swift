@@ -162,9 +162,10 @@ struct Script {
     }
 
     /// Runs the reconstruction by probe events over it.
-    func followProbes(_ coverage: ProbeCoverage = ProbeCoverage()) -> Notes {
+    func followProbes(_ coverage: ProbeCoverage = ProbeCoverage(), savedNames: [Int32: Comm] = [:]) -> Notes {
         let sources = Lookaheads(records)
-        var replay = ProbeReconstruction(sink: Notes(cpus: records.count), cpus: records.count, rules: rules, longSize: 8, coverage: coverage, start: 1000)
+        var replay = ProbeReconstruction(
+            sink: Notes(cpus: records.count), cpus: records.count, rules: rules, longSize: 8, coverage: coverage, savedNames: savedNames, start: 1000)
         feed(sources) { replay.consume($0) }
         replay.finish(at: time)
         replay.sink.mms = replay.mms

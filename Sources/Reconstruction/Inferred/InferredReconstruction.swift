@@ -196,7 +196,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         case .leftInIRQ: leftInIRQ(step, moment)
         case .leftToPoke: load(cpu, .initMM, record.time)
         case .lifeCycle: lifeCycle(step, record, moment)
-        case .marker: if !TaskSnapshots.isLine(source.headDetails.text) { sink.marker(source.headDetails.text, at: moment) }
+        case .marker: if !SnapshotLine.begins(source.headDetails.text) { sink.marker(source.headDetails.text, at: moment) }
         case .nothing, .switched, .broken: break
         }
         if record.kind == .tlbFlush { tally(record) }

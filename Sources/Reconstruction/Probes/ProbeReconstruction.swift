@@ -23,17 +23,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     let longSize: Int
     let coverage: ProbeCoverage
     var pointers: [UInt64: MM] = [:]
-    /// By mm: whether its name is settled.
-    private var naming: [Naming] = [.done]
-
-    private enum Naming: UInt8 {
-        case done
-        /// No task was seen to have it yet.
-        case ownerless
-        /// Its task had no name when it was.
-        case nameless
-    }
-
+    var naming: Naming
     var initPointer: UInt64?
     /// The mm through which kernel text is patched (``KernelRules/pokesText``).
     var pokingPointer: UInt64?
@@ -105,10 +95,14 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     ///   - rules: what the recorded kernel's tlb_flush records mean.
     ///   - longSize: bytes of the recorded kernel's long.
     ///   - coverage: which probes there are.
+    ///   - savedNames: names of tasks by pid, for those that no record names.
     ///   - start: the time of the first record, ns.
-    public init(sink: Sink, cpus: Int, rules: KernelRules, longSize: Int, coverage: ProbeCoverage, start: UInt64) {
+    public init(
+        sink: Sink, cpus: Int, rules: KernelRules, longSize: Int, coverage: ProbeCoverage, savedNames: [Int32: Comm] = [:], start: UInt64
+    ) {
         self.sink = sink
         self.cpus = cpus
+        naming = Naming(savedNames: savedNames)
         self.rules = rules
         self.longSize = longSize
         self.coverage = coverage
@@ -142,9 +136,11 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         case .schedSwitch: beginSwitch(cpu, record, source, moment)
         case .tlbFlush: flushRecord(cpu, record, moment)
         case .rename: rename(record, source.headDetails)
-        case .marker: if !TaskSnapshots.isLine(source.headDetails.text) { sink.marker(source.headDetails.text, at: moment) }
+        case .marker: mark(source.headDetails.text, moment)
         case .exit: if source.headDetails.pid == record.pid { exitIfReleased(cpu, moment) }
-        case .other, .newTask, .fork, .exec: break
+        case .newTask, .fork: naming.isAnother(source.headDetails.pid)
+        case .exec: naming.execs(source.headDetails)
+        case .other: break
         default: probe(cpu, record, source, moment)
         }
     }
@@ -249,48 +245,11 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
 
     // MARK: mm pointers
 
-    /// The mm behind a pointer. A pointer that is freed and allocated again is another mm (``mmdrop``).
-    ///
-    /// It is named after the first task that is seen to have it: `pid`, if that is its `owner`. Whoever only borrows it gives it no name.
-    mutating func mm(_ pointer: UInt64, pid: Int32, owner: Bool) -> MM {
-        if pointer == 0 { return .none }
-        if isInit(pointer) { return .initMM }
-        if let known = pointers[pointer] {
-            if owner, _slowPath(naming[Int(known.index)] != .done) { belongs(known, to: pid) }
-            return known
-        }
-        let new = mms.add(pid: pid, name: names[pid]?.description ?? "")
-        naming.append(!owner ? .ownerless : names[pid] == nil ? .nameless : .done)
-        pointers[pointer] = new
-        return new
-    }
-
-    /// The task has the mm.
-    @inline(never) private mutating func belongs(_ mm: MM, to pid: Int32) {
-        let index = Int(mm.index)
-        guard naming[index] == .ownerless || mms[mm]?.pid == pid else { return }
-        let name = names[pid]?.description
-        mms.give(mm, to: pid, name: name ?? "")
-        naming[index] = name == nil ? .nameless : .done
-    }
-
-    /// The same of an mm that the current task flushes: its own, if it has one, as far as is known.
-    private mutating func flushedMM(_ pointer: UInt64, _ record: Held) -> MM {
-        mm(pointer, pid: machine.mm[Int(record.cpu)] == .none ? -1 : record.pid, owner: false)
-    }
-
     /// init_mm is part of the kernel's image.
     mutating func isInit(_ pointer: UInt64) -> Bool { pointer == initPointer || longSize == 8 && pointer >= 0xffff_ffff_8000_0000 }
 
     /// The call of switch_mm() by leave_mm(): it has no task, and no previous mm. Where that is not told (v6.10 and later), nobody else who has none switches to init_mm.
     mutating func isLeave(_ probe: ProbeFields) -> Bool { probe.task == 0 && (probe.present.contains(.prevMM) ? probe.prevMM == 0 : isInit(probe.nextMM)) }
-
-    mutating func rename(_ record: Held, _ details: Details) {
-        names[details.pid] = details.comm
-        let mm = machine.mm[Int(record.cpu)]
-        // A thread's name is not its process's.
-        if details.pid == record.pid, mms[mm]?.pid == details.pid { mms.rename(mm, details.comm.description) }
-    }
 
     /// An exiting task shows by the state of its CPU, or by its mm at its switch-out, that exit_mm() has made it lazy.
     mutating func exitIfReleased(_ cpu: Int, _ moment: Moment) {
