@@ -66,6 +66,73 @@ import Testing
         #expect(found.evidence.unknownFlushes == 1)
     }
 
+    /// From v4.20 on lazy CPUs are not interrupted. A task that moves another process's page flushes that one's mm; a half of its own mm's flush would leave a record.
+    @Test(arguments: ["5.10.0", "6.1.0"]) func aSendThatNobodyAnswersIsOfTheMMOfTheOnlyLazyCPU(_ release: String) {
+        var script = script(release)
+        script.run(0, on: 1)
+        script.flush(.send, 1)
+        script.run(0)
+        let found = script.infer()
+        #expect(found.notes.flushes.remote.first?.mm == found.mm(of: 20))
+        #expect(found.evidence.unknownFlushes == 0)
+    }
+
+    /// ksmd with a page of a process that it happens to borrow the mm of. Up to v5.12 its own half is made in any case (a TASK_SWITCH record), so the flush is another mm's.
+    @Test(arguments: [("5.10.0", false), ("6.1.0", true)]) func aLazySenderSparesItselfSinceV513(_ release: String, isKnown: Bool) {
+        var script = script(release)
+        script.name(50, "ksmd")
+        script.run(20, loads: true)
+        script.run(50)
+        script.run(0, on: 1)
+        script.flush(.send, 1)
+        script.run(10, loads: true)
+        let found = script.infer()
+        #expect(found.notes.flushes.remote.first?.mm == (isKnown ? found.mm(of: 20) : .unknown))
+    }
+
+    /// v6.0 and later.
+    @Test func aSendersOwnHalfLeavesNoRecordWhereAnotherFlushHasDoneIt() {
+        var script = Script("6.1.0", cpus: 3)
+        script.run(30, on: 2, loads: true)
+        script.run(0, on: 2)
+        script.run(10, loads: true)
+        script.run(11, on: 1, loads: true)
+        script.flush(.send, 3)
+        script.flush(.localMM, 3)
+        script.flush(.remote, 3, on: 1, inIRQ: true)
+        script.flush(.send, 1)
+        script.flush(.send, 2, on: 1)
+        script.flush(.remote, on: 0, inIRQ: true)
+        script.flush(.localMM, on: 1)
+        script.run(0)
+        script.run(0, on: 1)
+        let found = script.infer()
+        #expect(found.notes.flushes.remote.map(\.mm) == [found.mm(of: 10), found.mm(of: 10), found.mm(of: 10)])
+    }
+
+    /// CPU 2 may have done what CPU 0 asks for with its answer to CPU 3: that it does not answer tells nothing.
+    @Test(arguments: [true, false]) func whereAnotherFlushIsAnsweredNothingIsToldByWhoDoesNot(isAnswered: Bool) {
+        var script = Script("6.1.0", cpus: 4)
+        script.name(50, "kcompactd0")
+        script.run(20, on: 1, loads: true)
+        script.run(30, on: 2, loads: true)
+        script.run(31, on: 3, loads: true)
+        script.flush(.send, 3, on: 3)
+        script.flush(.localMM, 3, on: 3)
+        script.flush(.remote, 3, on: 2, inIRQ: true)
+        script.run(0, on: 1)
+        script.run(50)
+        if isAnswered { script.flush(.send, 2, on: 3) }
+        script.flush(.send, 1)
+        if isAnswered {
+            script.flush(.localMM, 2, on: 3)
+            script.flush(.remote, on: 2, inIRQ: true)
+        }
+        script.run(0)
+        let found = script.infer()
+        #expect(found.notes.flushes.remote.last?.mm == (isAnswered ? .unknown : found.mm(of: 20)))
+    }
+
     /// v4.12's flush_tlb_page() flushes its own CPU without a record.
     @Test func aSendOfOnePageByAUserTaskIsOfItsOwnMMUpToV412() {
         var script = script()

@@ -143,18 +143,42 @@ extension InferredReconstruction {
         return count
     }
 
-    /// The CPUs of the only mm that none but spared CPUs have loaded, the sender's own aside: whose flush nobody answers then. Empty if there are several, or none.
-    mutating func sparedByFlush(of sender: Int) -> MaskTable {
-        var mask = MaskTable(cpus: cpus, rows: 1)
-        guard rules.sparesLazy, !rules.clearsMaskLate else { return mask }
+    /// The only mm that none but spared CPUs have loaded: of which the flush at the head of `source` is, if nobody answers it. nil if there are several, or none. Not one
+    /// of which the sender's own half would leave a record; from v5.13 on a lazy sender spares itself, too.
+    mutating func sparedMM(by source: Lookahead) -> MM? {
+        guard rules.sparesLazy, !rules.clearsMaskLate else { return nil }
+        let sender = source.cpu
         var only: MM?
         for cpu in 0..<cpus where cpu != sender && observed.loaded[cpu].isUser && !state[cpu].mm.isUser {
             let mm = observed.loaded[cpu]
-            if mm == only || mm == state[sender].mm || (0..<cpus).contains(where: { observed.loaded[$0] == mm && state[$0].mm.isUser }) { continue }
-            if only != nil { return MaskTable(cpus: cpus, rows: 1) }
+            if mm == only || mm == state[sender].mm || !rules.sendsFirst && mm == observed.loaded[sender] { continue }
+            if (0..<cpus).contains(where: { observed.loaded[$0] == mm && state[$0].mm.isUser }) { continue }
+            if only != nil { return nil }
             only = mm
         }
-        if let only { for cpu in 0..<cpus where cpu != sender && observed.loaded[cpu] == only { mask.insert(cpu, 0) } }
+        return only == nil || mayBeDoneByOthers(source) ? nil : only
+    }
+
+    /// While the SEND_IPI at the head waits, a CPU answers another flush, or flushes everything: that may have done what this one asks for (v6.0 and later).
+    private mutating func mayBeDoneByOthers(_ source: Lookahead) -> Bool {
+        guard rules.skipsDoneFlushes else { return false }
+        let send = source.head
+        let end = endOfWait(source, send)
+        for other in sources where other.state != source.state {
+            var distance = 0
+            while let record = other.peek(distance), record.time <= end {
+                distance += 1
+                guard record.time >= send.time, record.kind == .tlbFlush else { continue }
+                if record.inHardIRQ || record.pages < 0 && record.reason != TLBReason.remoteSendIPI { return true }
+            }
+        }
+        return false
+    }
+
+    /// The CPUs that have that mm loaded; empty if there is none.
+    mutating func sparedByFlush(of source: Lookahead) -> MaskTable {
+        var mask = MaskTable(cpus: cpus, rows: 1)
+        if let mm = sparedMM(by: source) { for cpu in 0..<cpus where observed.loaded[cpu] == mm { mask.insert(cpu, 0) } }
         return mask
     }
 

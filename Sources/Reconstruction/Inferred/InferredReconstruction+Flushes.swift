@@ -128,17 +128,17 @@ extension InferredReconstruction {
             } else if answers.isEmpty, let mm = tornDown(source) {
                 tearDown(mm, pages, moment)
             } else {
-                let mask = mask.count(0) > 0 ? mask : sparedByFlush(of: cpu)
+                let mask = mask.count(0) > 0 ? mask : sparedByFlush(of: source)
                 if mask.count(0) > 0 {
                     state[cpu].isBatch = true
                     beginBatch(cpu, mask, moment)
                     apply(.batchLocal(cpu: cpu), moment)
                 }
             }
-        } else if mayBeSilent(pages), own.isUser, answers.isEmpty || answers.contains(own) && (only == nil || only == own) {
+        } else if own.isUser, answers.isEmpty || answers.contains(own) && (only == nil || only == own), mayBeSilent(source) {
             state[cpu].sentMM = own
             apply(rules.flushesPageSilently ? .flushPage(cpu: cpu, mm: own) : .flushRange(cpu: cpu, mm: own, pages: rules.asked(pages)), moment)
-        } else if let only {
+        } else if let only = only ?? (answers.isEmpty ? sparedMM(by: source) : nil) {
             // Its local half left no record: the mm is not loaded here. A scheme whose bookkeeping still names it may act on it.
             state[cpu].sentMM = only
             apply(pages == 1 ? .flushPage(cpu: cpu, mm: only) : .flushRange(cpu: cpu, mm: only, pages: rules.asked(pages)), moment)
@@ -151,8 +151,21 @@ extension InferredReconstruction {
         if !state[cpu].isBatch, !state[cpu].sentMM.isKnown { evidence.unknownFlushes += 1 }
     }
 
-    /// A flush of the sender's own mm may leave no record of its local half.
-    @inline(__always) func mayBeSilent(_ pages: Int64) -> Bool { rules.flushesPageSilently && pages == 1 || rules.skipsDoneFlushes }
+    /// The flush at the head may be of the sender's own mm though its local half has left no record: as a page's in v4.12, or because another flush that the CPU
+    /// was sent meanwhile has done it, of which there is one (v6.0 and later).
+    private mutating func mayBeSilent(_ source: Lookahead) -> Bool {
+        let send = source.head
+        if rules.flushesPageSilently { return send.pages == 1 }
+        guard rules.skipsDoneFlushes else { return false }
+        let answeredAt = state[source.cpu].answeredAt
+        if answeredAt > 0, send.time &- answeredAt <= Self.lingeringLimit { return true }
+        var distance = 1
+        while let next = source.peek(distance), next.inHardIRQ {
+            if next.kind == .tlbFlush, next.reason == TLBReason.remoteShootdown { return true }
+            distance += 1
+        }
+        return false
+    }
 
     /// The mms that the CPUs of `mask` have loaded.
     func answeringMMs(_ mask: MaskTable) -> [MM] {
@@ -285,6 +298,7 @@ extension InferredReconstruction {
 
     mutating func answered(_ source: Lookahead, _ moment: Moment) {
         let cpu = moment.cpu
+        state[cpu].answeredAt = moment.time
         guard let sender = takeSender(to: cpu, pages: source.head.pages, at: moment.time) else { return }
         if observed.loaded[cpu] == .unknown, state[sender].sentMM.isUser {
             let mm = state[sender].sentMM

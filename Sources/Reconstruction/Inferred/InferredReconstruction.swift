@@ -62,6 +62,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
         var sentMM = MM.none
         var sentPages: Int64 = 0
         var sentAt: UInt64 = 0
+        /// When the CPU last answered a flush with REMOTE_SHOOTDOWN; 0 if it has not yet.
+        var answeredAt: UInt64 = 0
         var isDown = false
         /// A switch whose TASK_SWITCH record is still to come: since when, to whom, and what the task's mm is known from.
         var isPending = false
