@@ -76,3 +76,8 @@ public struct KernelRules: Sendable {
     /// From v4.20 on SEND_IPI counts small pages where the range has large ones, of which the ceiling is so many; the local half counts large ones, so that less than one is none.
     @inline(__always) func asked(_ pages: Int64) -> Int64 { !reloadsStale ? pages : pages > 33 ? Stimulus.flushAll : pages == 0 ? 1 : pages }
 }
+
+extension Held {
+    /// The record may be the sender's own half of the flush that its SEND_IPI record tells of: a half of one of everything flushes everything.
+    func isOwnHalf(of send: Held) -> Bool { reason == TLBReason.localMMShootdown && (send.pages != Stimulus.flushAll || pages == Stimulus.flushAll) }
+}

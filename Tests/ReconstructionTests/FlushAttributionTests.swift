@@ -47,6 +47,34 @@ import Testing
         #expect(found.mm(of: 11) == found.mm(of: 10))
     }
 
+    /// A task that writes to /proc/sys/vm/compact_memory sends a batch of other processes' pages, and flushes its own mm soon after.
+    @Test(arguments: [false, true]) func aSendOfEverythingHasNoLocalHalfOfAFewPages(isHalf: Bool) {
+        var script = script("6.1.0")
+        script.flush(.send)
+        script.flush(.remote, on: 1, inIRQ: true)
+        script.flush(.localMM, isHalf ? Script.everything : 1)
+        script.run(0)
+        script.run(0, on: 1)
+        let found = script.infer()
+        #expect(found.notes.batches.count == (isHalf ? 0 : 1))
+        #expect(found.notes.batches.first.map { $0.mms == [found.mm(of: 20)!] } ?? isHalf)
+        #expect(found.notes.flushes.local.last?.mm == found.mm(of: 10))
+    }
+
+    /// Nor one that comes long after.
+    @Test(arguments: [1000, 10_000_000] as [UInt64], [Script.everything, 3]) func whoAnswersASendOfEverythingLongBeforeItsHalfHasNotTheSendersMM(_ time: UInt64, _ pages: UInt64) {
+        var script = script("7.3.0")
+        script.flush(.send, pages)
+        script.flush(.remote, pages, on: 1, inIRQ: true)
+        script.wait(time)
+        script.flush(.localMM, pages)
+        script.run(0)
+        script.run(0, on: 1)
+        let found = script.infer(.switchesOnly)
+        let isLong = time > 2_000_000 && pages == Script.everything
+        #expect((found.mm(of: 10) == found.mm(of: 20)) == !isLong)
+    }
+
     @Test func aSendWithoutALocalHalfIsOfTheMMThatItsAnswersHaveLoaded() {
         var script = script("4.13.0")
         script.flush(.send, 7)

@@ -202,7 +202,7 @@ extension InferredReconstruction {
                 if record.inHardIRQ { continue }
                 if record.kind == .tlbFlush, record.reason == TLBReason.remoteSendIPI, record.time > send.time, !rules.hasExactAnswers || record.pages == send.pages {
                     let half = rules.sendsFirst ? other.peek(distance) : before
-                    let isOfOwn = half.map { $0.kind == .tlbFlush && $0.reason == TLBReason.localMMShootdown } ?? false
+                    let isOfOwn = half.map { $0.kind == .tlbFlush && $0.isOwnHalf(of: record) } ?? false
                     found.append(LaterSend(time: record.time, cpu: other.cpu, mm: isOfOwn ? state[other.cpu].mm : .unknown))
                 }
                 before = record
