@@ -113,4 +113,36 @@ import Testing
         #expect(found.notes.batches.isEmpty)
         #expect(found.evidence.unknownFlushes == 1)
     }
+
+    /// v6.14 and later: a CPU that has left an mm stays in its mask, and finds nothing to flush.
+    @Test(arguments: [0, Script.everything] as [UInt64]) func whoFindsNothingToFlushHasNoMMOfTheBatch(_ pages: UInt64) {
+        var script = script("7.3.0")
+        script.flush(.send)
+        script.flush(.remote, on: 1, inIRQ: true)
+        script.flush(.remote, pages, on: 2, inIRQ: true)
+        script.flush(.remote, pages, on: 3, inIRQ: true)
+        goOn(&script)
+        #expect(contents(script.infer()) == (pages == 0 ? [[10]] : [[10, 20]]))
+    }
+
+    /// One of two threads was brought up to date by another flush.
+    @Test func ofAnMMAllCPUsCountOfWhichOneFlushes() {
+        var script = script("7.3.0")
+        script.flush(.send)
+        script.flush(.remote, 0, on: 1, inIRQ: true)
+        script.flush(.remote, 0, on: 2, inIRQ: true)
+        script.flush(.remote, on: 3, inIRQ: true)
+        goOn(&script)
+        #expect(contents(script.infer()) == [[20]])
+    }
+
+    @Test func ifNobodyFlushesItIsUnknown() {
+        var script = script("7.3.0")
+        script.flush(.send)
+        for cpu in 1..<4 { script.flush(.remote, 0, on: cpu, inIRQ: true) }
+        goOn(&script)
+        let found = script.infer()
+        #expect(contents(found) == [[]])
+        #expect(found.evidence.unknownFlushes == 1)
+    }
 }

@@ -97,11 +97,11 @@ struct Script {
         add(cpu, current[cpu], .marker, 0, 0, details)
     }
 
-    /// A probe event in a function that flushes, or that switches to the mm `next` (of `task`, from the mm `prev` where the kernel tells it); `isLazy` as the CPU's own state
+    /// A probe event in a function that flushes (or handles what CPU `from` has sent), or that switches to the mm `next` (of `task`, from the mm `prev` where the kernel tells it); `isLazy` as the CPU's own state
     /// has it. On i386 a probe has no end of the range where that is passed on the stack.
     mutating func probe(
         _ kind: Record.Kind, mm: UInt64 = 0, pages: UInt64 = 1, next: UInt64? = nil, mask: UInt64? = nil, task: UInt64 = 0, prev: UInt64? = nil, isLazy: Bool? = nil, vmFlags: UInt64 = 0,
-        hasEnd: Bool = true, on cpu: Int = 0, inIRQ: Bool = false
+        hasEnd: Bool = true, from initiator: Int? = nil, on cpu: Int = 0, inIRQ: Bool = false
     ) {
         var details = Details()
         (details.probe.mm, details.probe.start, details.probe.end) = (mm, 0x1000, 0x1000 + pages << 12)
@@ -119,6 +119,10 @@ struct Script {
         if let prev {
             details.probe.prevMM = prev
             details.probe.present.insert(.prevMM)
+        }
+        if let initiator {
+            details.probe.initiator = Int32(initiator)
+            details.probe.present.insert(.initiator)
         }
         if let isLazy {
             details.probe.ownLazy = isLazy
@@ -165,7 +169,7 @@ struct Script {
     func followProbes(_ coverage: ProbeCoverage = ProbeCoverage(), savedNames: [Int32: Comm] = [:]) -> Notes {
         let sources = Lookaheads(records)
         var replay = ProbeReconstruction(
-            sink: Notes(cpus: records.count), cpus: records.count, rules: rules, longSize: 8, coverage: coverage, savedNames: savedNames, start: 1000)
+            sink: Notes(cpus: records.count), sources: sources.all, cpus: records.count, rules: rules, longSize: 8, coverage: coverage, savedNames: savedNames, start: 1000)
         feed(sources) { replay.consume($0) }
         replay.finish(at: time)
         replay.sink.mms = replay.mms

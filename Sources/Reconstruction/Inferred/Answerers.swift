@@ -4,6 +4,7 @@ import TraceData
 /// An answer of a CPU to a flush under way: a record that is still to come.
 struct AnswerClaim {
     var time: UInt64
+    var pages: Int64
     var sender: Int
 }
 
@@ -37,7 +38,7 @@ extension InferredReconstruction {
                     if reaches(sends[counted], receiver) { open += 1 }
                     counted += 1
                 }
-                if answering.times[receiver] == nil || open == 0 { answering.times[receiver] = record.time }
+                if answering.times[receiver] == nil || open == 0 { (answering.times[receiver], answering.pages[receiver]) = (record.time, record.pages) }
                 if open == 0 {
                     answering.surely.insert(receiver, 0)
                     break
@@ -48,7 +49,7 @@ extension InferredReconstruction {
         if send.pages == Stimulus.flushAll { addWholeMMs(to: &answering, cpu) }
         answering.surely.forEach(0) { receiver in
             mask.insert(receiver, 0)
-            claims[receiver].append(AnswerClaim(time: answering.times[receiver]!, sender: cpu))
+            claims[receiver].append(AnswerClaim(time: answering.times[receiver]!, pages: answering.pages[receiver], sender: cpu))
             claimCount += 1
         }
     }
@@ -67,11 +68,14 @@ extension InferredReconstruction {
     private struct Answering {
         /// By CPU: the record that may be its answer, nil if there is none.
         var times: [UInt64?]
+        /// What it flushes.
+        var pages: [Int64]
         /// Those that have answers which no other flush explains.
         var surely: MaskTable
 
         init(cpus: Int) {
             times = Array(repeating: nil, count: cpus)
+            pages = Array(repeating: 0, count: cpus)
             surely = MaskTable(cpus: cpus, rows: 1)
         }
     }
@@ -110,6 +114,22 @@ extension InferredReconstruction {
 
     private mutating func add(_ mm: MM, to answering: inout Answering) {
         for cpu in 0..<cpus where observed.loaded[cpu] == mm && answering.times[cpu] != nil { answering.surely.insert(cpu, 0) }
+    }
+
+    /// Of the CPUs that answer the batch of CPU `sender` those whose mms it is of, where CPUs stay in masks (v6.14 and later): a CPU with another mm finds nothing to flush, as does
+    /// one that another flush has brought up to date. All CPUs of an mm count of which one flushes.
+    ///
+    /// - Parameter ownPages: what the sender's own half flushes, nil if there is none.
+    func outdated(_ mask: MaskTable, by sender: Int, ownPages: Int64? = nil) -> MaskTable {
+        guard rules.clearsMaskLate else { return mask }
+        var mms: Set<MM> = []
+        mask.forEach(0) { cpu in
+            let pages = cpu == sender ? ownPages : claims[cpu].last { $0.sender == sender }?.pages
+            if pages != 0 { mms.insert(observed.loaded[cpu]) }
+        }
+        var outdated = MaskTable(cpus: cpus, rows: 1)
+        mask.forEach(0) { cpu in if mms.contains(observed.loaded[cpu]) { outdated.insert(cpu, 0) } }
+        return outdated
     }
 
     /// The time up to which the sender at the head of `source` may wait for answers to `send`.

@@ -64,6 +64,7 @@ extension InferredReconstruction {
     mutating func beginBatch(_ cpu: Int, _ mask: MaskTable, _ moment: Moment) {
         let batch = observed.batch(mask: mask, spared: rules.sparesLazy ? lazyCPUs() : nil)
         for mm in batch.mms { settle(mm, moment) }
+        if mask.count(0) == 0 { evidence.unknownFlushes += 1 }
         sink.setBatch(batch, cpu: cpu)
     }
 
@@ -131,7 +132,7 @@ extension InferredReconstruction {
                 let mask = mask.count(0) > 0 ? mask : sparedByFlush(of: source)
                 if mask.count(0) > 0 {
                     state[cpu].isBatch = true
-                    beginBatch(cpu, mask, moment)
+                    beginBatch(cpu, outdated(mask, by: cpu), moment)
                     apply(.batchLocal(cpu: cpu), moment)
                 }
             }
@@ -191,7 +192,7 @@ extension InferredReconstruction {
             var mask = emptyMask()
             mask.insert(cpu, 0)
             addAnswers(to: &mask, cpu, source, from: source.head)
-            beginBatch(cpu, mask, moment)
+            beginBatch(cpu, outdated(mask, by: cpu, ownPages: local.pages), moment)
             apply(.batchLocal(cpu: cpu), moment)
             state[cpu].isBatch = true
             state[cpu].localDone = true

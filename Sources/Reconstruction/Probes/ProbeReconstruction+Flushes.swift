@@ -7,6 +7,7 @@ extension ProbeReconstruction {
 
     mutating func flushRecord(_ cpu: Int, _ record: Held, _ moment: Moment) {
         if rules.isRepeated(record) { return }
+        if record.pages != 0, record.reason != TLBReason.remoteSendIPI { state[cpu].flushedAt = record.time }
         if record.isLoad, state[cpu].pokeLoads > 0 {
             state[cpu].pokeLoads -= 1
         } else if record.reason == TLBReason.onTaskSwitch {
@@ -214,49 +215,9 @@ extension ProbeReconstruction {
         return pages > 33 ? Stimulus.flushAll : Int64(pages)
     }
 
-    mutating func beginBatch(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
-        var mask = MaskTable(cpus: cpus, rows: 1)
-        if probe.hasMask {
-            mask.setWord(0, 0, probe.mask)
-        } else {
-            // v4.12: the probe is hit whether or not a flush is pending, and tells no mask; the records behind it do.
-            var pending = false
-            var distance = 1
-            look: while let next = source.peek(distance) {
-                defer { distance += 1 }
-                if next.inHardIRQ { continue }
-                switch next.kind {
-                case .tlbFlush where next.reason == TLBReason.localShootdown:
-                    mask.insert(cpu, 0)
-                    pending = true
-                case .flushOthers where source.peekDetails(distance).probe.mm == 0:
-                    mask.setWord(0, 0, mask.word(0, 0) | source.peekDetails(distance).probe.mask)
-                    pending = true
-                    break look
-                default: break look
-                }
-            }
-            if !pending { return }
-        }
-        evidence.flushes += 1
-        sink.setBatch(batch(mask, probe), cpu: cpu)
-        applyOrDefer(.batchLocal(cpu: cpu), source, moment)
-        state[cpu].sentMM = .max
-        state[cpu].remote = .batch
-        placeRemote(source, moment)
-    }
-
-    /// Where CPUs stay in masks, a batch is of the mm that was last seen with the same mask, if only one was.
-    private func batch(_ mask: MaskTable, _ probe: ProbeFields) -> Batch {
-        let same = rules.clearsMaskLate ? lastMasks.filter { $0.value == probe.mask }.map(\.key) : []
-        guard same.count == 1 else { return observed.batch(mask: mask) }
-        var batch = Batch(cpus: cpus)
-        batch.mms = same
-        return batch
-    }
-
     mutating func delivered(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead, _ moment: Moment) {
         for sender in 0..<cpus where sender != cpu && state[sender].sending {
+            if probe.present.contains(.initiator), Int(probe.initiator) != sender { continue }
             // Where arguments are passed on the stack (32-bit), the sender's probe has no end of the range.
             let sameEnd = state[sender].sentEnd == nil || state[sender].sentEnd == probe.end
             guard state[sender].sentMM == probe.mm, state[sender].sentStart == probe.start, sameEnd,

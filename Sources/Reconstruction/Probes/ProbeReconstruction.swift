@@ -22,6 +22,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     let rules: KernelRules
     let longSize: Int
     let coverage: ProbeCoverage
+    /// All CPUs' records that are to come.
+    let sources: [Lookahead]
     var pointers: [UInt64: MM] = [:]
     var naming: Naming
     var initPointer: UInt64?
@@ -81,6 +83,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         var sendFollows = false
         /// CR3 loads that are still to come of a patch of kernel text.
         var pokeLoads = 0
+        /// When the CPU last flushed anything, by its records; 0 if it has not yet.
+        var flushedAt: UInt64 = 0
     }
 
     enum Remote { case none, flush, batch }
@@ -92,15 +96,17 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     /// - Parameters:
+    ///   - sources: all CPUs' records that are to come.
     ///   - rules: what the recorded kernel's tlb_flush records mean.
     ///   - longSize: bytes of the recorded kernel's long.
     ///   - coverage: which probes there are.
     ///   - savedNames: names of tasks by pid, for those that no record names.
     ///   - start: the time of the first record, ns.
     public init(
-        sink: Sink, cpus: Int, rules: KernelRules, longSize: Int, coverage: ProbeCoverage, savedNames: [Int32: Comm] = [:], start: UInt64
+        sink: Sink, sources: [Lookahead], cpus: Int, rules: KernelRules, longSize: Int, coverage: ProbeCoverage, savedNames: [Int32: Comm] = [:], start: UInt64
     ) {
         self.sink = sink
+        self.sources = sources
         self.cpus = cpus
         naming = Naming(savedNames: savedNames)
         self.rules = rules

@@ -18,6 +18,8 @@ public struct ProbeFields: Sendable, Equatable {
     public var ownMM: UInt64 = 0
     /// `npid`, else `tpid`, else `pid`.
     public var pid: Int32 = 0
+    /// `init_cpu`: the CPU that sent what a handler handles.
+    public var initiator: Int32 = 0
     /// `stN` of the record's own CPU: cpu_tlbstate.state.
     public var ownState: Int32 = 0
     /// `lzN` of the record's own CPU: is_lazy.
@@ -40,6 +42,7 @@ public struct ProbeFields: Sendable, Equatable {
         public static let ownLazy = Present(rawValue: 1 << 9)
         public static let vmFlags = Present(rawValue: 1 << 10)
         public static let end = Present(rawValue: 1 << 11)
+        public static let initiator = Present(rawValue: 1 << 12)
     }
 
     public var hasMask: Bool { present.contains(.mask) }
@@ -51,7 +54,7 @@ public struct ProbeFields: Sendable, Equatable {
 
 /// Where the fields of one probe event are.
 struct ProbeLayout: Sendable {
-    private var mm, prevMM, nextMM, task, start, end, vmFlags, mask, pid: FieldRef
+    private var mm, prevMM, nextMM, task, start, end, vmFlags, mask, pid, initiator: FieldRef
     /// lmN, stN and lzN by CPU number.
     private var own: [(mm: FieldRef, state: FieldRef, lazy: FieldRef)] = []
     private var present: ProbeFields.Present = []
@@ -70,6 +73,7 @@ struct ProbeLayout: Sendable {
         vmFlags = find("vmflag")
         mask = find("mask", "nmask")
         pid = find("npid", "tpid", "pid")
+        initiator = find("init_cpu")
         var cpu = 0
         while true {
             let triple = (mm: find("lm\(cpu)"), state: find("st\(cpu)"), lazy: find("lz\(cpu)"))
@@ -78,7 +82,7 @@ struct ProbeLayout: Sendable {
             cpu += 1
         }
         let flags: [(FieldRef, ProbeFields.Present)] = [
-            (mm, .mm), (prevMM, .prevMM), (nextMM, .nextMM), (task, .task), (start, .range), (end, .end), (vmFlags, .vmFlags), (mask, .mask), (pid, .pid),
+            (mm, .mm), (prevMM, .prevMM), (nextMM, .nextMM), (task, .task), (start, .range), (end, .end), (vmFlags, .vmFlags), (mask, .mask), (pid, .pid), (initiator, .initiator),
         ]
         for (field, flag) in flags where field.exists { present.insert(flag) }
     }
@@ -98,6 +102,7 @@ struct ProbeLayout: Sendable {
         fields.vmFlags = word(vmFlags)
         fields.mask = word(mask)
         fields.pid = int(pid)
+        fields.initiator = int(initiator)
         if own.indices.contains(cpu) {
             let mine = own[cpu]
             if mine.mm.exists { fields.ownMM = word(mine.mm); fields.present.insert(.ownMM) }
