@@ -42,6 +42,28 @@ import Testing
     @Test(arguments: [([10: "app", 11: "app", 12: "app"], 11, false), ([10: "app", 11: "other", 12: "another"], 11, false), ([10: "app", 11: "other", 12: "app"], 12, true)] as [([Int32: String], Int32, Bool)])
     func ofSeveralItIsTheNamesake(names: [Int32: String], pid: Int32, isIt: Bool) { #expect(isJoined(script(names: names), pid) == isIt) }
 
+    /// A process that renames itself before it has a child, and one that does so after: the child begins with the name that its parent has then.
+    @Test(arguments: [true, false]) func aNameMayBeTheParentsOrTheChildsLater(isChild: Bool) {
+        var script = Script("6.1.0", cpus: 3)
+        for cpu in 0..<3 { script.run(20 + Int32(cpu), on: cpu, loads: true) }
+        script.name(10, isChild ? "forkexec" : "workload")
+        script.name(11, isChild ? "workload" : "forkexec")
+        script.run(11, on: 1, loads: true)
+        script.run(10, loads: true)
+        // As the next switch shows.
+        script.name(isChild ? 11 : 10, "forkexec")
+        for cpu in 0..<2 {
+            script.run(0, on: cpu)
+            script.run(10 + Int32(cpu), on: cpu)
+        }
+        script.run(0, on: 1)
+        script.wait(200_000)
+        script.flush(.send, 1)
+        script.flush(.localMM, 1)
+        for cpu in 0..<3 { script.run(20 + Int32(cpu), on: cpu, loads: true) }
+        #expect(isJoined(script))
+    }
+
     /// It has answered, so it explains the SEND_IPI.
     @Test func anAnswerIsEnough() {
         var script = Script("6.1.0", cpus: 3)

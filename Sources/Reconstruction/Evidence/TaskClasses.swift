@@ -241,7 +241,7 @@ struct TaskClasses {
         for node in [a, b] where basis[Int(node)] != .lifeCycle && basis[Int(node)] != .snapshot { basis[Int(node)] = .hardware }
     }
 
-    /// Each unanswered flush has someone who shares the sender's mm among its suspects: the only one left, of those that began with the sender's name.
+    /// Each unanswered flush has someone who shares the sender's mm among its suspects: the only one left, of those with a name of the sender's.
     private mutating func joinByUnanswered(_ pass: EvidencePass, _ apart: inout Differences, _ settled: inout Set<Int32>) {
         let tasks = pass.walk.tasks
         var cases = pass.unansweredFlushes.counts.filter { kinds[Int($0.key.sender)] == .user }
@@ -258,7 +258,7 @@ struct TaskClasses {
                 let sender = find(entry.sender)
                 // One of them is it, or may be, of which nothing is known.
                 if entry.suspects.contains(where: { kinds[Int($0)] == .open || kinds[Int($0)] == .user && find($0) == sender }) { continue }
-                let namesakes = entry.suspects.filter { kinds[Int($0)] == .user && tasks[$0].firstComm == tasks[entry.sender].firstComm }
+                let namesakes = entry.suspects.filter { kinds[Int($0)] == .user && Self.areNamesakes(tasks[$0], tasks[entry.sender]) }
                 let left = namesakes.filter { !(settled.contains(sender) && settled.contains(find($0))) && apart.between(sender, find($0)) < entry.count }
                 if let one = left.first, left.allSatisfy({ find($0) == find(one) }) {
                     unite(entry.sender, one, &apart, &settled)
@@ -269,6 +269,11 @@ struct TaskClasses {
             }
             cases = open
         }
+    }
+
+    /// A task begins with the name that its parent has then, and either may be renamed.
+    private static func areNamesakes(_ a: TaskNode, _ b: TaskNode) -> Bool {
+        [a.firstComm, a.comm].contains { $0 != .empty && ($0 == b.firstComm || $0 == b.comm) }
     }
 
     /// Of two nodes whose flushes another one may have answered, it has the mm of the one that it was not seen apart from.

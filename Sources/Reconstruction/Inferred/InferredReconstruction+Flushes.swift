@@ -64,7 +64,7 @@ extension InferredReconstruction {
     mutating func beginBatch(_ cpu: Int, _ mask: MaskTable, _ moment: Moment) {
         let batch = observed.batch(mask: mask, spared: rules.sparesLazy ? lazyCPUs() : nil)
         for mm in batch.mms { settle(mm, moment) }
-        if mask.count(0) == 0 { evidence.unknownFlushes += 1 }
+        if rules.clearsMaskLate, mask.count(0) == 0 { evidence.unknownFlushes += 1 }
         sink.setBatch(batch, cpu: cpu)
     }
 
