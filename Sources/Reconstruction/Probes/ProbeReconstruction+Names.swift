@@ -66,7 +66,7 @@ extension ProbeReconstruction {
         }
         let process = owner ? naming.process(of: pid) : pid
         let new = mms.add(pid: process, name: name(of: process, pid))
-        naming.states.append(!owner ? .ownerless : isNamed(process) ? .done : .nameless)
+        naming.states.append(owner ? state(of: process, pid) : .ownerless)
         pointers[pointer] = new
         return new
     }
@@ -79,10 +79,13 @@ extension ProbeReconstruction {
         let isBetter = naming.states[index] == .ownerless || mms[mm].map { $0.pid == process && (process == pid || $0.name.isEmpty) } ?? false
         guard isBetter else { return }
         mms.give(mm, to: process, name: name(of: process, pid))
-        naming.states[index] = isNamed(process) ? .done : .nameless
+        naming.states[index] = state(of: process, pid)
     }
 
-    private func isNamed(_ pid: Int32) -> Bool { names[pid] != nil || naming.savedNames[pid] != nil }
+    /// A saved name is the last one. That of a task which has only not been switched in yet may still be seen.
+    private func state(of process: Int32, _ thread: Int32) -> Naming.State {
+        names[process] != nil || process != thread && naming.savedNames[process] != nil ? .done : .nameless
+    }
 
     /// A process's name, or else that of its thread, as far as they are known.
     private func name(of process: Int32, _ thread: Int32) -> String {
