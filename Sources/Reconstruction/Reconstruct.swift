@@ -73,7 +73,8 @@ extension TraceFile {
 
     /// Which others it has.
     var probeCoverage: ProbeCoverage {
-        ProbeCoverage(lazy: formats.event(named: "lazy") != nil || formats.event(named: "ctxsw") != nil, offline: formats.event(named: "idle_exit") != nil)
+        func any(_ names: String...) -> Bool { names.contains { formats.event(named: $0) != nil } }
+        return ProbeCoverage(lazy: any("lazy", "ctxsw"), offline: any("idle_exit"), handlers: any("fl_func", "fl_remote"))
     }
 }
 

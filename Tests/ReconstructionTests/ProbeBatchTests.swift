@@ -8,7 +8,7 @@ import Testing
     private static let mms: [UInt64] = [0xffff_8880_0000_1000, 0xffff_8880_0000_2000, 0xffff_8880_0000_3000]
 
     /// The batch of kswapd on CPU 0, with the mask of all others; `answers` are the pages that CPUs 1 and 2 flush.
-    private func script(_ answers: [UInt64], _ mask: UInt64 = 0b110, before: (inout Script) -> Void = { _ in }) -> Script {
+    private func script(_ answers: [UInt64], _ mask: UInt64 = 0b110, hasHandlers: Bool = true, before: (inout Script) -> Void = { _ in }) -> Script {
         var script = Script("7.3.0", cpus: 3)
         script.name(66, "kswapd0")
         for (cpu, pid, mm) in [(1, 30, 2), (1, 10, 0), (2, 20, 1)] as [(Int, Int32, Int)] {
@@ -24,7 +24,7 @@ import Testing
         script.probe(.flushOthers, mask: 0b110)
         script.flush(.send)
         for cpu in 1...2 {
-            script.probe(.flushRemote, from: 0, on: cpu, inIRQ: true)
+            if hasHandlers { script.probe(.flushRemote, from: 0, on: cpu, inIRQ: true) }
             script.flush(.remote, answers[cpu - 1], on: cpu, inIRQ: true)
         }
         script.run(0)
@@ -54,6 +54,13 @@ import Testing
             $0.flush(.localMM, 1, on: 2)
         }
         #expect(contents(script.followProbes()) == [found])
+    }
+
+    /// A recording without probes in the handlers: what the CPUs have loaded, by their switches.
+    @Test func withoutProbesInTheHandlersTheirRecordsTell() {
+        let coverage = ProbeCoverage(handlers: false)
+        #expect(contents(script([Script.everything, 0], hasHandlers: false).followProbes(coverage)) == [[10]])
+        #expect(contents(script([0, 0], hasHandlers: false).followProbes(coverage)) == [[30]])
     }
 
     /// Of two batches under way a CPU answers that of the CPU which sent it.

@@ -165,6 +165,8 @@ extension InferredReconstruction {
 
     /// The only mm that none but spared CPUs have loaded: of which the flush at the head of `source` is, if nobody answers it. nil if there are several, or none. Not one
     /// of which the sender's own half would leave a record; from v5.13 on a lazy sender spares itself, too.
+    ///
+    /// - Complexity: O(CPUs) times the mms that it looks at, at most O(CPUs squared); from v6.0 on O(``Lookahead/depth`` times CPUs) besides.
     mutating func sparedMM(by source: Lookahead) -> MM? {
         guard rules.sparesLazy, !rules.clearsMaskLate else { return nil }
         let sender = source.cpu

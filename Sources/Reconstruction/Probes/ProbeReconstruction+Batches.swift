@@ -87,7 +87,8 @@ extension ProbeReconstruction {
     private func lookAtAnswer(_ other: Lookahead, _ source: Lookahead, until end: UInt64, _ answers: inout BatchAnswers) {
         let begun = source.headTime
         var hasFlushed = state[other.cpu].flushedAt > 0 && begun &- state[other.cpu].flushedAt <= Self.justBefore
-        var loaded: MM?
+        // Where no probe tells which one it answers, the first answer is taken.
+        var loaded: MM? = coverage.handlers ? nil : observed.loaded[other.cpu]
         var distance = 0
         while let next = other.peek(distance), next.time <= end {
             defer { distance += 1 }

@@ -7,8 +7,10 @@ public struct ProbeCoverage: Sendable {
     public var lazy: Bool
     /// Where a CPU goes off: idle_task_exit() (up to v6.13).
     public var offline: Bool
+    /// Where an IPI is handled: flush_tlb_func(), or flush_tlb_func_remote().
+    public var handlers: Bool
 
-    public init(lazy: Bool = true, offline: Bool = true) { (self.lazy, self.offline) = (lazy, offline) }
+    public init(lazy: Bool = true, offline: Bool = true, handlers: Bool = true) { (self.lazy, self.offline, self.handlers) = (lazy, offline, handlers) }
 }
 
 /// Stimuli from probe events: the true mm of every task, the moments of every flush and of every IPI's handler.
