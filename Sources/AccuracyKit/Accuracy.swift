@@ -6,6 +6,8 @@ public struct Accuracy: Sendable {
     public private(set) var switches = Share()
     /// CPU time, ns, by the current task's mm and the loaded one together.
     public private(set) var time = Share()
+    /// Of the CPU time that is reported unknown what lies before the first evidence of what the CPU has loaded, ns: without probes an idle CPU may show that after seconds only.
+    public private(set) var unshownTime: UInt64 = 0
     /// LOCAL_MM_SHOOTDOWN and SEND_IPI records by the mm that they flush.
     public private(set) var flushes = Share()
     /// Consecutive user tasks of a CPU by whether they share an mm: what splitting mms too finely would spoil.
@@ -49,10 +51,13 @@ public struct Accuracy: Sendable {
                 self.flushes.add(verdict)
                 if verdict == .wrong { wrongFlushes.add(real.mm, guess.mm, 1, real.time, cpu, -1) }
             }
+            var hasShown = false
             for span in spans[cpu] where span.real.loaded != .unknown && span.real.task != .unknown {
+                if span.guess.loaded != .unknown { hasShown = true }
                 let loaded = map.judge(span.guess.loaded, span.real.loaded)
                 let verdict = loaded.and(judgeTask(span, map))
                 time.add(verdict, span.length)
+                if verdict == .unknown, !hasShown { unshownTime += span.length }
                 guard verdict == .wrong else { continue }
                 let (real, guess) = loaded == .wrong ? (span.real.loaded, span.guess.loaded) : (span.real.task, span.guess.task)
                 wrongTime.add(real, guess, Int(span.length), span.time, cpu, -1)
@@ -63,6 +68,9 @@ public struct Accuracy: Sendable {
         compareSwitches(switches, map)
         compareKinds(switches.joined())
     }
+
+    /// The part of the CPU time that ``unshownTime`` is.
+    public var unshownPart: Double { time.all > 0 ? Double(unshownTime) / Double(time.all) : 0 }
 
     /// Without probes the moment of exit_mm() mostly shows later, if at all: until then the mm that the task had is right. That it has run exit_mm() must not be said too early.
     private func judgeTask(_ span: Span, _ map: NameMap) -> Verdict {

@@ -9,7 +9,9 @@ public struct Floors: Sendable {
     public var neighbours: Double?
     public var kernelThreads: Double?
     public var unknownSwitches = 0.002
+    /// Once the CPU has shown what it has loaded, and before.
     public var unknownTime = 0.005
+    public var unshownTime = 0.5
     public var unknownFlushes = 0.01
 
     /// - Parameter release: the recorded kernel's; kernels before v4.14 show more of what they do.
@@ -33,8 +35,8 @@ public struct Floors: Sendable {
             ("kernel threads' recall", accuracy.kernelRecall.accuracy, kernelThreads),
         ]
         let unknown: [(String, Double?, Double)] = [
-            ("switches", accuracy.switches.unknownPart, unknownSwitches), ("CPU time", accuracy.time.unknownPart, unknownTime),
-            ("flushes", accuracy.flushes.unknownPart, unknownFlushes),
+            ("switches", accuracy.switches.unknownPart, unknownSwitches), ("CPU time", accuracy.time.unknownPart.map { $0 - accuracy.unshownPart }, unknownTime),
+            ("CPU time at first", accuracy.unshownPart, unshownTime), ("flushes", accuracy.flushes.unknownPart, unknownFlushes),
         ]
         return checks.compactMap { name, reached, floor in
             guard let reached, let floor, reached < floor else { return nil }

@@ -113,7 +113,8 @@ public struct Reconstruction<Sink: StimulusSink> {
             var merge = OrderedMerge(ahead.all, order: ahead.order!)
             let any = try merge.next()
             var replay = ProbeReconstruction(
-                sink: sink, sources: ahead.all, cpus: cpus, rules: rules, longSize: file.longSize, coverage: file.probeCoverage, savedNames: file.commands, start: ahead.firstTime)
+                sink: sink, sources: ahead.all, cpus: cpus, rules: rules, longSize: file.longSize, coverage: file.probeCoverage, savedNames: file.commands, start: ahead.firstTime,
+                beginsEverywhere: !file.cpuStats.isEmpty && file.cpuStats.allSatisfy { $0.overrun == 0 && $0.commitOverrun == 0 })
             if any { repeat { replay.consume(merge.head) } while try merge.next() }
             replay.finish(at: ahead.lastTime)
             replay.evidence.clocksDiffer = replay.clocks.differ(hasExactAnswers: rules.hasExactAnswers)

@@ -3,11 +3,11 @@ import AccuracyKit
 /// A table in Markdown whose source is aligned as well.
 struct Table {
     private static let head = [
-        "recording", "evidence", "switches", "unknown", "CPU time", "unknown", "flushes", "unknown", "neighbours", "kernel threads", "IPI sends", "IPI targets",
-        "CR3 loads", "divergences",
+        "recording", "evidence", "switches", "unknown", "CPU time", "unknown", "at first", "flushes", "unknown", "neighbours", "kernel threads", "IPI sends",
+        "IPI targets", "CR3 loads", "divergences",
     ]
     /// The columns of text; the others are of numbers.
-    private static let texts: Set<Int> = [0, 1, 13]
+    private static let texts: Set<Int> = [0, 1, 14]
     private var rows: [[String]] = []
 
     mutating func add(_ row: [String]) { rows.append(row) }
@@ -41,7 +41,7 @@ func row(_ name: String, _ measured: Measurement) -> [String] {
     return [
         name, measured.level.rawValue,
         known(accuracy.switches), unknown(accuracy.switches),
-        known(accuracy.time), unknown(accuracy.time),
+        known(accuracy.time), unknown(accuracy.time), percent(accuracy.unshownPart),
         known(accuracy.flushes), unknown(accuracy.flushes),
         known(accuracy.neighbours),
         known(accuracy.kernelPrecision) + "/" + known(accuracy.kernelRecall),

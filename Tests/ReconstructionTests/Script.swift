@@ -97,11 +97,11 @@ struct Script {
         add(cpu, current[cpu], .marker, 0, 0, details)
     }
 
-    /// A probe event in a function that flushes (or handles what CPU `from` has sent), or that switches to the mm `next` (of `task`, from the mm `prev` where the kernel tells it); `isLazy` as the CPU's own state
-    /// has it. On i386 a probe has no end of the range where that is passed on the stack.
+    /// A probe event in a function that flushes (or handles what CPU `from` has sent), or that switches to the mm `next` (of `task`, from the mm `prev` where the kernel tells it); `own` and `isLazy` as the CPU's
+    /// own state has it, `other` as another one's. On i386 a probe has no end of the range where that is passed on the stack.
     mutating func probe(
-        _ kind: Record.Kind, mm: UInt64 = 0, pages: UInt64 = 1, next: UInt64? = nil, mask: UInt64? = nil, task: UInt64 = 0, prev: UInt64? = nil, isLazy: Bool? = nil, vmFlags: UInt64 = 0,
-        hasEnd: Bool = true, from initiator: Int? = nil, on cpu: Int = 0, inIRQ: Bool = false
+        _ kind: Record.Kind, mm: UInt64 = 0, pages: UInt64 = 1, next: UInt64? = nil, mask: UInt64? = nil, task: UInt64 = 0, prev: UInt64? = nil, own: UInt64 = 0, isLazy: Bool? = nil,
+        vmFlags: UInt64 = 0, hasEnd: Bool = true, from initiator: Int? = nil, other: (cpu: Int, mm: UInt64, isLazy: Bool)? = nil, on cpu: Int = 0, inIRQ: Bool = false
     ) {
         var details = Details()
         (details.probe.mm, details.probe.start, details.probe.end) = (mm, 0x1000, 0x1000 + pages << 12)
@@ -125,9 +125,10 @@ struct Script {
             details.probe.present.insert(.initiator)
         }
         if let isLazy {
-            details.probe.ownLazy = isLazy
+            (details.probe.ownMM, details.probe.ownLazy) = (own, isLazy)
             details.probe.present.formUnion([.ownMM, .ownLazy])
         }
+        if let other { (details.probe.otherCPU, details.probe.otherMM, details.probe.otherLazy) = (Int32(other.cpu), other.mm, other.isLazy) }
         add(cpu, current[cpu], kind, 0, 0, details, flags: inIRQ ? 0x08 : 0)
     }
 
@@ -166,10 +167,11 @@ struct Script {
     }
 
     /// Runs the reconstruction by probe events over it.
-    func followProbes(_ coverage: ProbeCoverage = ProbeCoverage(), savedNames: [Int32: Comm] = [:]) -> Notes {
+    func followProbes(_ coverage: ProbeCoverage = ProbeCoverage(), savedNames: [Int32: Comm] = [:], beginsEverywhere: Bool = false) -> Notes {
         let sources = Lookaheads(records)
         var replay = ProbeReconstruction(
-            sink: Notes(cpus: records.count), sources: sources.all, cpus: records.count, rules: rules, longSize: 8, coverage: coverage, savedNames: savedNames, start: 1000)
+            sink: Notes(cpus: records.count), sources: sources.all, cpus: records.count, rules: rules, longSize: 8, coverage: coverage, savedNames: savedNames, start: 1000,
+            beginsEverywhere: beginsEverywhere)
         feed(sources) { replay.consume($0) }
         replay.finish(at: time)
         replay.sink.mms = replay.mms

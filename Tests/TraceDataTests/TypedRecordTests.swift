@@ -74,12 +74,14 @@ import Testing
         #expect(all > 1000)
     }
 
-    static let probed = ["v4.12i386-threads-4cpu-truth.dat", "v4.12-threads-2cpu-truth-c3idle.dat"].map(Recordings.fixture)
+    static let probed = ["v4.12i386-threads-4cpu-truth.dat", "v4.12-threads-2cpu-truth-c3idle.dat", "debian5.10-mixed-4cpu-truth.dat"].map(Recordings.fixture)
         + ["debian6.1-reclaim-4cpu-truth.dat"].compactMap(Recordings.shared)
 
     @Test(arguments: probed)
     func probesHaveTheirFields(path: String) throws {
         var wrong: Set<String> = []
+        // CPUs that other ones' records tell of, and those that they could.
+        var (others, all): (Set<Int32>, Set<Int32>) = ([], [])
         var probes = 0
         try forEach(path) { file, record in
             guard record.kind.isProbe else { return }
@@ -106,11 +108,19 @@ import Testing
             check(probe.ownMM, "lm\(record.cpu)")
             check(probe.ownState, "st\(record.cpu)")
             check(probe.ownLazy ? UInt64(1) : 0, "lz\(record.cpu)")
+            if probe.otherCPU >= 0 {
+                others.insert(probe.otherCPU)
+                check(probe.otherMM, "lm\(probe.otherCPU)")
+                check(probe.otherLazy ? UInt64(1) : 0, "lz\(probe.otherCPU)")
+                if probe.otherCPU == record.cpu { wrong.insert("otherCPU") }
+            }
+            if fields["lz0"] != nil { all.formUnion((0..<16).filter { fields["lm\($0)"] != nil }) }
             if probe.hasMask != (fields["mask"] != nil || fields["nmask"] != nil) { wrong.insert("hasMask") }
             if probe.hasOwnMM != (fields["lm\(record.cpu)"] != nil) { wrong.insert("hasOwnMM") }
         }
         #expect(wrong.isEmpty)
         #expect(probes > 1000)
+        #expect(others == all)
     }
 
     @Test func markersAndNamesAreText() throws {

@@ -87,6 +87,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         var pokeLoads = 0
         /// When the CPU last flushed anything, by its records; 0 if it has not yet.
         var flushedAt: UInt64 = 0
+        /// The time of the CPU's last record, or since when there could have been one; 0 if records were lost there.
+        var lastTime: UInt64 = 0
     }
 
     enum Remote { case none, flush, batch }
@@ -104,8 +106,10 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     ///   - coverage: which probes there are.
     ///   - savedNames: names of tasks by pid, for those that no record names.
     ///   - start: the time of the first record, ns.
+    ///   - beginsEverywhere: all CPUs' records are there from then on: none of their first ones were overwritten.
     public init(
-        sink: Sink, sources: [Lookahead], cpus: Int, rules: KernelRules, longSize: Int, coverage: ProbeCoverage, savedNames: [Int32: Comm] = [:], start: UInt64
+        sink: Sink, sources: [Lookahead], cpus: Int, rules: KernelRules, longSize: Int, coverage: ProbeCoverage, savedNames: [Int32: Comm] = [:], start: UInt64,
+        beginsEverywhere: Bool = false
     ) {
         self.sink = sink
         self.sources = sources
@@ -117,7 +121,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         observed = ObservedCPUs(cpus: cpus, start: start)
         machine = Machine(cpus: cpus)
         clocks = ClockWatch(cpus: cpus)
-        state = [PerCPU](repeating: PerCPU(), count: cpus)
+        state = [PerCPU](repeating: PerCPU(lastTime: beginsEverywhere ? start : 0), count: cpus)
         answers = MaskTable(cpus: cpus, rows: cpus)
         self.sink.clearLate()
     }
@@ -127,6 +131,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         let record = source.head
         let cpu = Int(record.cpu)
         let moment = Moment(time: record.time, cpu: cpu, pid: record.pid, cause: record.kind)
+        state[cpu].lastTime = record.time
         if state[cpu].lingering != .none { settled(cpu, moment) }
         if !record.inHardIRQ { completeIfOver(cpu, record, moment) }
         if _slowPath(state[cpu].remoteAtNext), !record.inHardIRQ {
@@ -284,6 +289,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     mutating func probe(_ cpu: Int, _ record: Held, _ source: Lookahead, _ moment: Moment) {
         let probe = source.headDetails.probe
         let lazy = probe.hasOwnState ? probe.ownState != 1 : probe.ownLazy
+        if probe.otherCPU >= 0, Int(probe.otherCPU) < cpus, _slowPath(machine.activeMM[Int(probe.otherCPU)] == .unknown) { observeOther(probe, moment) }
         if record.kind != .ctxsw, record.kind != .enterLazy, probe.hasOwnMM {
             if machine.activeMM[cpu] == .unknown, probe.ownMM != 0 {
                 let mm = self.mm(probe.ownMM, pid: lazy ? -1 : record.pid, owner: !lazy)
@@ -298,13 +304,12 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             if probe.prevMM == 0 { releasing.remove(state[cpu].prevPID) }
             finishSwitch(cpu, probe.nextMM, moment)
             if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
-            if machine.activeMM[cpu] == .unknown, probe.hasOwnMM, probe.ownMM != 0 {
-                let mm = self.mm(probe.ownMM, pid: -1, owner: false)
-                apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
-                load(cpu, mm, moment.time)
-            }
+            observeOwn(cpu, probe, lazy: lazy, moment)
         case .swMM: switchMM(cpu, record, probe, source, moment)
-        case .enterLazy: enterLazy(cpu, record, probe, source, moment)
+        case .enterLazy:
+            enterLazy(cpu, record, probe, source, moment)
+            // (is_lazy is only set now.)
+            observeOwn(cpu, probe, lazy: true, moment)
         case .leave:
             if record.pid == 0, !record.inHardIRQ, state[cpu].pending == nil { applyOrDefer(.idleLeave(cpu: cpu), source, moment) }
         // What was patched.
@@ -335,6 +340,28 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             if let mm = pointers.removeValue(forKey: probe.mm) { lastMasks[mm] = nil }
         default: break
         }
+    }
+
+    /// What a CPU has loaded that is done with a switch, if nothing was known of it.
+    private mutating func observeOwn(_ cpu: Int, _ probe: ProbeFields, lazy: Bool, _ moment: Moment) {
+        guard machine.activeMM[cpu] == .unknown, probe.hasOwnMM, probe.ownMM != 0 else { return }
+        let mm = self.mm(probe.ownMM, pid: -1, owner: false)
+        apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
+        load(cpu, mm, moment.time)
+    }
+
+    /// What a CPU has loaded of which nothing is known, as a probe on another one shows it: many an idle CPU comes to no probe of its own for seconds.
+    ///
+    /// The CPU has to be amid nothing that changes that, by its records around this moment, and as far as clocks may be apart.
+    @inline(never) private mutating func observeOther(_ probe: ProbeFields, _ moment: Moment) {
+        let cpu = Int(probe.otherCPU)
+        let (last, distance) = (state[cpu].lastTime, UInt64(100_000))
+        guard last > 0, moment.time > last, moment.time - last > distance, state[cpu].pending == nil, !state[cpu].switching, probe.otherMM != 0 else { return }
+        if let next = sources.first(where: { $0.cpu == cpu })?.peek(0), next.kind == .lost || next.time <= moment.time || next.time - moment.time <= distance { return }
+        let mm = self.mm(probe.otherMM, pid: probe.otherLazy ? -1 : state[cpu].current, owner: !probe.otherLazy && state[cpu].current >= 0)
+        let there = Moment(time: moment.time, cpu: cpu, pid: state[cpu].current, cause: moment.cause)
+        apply(.observe(cpu: cpu, mm: mm, lazy: probe.otherLazy, mask: true), there)
+        load(cpu, mm, moment.time)
     }
 
     /// Tracepoints fall silent on a CPU that is marked offline, probes do not: from here on it switches without a sched_switch.

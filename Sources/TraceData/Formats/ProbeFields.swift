@@ -24,6 +24,10 @@ public struct ProbeFields: Sendable, Equatable {
     public var ownState: Int32 = 0
     /// `lzN` of the record's own CPU: is_lazy.
     public var ownLazy = false
+    /// Another CPU, whose `lmN` and `lzN` are in ``otherMM`` and ``otherLazy``: one that the record's time picks, of those that the event has both of; -1 if there is none.
+    public var otherCPU: Int32 = -1
+    public var otherLazy = false
+    public var otherMM: UInt64 = 0
     /// Which fields the event has at all.
     public var present: Present = []
 
@@ -88,7 +92,7 @@ struct ProbeLayout: Sendable {
     }
 
     /// Decodes a record that has all fields of the event; ``CPUStream`` gives no others.
-    func decode(_ data: UnsafeRawBufferPointer, cpu: Int, _ bigEndian: Bool) -> ProbeFields {
+    func decode(_ data: UnsafeRawBufferPointer, cpu: Int, time: UInt64, _ bigEndian: Bool) -> ProbeFields {
         func word(_ ref: FieldRef) -> UInt64 { ref.value(data, bigEndian) }
         func int(_ ref: FieldRef) -> Int32 { Int32(truncatingIfNeeded: ref.value(data, bigEndian)) }
         var fields = ProbeFields()
@@ -109,8 +113,17 @@ struct ProbeLayout: Sendable {
             if mine.state.exists { fields.ownState = int(mine.state); fields.present.insert(.ownState) }
             if mine.lazy.exists { fields.ownLazy = word(mine.lazy) != 0; fields.present.insert(.ownLazy) }
         }
+        if own.count > 1 {
+            let other = Self.pick(of: own.count, at: time)
+            if other != cpu, own[other].mm.exists, own[other].lazy.exists {
+                (fields.otherCPU, fields.otherMM, fields.otherLazy) = (Int32(other), word(own[other].mm), word(own[other].lazy) != 0)
+            }
+        }
         return fields
     }
+
+    /// All are picked about as often, also if times are multiples of some number.
+    private static func pick(of count: Int, at time: UInt64) -> Int { Int((((time &* 0x9e37_79b9_7f4a_7c15) >> 32) &* UInt64(count)) >> 32) }
 }
 
 extension EventFormats {
@@ -118,6 +131,6 @@ extension EventFormats {
     public func probe(_ record: Record) -> ProbeFields {
         let entry = layout.entries[Int(record.eventID)]
         guard entry.kind == record.kind, record.kind.isProbe else { return ProbeFields() }
-        return layout.probes[Int(entry.detail)].decode(record.data, cpu: Int(record.cpu), bigEndian)
+        return layout.probes[Int(entry.detail)].decode(record.data, cpu: Int(record.cpu), time: record.time, bigEndian)
     }
 }
