@@ -18,16 +18,18 @@ extension Comm {
         "kthrotld", "ata_sff", "bioset", "lru-add-drain", "deferwq", "ipv6_addrconf", "kstrp", "zswap-shrink", "charger_manager",
         "inet_frag_wq", "kaluad", "mld", "watchdogd", "kmpath_rdacd", "pool_workqueue_", "kpsmoused", "hwrng", "acpi_thermal_pm", "kprobe-optimize",
         "nvme-reset-wq", "nvme-delete-wq", "rpciod", "xprtiod", "nfsiod", "nfsd", "lockd", "cifsd", "raid5wq", "cfg80211", "kmemleak", "ksgxd", "khvcd",
-        "hv_balloon", "xenbus", "xenwatch",
+        "hv_balloon", "xenbus", "xenwatch", "nv_queue", "txg_sync", "txg_quiesce", "arc_prune", "arc_evict", "arc_reap", "dbu_evict", "dbuf_evict", "l2arc_feed", "dp_sync_taskq",
+        "dp_zil_clean_ta", "metaslab_group_", "vdev_autotrim",
     ]
     /// A slash or the like follows in the kernel's names: no program is called so by chance.
     private static let prefixes = [
         "kworker/", "ksoftirqd/", "migration/", "cpuhp/", "watchdog/", "rcuc/", "rcub/", "rcuop/", "rcuos/", "rcuob/", "rcuog/", "rcu_exp_",
         "idle_inject/", "irq/", "scsi_eh_", "scsi_tmf_", "jbd2/", "ext4-rsv-conver", "xfs-", "xfsaild/", "xfs_", "btrfs-", "nvme-wq",
         "dmcrypt_write/", "swapper/", "psimon", "pr/", "sugov:", "kvm-pit/", "mmcqd/", "f2fs_gc-", "f2fs_flush-", "f2fs_discard-",
+        "ktimers/", "irq_work/", "posixcputmr/", "napi/", "backlog_napi/", "nvidia-modeset/", "spl_", "z_wr_", "z_rd_", "z_fr_", "z_null_", "z_ioctl_", "z_trim_",
     ]
     /// A number follows, and no more than a part of the name behind `_` or `:`: `kswapd0`, `md127_raid1`; not md5sum.
-    private static let numbered = ["kswapd", "kcompactd", "kdamond.", "loop", "md", "kdmflush/", "usb-storage", "card"]
+    private static let numbered = ["kswapd", "kcompactd", "kdamond.", "kipmi", "loop", "md", "kdmflush/", "usb-storage", "card"]
 }
 
 extension Comm {

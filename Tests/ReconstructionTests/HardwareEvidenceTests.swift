@@ -216,7 +216,7 @@ import TraceData
 
 /// Names that the kernel gives its own threads.
 @Suite struct ConventionTests {
-    @Test(arguments: ["kswapd0", "md127", "md127_raid1", "kcompactd1", "loop12", "kworker/0:1-events", "migration/3", "kdmflush/253:0", "kdamond.0", "kprobe-optimize", "acpi_thermal_pm", "pr/ttyS0", "nvme-reset-wq"])
+    @Test(arguments: ["kswapd0", "md127", "md127_raid1", "kcompactd1", "loop12", "kworker/0:1-events", "migration/3", "kdmflush/253:0", "kdamond.0", "kprobe-optimize", "acpi_thermal_pm", "pr/ttyS0", "nvme-reset-wq", "ktimers/2", "kipmi0", "napi/eth0-81", "z_wr_iss"])
     func kernelThreads(_ name: String) { #expect(Comm(name).isKernelThread) }
 
     /// Programs that are called nearly so, and may well run where somebody measures.
