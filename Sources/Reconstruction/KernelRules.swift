@@ -18,14 +18,17 @@ public struct KernelRules: Sendable {
     /// A CPU stays in mm_cpumask() of the mms that it switched away from, and answers their flushes with REMOTE_WRONG_CPU (v6.14 and
     /// later): a SEND_IPI says nothing of who has the mm loaded.
     public var clearsMaskLate = false
+    /// An mm may get an ASID that all CPUs share, which each of them takes over with a TASK_SWITCH record of 0 pages (v6.15 and later).
+    public var hasGlobalASIDs = false
     /// sched_process_exit comes before exit_mm() (v6.16 and later, 3e816361e94a), not behind it.
     public var exitsBeforeMM = false
     /// A CPU that another flush has brought up to date leaves no record, not even the sender (v6.0 and later).
     public var skipsDoneFlushes = false
     /// flush_tlb_page() invalidates its own CPU without a record (up to v4.12).
     public var flushesPageSilently = false
-    /// Text is patched through an mm of its own (v5.2 and later, poking_mm): two TASK_SWITCH records, to it and back, with nothing in between.
-    public var pokesText = false
+    /// An mm is borrowed for a moment: two TASK_SWITCH records, to it and back, with nothing in between. EFI services have one (v4.17 and later, efi_mm, 03781e40890c), and text is
+    /// patched through one (v5.2 and later, poking_mm).
+    public var usesTemporaryMM = false
     /// An idle CPU that polls is not interrupted, but runs what it is sent on its way out of the idle loop (v5.8 and later): in task context.
     public var answersInIdle = false
     /// The sender runs the handler of a flush of its own, too, behind its local half (v4.20 to v5.12): REMOTE_SHOOTDOWN in task context, which answers nobody.
@@ -52,10 +55,11 @@ public struct KernelRules: Sendable {
         sparesLazy = reloadsStale
         sendsFirst = version >= KernelVersion(5, 13)
         repeatsOwnHalf = reloadsStale && !sendsFirst
-        pokesText = version >= KernelVersion(5, 2)
+        usesTemporaryMM = version >= KernelVersion(4, 17)
         answersInIdle = version >= KernelVersion(5, 8)
         skipsDoneFlushes = version >= KernelVersion(6, 0)
         clearsMaskLate = version >= KernelVersion(6, 14)
+        hasGlobalASIDs = version >= KernelVersion(6, 15)
         exitsBeforeMM = version >= KernelVersion(6, 16)
     }
 

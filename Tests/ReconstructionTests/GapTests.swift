@@ -86,7 +86,8 @@ import Testing
         script.run(10, loads: true)
         script.run(15)
         script.wait(1_000_000)
-        script.run(10, loads: true, from: 0)
+        script.run(15, from: 0)
+        script.run(10, loads: true)
         let found = script.infer()
         #expect(found.evidence.brokenChains == 0)
         let order = found.notes.stimuli.compactMap { stimulus -> String? in
@@ -100,6 +101,50 @@ import Testing
         #expect(order == ["offline", "down", "up"])
         #expect(Set(found.mms(of: 10)).count == 1)
         #expect(found.loaded() == found.mm(of: 10))
+    }
+
+    /// set_event_pid leaves out switches between other tasks: that of the stopper thread, which has pushed a task away, to the idle task. A CPU that comes back does so with its stopper
+    /// (in all of 100 times of the recordings).
+    @Test(arguments: [EvidenceLevel.noProbes, .switchesOnly]) func aFilterDoesNotTakeACPUOff(_ level: EvidenceLevel) {
+        var script = Script()
+        script.name(15, "migration/0")
+        script.run(10, loads: true)
+        script.run(15)
+        script.wait(1_000_000)
+        script.run(11, loads: true, from: 0)
+        script.run(15)
+        script.run(10, loads: true)
+        let found = script.infer(level)
+        #expect(found.evidence.brokenChains == 1)
+        #expect(found.notes.count { if case .cpuDown = $0 { true } else { false } } == 0)
+    }
+
+    /// The trace ends before it comes back: a flush without a SEND_IPI shows that it is out of the mask, else the time.
+    @Test(arguments: [("4.12.0", 1_000), ("6.1.0", 1_000), ("6.14.0", 60_000_000)] as [(String, UInt64)]) func aCPUMayStayOff(_ release: String, wait: UInt64) {
+        var script = Script(release)
+        script.name(15, "migration/0")
+        script.run(10, loads: true)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11, on: 1, loads: true)
+        script.run(15)
+        script.wait(wait)
+        script.flush(.localMM, 1, on: 1)
+        let found = script.infer()
+        #expect(found.loaded(0) == .initMM)
+        #expect(found.loaded(1) == found.mm(of: 10))
+        #expect(found.notes.count { if case .cpuDown(0) = $0 { true } else { false } } == 1)
+    }
+
+    /// The stopper thread runs while the trace ends.
+    @Test func aCPUWhoseLastRecordIsItsStoppersIsNotOffAtOnce() {
+        var script = Script("6.14.0")
+        script.name(15, "migration/0")
+        script.run(10, loads: true)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11, on: 1, loads: true)
+        script.run(15)
+        script.flush(.localMM, 1, on: 1)
+        #expect(script.infer().loaded(0) == script.infer().mm(of: 10))
     }
 
     /// Between the moment that a CPU is marked offline and idle_task_exit() it is in the mask: a sender finds it there and writes SEND_IPI, though it interrupts nobody.
@@ -117,7 +162,8 @@ import Testing
         script.flush(.localMM, 2, on: 1)
         script.flush(.localMM, 1, on: 1)
         script.wait(1_000_000)
-        script.run(10, loads: true, from: 0)
+        script.run(15, from: 0)
+        script.run(10, loads: true)
         let steps = script.infer().notes.stimuli.compactMap { stimulus -> String? in
             switch stimulus {
             case .offline: "offline"

@@ -18,8 +18,8 @@ struct KernelReleasesTests {
         // Lazy CPUs again, which nobody interrupts unless page tables are freed; on_each_cpu_cond_mask() takes the sender along.
         Change(last: "4.19.300", first: "4.20.0", rule: \.mayLeaveAtOnce, isSince: false), Change(last: "4.19.300", first: "4.20.0", rule: \.reloadsStale),
         Change(last: "4.19.300", first: "4.20.0", rule: \.sparesLazy), Change(last: "4.19.300", first: "4.20.0", rule: \.repeatsOwnHalf),
-        // poking_mm, arch/x86/kernel/alternative.c.
-        Change(last: "5.1.21", first: "5.2.0", rule: \.pokesText),
+        // efi_mm, arch/x86/platform/efi/efi_64.c (03781e40890c).
+        Change(last: "4.16.18", first: "4.17.0", rule: \.usesTemporaryMM),
         // send_call_function_single_ipi(), kernel/smp.c.
         Change(last: "5.7.19", first: "5.8.0", rule: \.answersInIdle),
         // The local half while the others flush.
@@ -28,6 +28,8 @@ struct KernelReleasesTests {
         Change(last: "5.19.17", first: "6.0.0", rule: \.skipsDoneFlushes),
         // mm_cpumask() is cleared late, by those who answer in vain.
         Change(last: "6.13.12", first: "6.14.0", rule: \.clearsMaskLate),
+        // mm_needs_global_asid(), arch/x86/mm/tlb.c (INVLPGB).
+        Change(last: "6.14.11", first: "6.15.0", rule: \.hasGlobalASIDs),
         // trace_sched_process_exit() moves, kernel/exit.c (3e816361e94a).
         Change(last: "6.15.11", first: "6.16.0", rule: \.exitsBeforeMM),
     ]

@@ -36,6 +36,28 @@ import TraceData
         #expect((mms.first == mms.last) != isFreed)
     }
 
+    /// efi_switch_mm() has no task (v4.17 to v6.15), and flush_tlb_func() none either where it takes over a global ASID (v6.15 and later): what is loaded stays, or comes back.
+    @Test(arguments: [("4.18.0", true), ("6.15.0", false)]) func aCallWithoutATaskIsNoExecIfTheMMStays(_ release: String, isEFI: Bool) {
+        var script = script(release)
+        if isEFI {
+            script.probe(.swMM, next: Self.other, own: Self.mm, isLazy: false)
+            script.flush(.taskSwitch)
+        }
+        script.probe(.swMM, next: Self.mm, own: isEFI ? Self.other : Self.mm, isLazy: false, inIRQ: !isEFI)
+        script.flush(.taskSwitch, 0, inIRQ: !isEFI)
+        script.flush(.localMM, 1)
+        let notes = script.followProbes()
+        #expect(loads(notes) == 0)
+        #expect(notes.loaded[0] == notes.switches[0].mm)
+
+        // An exec.
+        var other = self.script(release)
+        other.probe(.swMM, next: Self.other, own: Self.mm, isLazy: false)
+        other.flush(.taskSwitch)
+        other.flush(.localMM, 1)
+        #expect(loads(other.followProbes()) == 1)
+    }
+
     private func loads(_ notes: Notes) -> Int {
         notes.count {
             switch $0 {
@@ -64,7 +86,7 @@ import TraceData
     }
 
     /// As a 5.10 kernel records it when an event is enabled: to the mm through which text is patched and back, and a flush of that.
-    @Test(arguments: [("5.10.0", 0), ("4.20.0", 2)])
+    @Test(arguments: [("5.10.0", 0), ("4.16.0", 2)])
     func aPatchOfTextIsNoSwitch(_ release: String, wanted: Int) {
         var script = script(release, prev: Self.other)
         for next in [Self.other, Self.mm] {
@@ -118,7 +140,7 @@ import TraceData
         script.run(20)
         script.probe(.enterLazy)
         if !isMissing { script.run(0) }
-        script.run(10, from: isMissing ? 0 : nil)
+        script.run(isMissing ? 20 : 10, from: isMissing ? 0 : nil)
         let notes = script.followProbes(ProbeCoverage(offline: false))
         #expect(notes.count { if case .cpuDown = $0 { true } else { false } } == (isMissing ? 1 : 0))
         #expect(notes.count { if case .cpuUp = $0 { true } else { false } } == (isMissing ? 1 : 0))

@@ -182,7 +182,7 @@ extension InferredReconstruction {
     mutating func localFollows(_ source: Lookahead, _ moment: Moment) -> Bool {
         let (cpu, pages) = (moment.cpu, source.head.pages)
         guard let local = source.ownNext(), local.kind == .tlbFlush, local.pid == moment.pid else { return false }
-        if local.isOwnHalf(of: source.head) {
+        if local.isOwnHalf(of: source.head) || state[cpu].mm.isUser && walk.globalASIDFollows(source) {
             state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
             apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: rules.asked(pages)), moment)
             state[cpu].localDone = true

@@ -7,13 +7,18 @@ struct GoingDown {
     var mm: MM
     /// ns.
     var since: UInt64
+    /// Its stopper thread is the last that it shows, so that it may as well run that when the trace ends.
+    var isLast = false
 }
 
 /// CPUs that go off and come back.
 extension InferredReconstruction {
     /// A CPU whose stopper is followed by its idle task without a switch goes offline and comes back in between.
     mutating func goOffline(_ cpu: Int, _ source: Lookahead, _ moment: Moment) {
-        guard source.comesBackIdle else { return }
+        guard source.comesBackIdle else {
+            if source.peek(1) == nil { goingDown.append(GoingDown(cpu: cpu, mm: observed.loaded[cpu], since: moment.time, isLast: true)) }
+            return
+        }
         apply(.offline(cpu: cpu), moment)
         let mm = observed.loaded[cpu]
         load(cpu, .initMM, moment.time)
@@ -35,13 +40,20 @@ extension InferredReconstruction {
 
     /// A flush of `mm` begins. With a SEND_IPI that no other CPU explains one that goes down is still in the mask; without any it is not.
     mutating func settleDown(_ mm: MM, sends: Bool, _ moment: Moment) {
-        goneDown(moment) { [limit = Self.downLimit] in !sends && $0.mm == mm || moment.time &- $0.since > limit }
+        goneDown(moment) { [limit = Self.downLimit, late = rules.clearsMaskLate] in !sends && $0.mm == mm && !($0.isLast && late) || moment.time &- $0.since > limit }
     }
 
     /// idle_task_exit() has been run there.
     private mutating func goneDown(_ moment: Moment, _ isGone: (GoingDown) -> Bool) {
         for going in goingDown where isGone(going) {
-            apply(.cpuDown(cpu: going.cpu), Moment(time: moment.time, cpu: going.cpu, pid: 0, cause: moment.cause))
+            let there = Moment(time: moment.time, cpu: going.cpu, pid: 0, cause: moment.cause)
+            if going.isLast {
+                apply(.offline(cpu: going.cpu), there)
+                load(going.cpu, .initMM, moment.time)
+                state[going.cpu].isDown = true
+                state[going.cpu].mm = .none
+            }
+            apply(.cpuDown(cpu: going.cpu), there)
         }
         goingDown.removeAll(where: isGone)
     }

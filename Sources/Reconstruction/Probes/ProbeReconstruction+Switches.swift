@@ -64,7 +64,9 @@ extension ProbeReconstruction {
         }
         // No kernel switches to no mm: what this record says, and what the CPU has loaded behind it, is not known.
         if probe.nextMM == 0 { return forget(cpu, moment) }
-        if pokesText(cpu, probe, source) { return }
+        if visitsTemporaryMM(cpu, probe, source) { return }
+        // flush_tlb_func() takes over a global ASID (v6.15 and later): the mm is loaded already.
+        if rules.hasGlobalASIDs, !state[cpu].switching, probe.task == 0, probe.hasOwnMM, probe.nextMM == probe.ownMM { return }
         // sched_force_init_mm() of a CPU that is about to go off (v6.14 and later). In the older schemes idle_task_exit() does that.
         if !state[cpu].switching, isInit(probe.nextMM) { return }
         if probe.task == 0 { finishSwitch(cpu, nil, moment) }
@@ -87,13 +89,15 @@ extension ProbeReconstruction {
         }
     }
 
-    /// Kernel text is patched through an mm of its own (arch/x86/kernel/alternative.c, __text_poke(), v5.2): two calls for the current task, to that mm and back, with interrupts
-    /// off. Older kernels patch without; so nothing happens in the schemes, and what is loaded behind it is what was before.
-    private mutating func pokesText(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead) -> Bool {
-        guard rules.pokesText, probe.task != 0, !state[cpu].switching else { return false }
+    /// An mm is borrowed for a moment: to patch kernel text (arch/x86/kernel/alternative.c, __text_poke(), v5.2) or for EFI (efi_switch_mm(), v4.17). Two calls for the current
+    /// task, or for none, to that mm and back. Older kernels do without; so nothing happens in the schemes, and what is loaded behind it is what was before.
+    private mutating func visitsTemporaryMM(_ cpu: Int, _ probe: ProbeFields, _ source: Lookahead) -> Bool {
+        guard rules.usesTemporaryMM, !state[cpu].switching else { return false }
         if state[cpu].pokeLoads > 0 { return true }
         // Both loads leave a record: none is waited for that does not come.
-        guard source.peek(1)?.isLoad == true, source.peek(2)?.kind == .swMM, source.peekDetails(2).probe.task == probe.task, source.peek(3)?.isLoad == true else { return false }
+        guard source.peek(1)?.isLoad == true, source.peek(2)?.kind == .swMM, source.peek(3)?.isLoad == true else { return false }
+        let back = source.peekDetails(2).probe
+        guard back.task == probe.task, probe.task != 0 || probe.hasOwnMM && back.nextMM == probe.ownMM else { return false }
         pokingPointer = probe.nextMM
         state[cpu].pokeLoads = 2
         return true

@@ -29,7 +29,7 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     var pointers: [UInt64: MM] = [:]
     var naming: Naming
     var initPointer: UInt64?
-    /// The mm through which kernel text is patched (``KernelRules/pokesText``).
+    /// The mm through which kernel text is patched (``KernelRules/usesTemporaryMM``).
     var pokingPointer: UInt64?
     /// By mm: its mask when it was last seen, where that tells more than what its CPUs have loaded (``KernelRules/clearsMaskLate``).
     var lastMasks: [MM: UInt64] = [:]

@@ -150,8 +150,8 @@ struct TraceWalk {
             step.node = tasks.node(record.prevPID)
             if known < 0 { return }
             step.broken = true
-            // A CPU that goes offline does so under its stopper, and comes back with its idle task.
-            step.wasOffline = record.prevPID == 0 && tasks[node].comm.isStopper
+            // A CPU that goes offline does so under its stopper, and comes back with its idle task, which the stopper follows.
+            step.wasOffline = record.prevPID == 0 && tasks[node].comm.isStopper && record.comm.isStopper
             if !step.wasOffline { brokenChains += 1 }
         }
     }
@@ -218,7 +218,7 @@ struct TraceWalk {
 
     @inline(never) private mutating func loaded(_ record: Held, _ source: Lookahead, _ step: Step) {
         if record.inHardIRQ {
-            step.kind = .leftInIRQ
+            step.kind = takesGlobalASID(source, node: step.node) ? .answered : .leftInIRQ
             return
         }
         let node = tasks[step.node]
@@ -233,12 +233,27 @@ struct TraceWalk {
             step.kind = .nothing
             return
         }
-        if pokes(source, behind: 1) > 0 {
-            // Whoever pokes text with a borrowed mm loaded leaves that first.
-            step.kind = .leftToPoke
+        let isKernel = node.origin == .kernel || node.hasKernelName && (node.origin == .existing || node.origin == .afterLoad && node.isExec == nil)
+        let behind = pokes(source, behind: 1)
+        if behind > 0 {
+            switch record.pid == 0 || isKernel ? nil : ending(source, behind: Int(behind)) {
+            case .exec:
+                // The task has visited a temporary mm before.
+                cpus[step.cpu].pokes = behind - 1
+                step.kind = .nothing
+                return
+            // It does so behind exit_mm().
+            case .exit: break
+            case nil:
+                // Whoever borrows another mm while a borrowed one is loaded leaves that first.
+                step.kind = .leftToPoke
+                return
+            }
+        }
+        if takesGlobalASID(source, node: step.node) {
+            step.kind = .flushed
             return
         }
-        let isKernel = node.origin == .kernel || node.hasKernelName && (node.origin == .existing || node.origin == .afterLoad && node.isExec == nil)
         if record.pid == 0 || node.isDead || isKernel && !helperExecs(source, pid: record.pid) {
             step.kind = .left
             return
@@ -248,28 +263,6 @@ struct TraceWalk {
         if node.isExiting { tasks[step.next].isExec = false }
         cpus[step.cpu].node = step.next
     }
-
-    /// The TASK_SWITCH record `distance` records behind the head is that of a switch to the mm through which text is patched, which comes with one back at once, since
-    /// interrupts are off in between (arch/x86/kernel/alternative.c, __text_poke(), v5.2).
-    ///
-    /// - Returns: how many such records there are: an even number, since several texts are often patched in a row. 0 if it is something else.
-    private func pokes(_ source: Lookahead, behind distance: Int = 0) -> Int32 {
-        guard rules.pokesText else { return 0 }
-        let pid = source.head.pid
-        var count = 0
-        var last = source.head.time
-        var isQuick = true
-        while let next = source.peek(distance + count), next.isLoad, next.pid == pid {
-            isQuick = isQuick && next.time &- last <= Self.longestPoke
-            (last, count) = (next.time, count + 1)
-            if count == Lookahead.depth { break }
-        }
-        // Without the life cycle's records an exec and an exit may lie side by side, some time apart.
-        return count % 2 == 0 && (usesLifeCycle || isQuick || count > 2) ? Int32(count) : 0
-    }
-
-    /// ns, with much room for an emulated CPU.
-    private static let longestPoke: UInt64 = 200_000
 
     /// A kernel thread's child becomes a user process (call_usermodehelper()).
     private mutating func helperExecs(_ source: Lookahead, pid: Int32) -> Bool {

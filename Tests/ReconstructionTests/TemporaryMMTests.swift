@@ -2,9 +2,9 @@ import LazyTLB
 @testable import Reconstruction
 import Testing
 
-/// Kernel text is patched through an mm of its own from v5.2 on: two TASK_SWITCH records, which are neither an exec nor a flush. So a 6.18 kernel writes them when a shell
+/// Visits to a temporary mm. Kernel text is patched through one from v5.2 on: two TASK_SWITCH records, which are neither an exec nor a flush. So a 6.18 kernel writes them when a shell
 /// enables an event of ftrace: `pages:-1 reason:flush on task switch (0)`, and one microsecond later `pages:0`, for each place that is patched.
-@Suite struct TextPokeTests {
+@Suite struct TemporaryMMTests {
     private func script(_ release: String) -> Script {
         var script = Script(release)
         script.run(10, loads: true)
@@ -75,9 +75,49 @@ import Testing
         if isLazy { #expect(found.loaded() == .initMM) }
     }
 
+    /// Which of an odd number the exec's is, the records behind them tell. Else an exec that leaves no record of its own would be lost, and what runs then would have no mm.
+    @Test(arguments: [1, 3]) func anExecBehindThemIsOne(pokes: Int) {
+        var script = script("6.1.0")
+        for _ in 0..<2 * pokes { script.flush(.taskSwitch) }
+        script.exec("other")
+        script.flush(.localMM, 1)
+        script.run(0)
+        let found = script.infer()
+        #expect(execs(found) == 1)
+        #expect(found.notes.flushes.local.last?.mm == found.loaded())
+        #expect(found.loaded().isUser && found.loaded() != found.loaded(1))
+    }
+
+    /// exit_mm() tears the mm down, and what the task then closes patches text: perf's events, static keys (exit_files()). sched_process_exit comes first since v6.16.
+    @Test(arguments: ["6.1.0", "6.17.0"], [0, 1, 3]) func anExitBeforeThemIsOne(_ release: String, pokes: Int) {
+        var script = Script(release)
+        script.run(10, loads: true)
+        script.fork(11)
+        script.run(11, loads: true)
+        if release == "6.17.0" { script.exit() }
+        for _ in 0..<1 + 2 * pokes { script.flush(.taskSwitch) }
+        if release == "6.1.0" { script.exit() }
+        script.run(0, state: 0x20)
+        let found = script.infer()
+        #expect(found.loaded() == .initMM)
+        #expect(found.notes.flushes.local.map(\.mm) == [found.mm(of: 11)])
+        #expect(execs(found) == 0)
+    }
+
+    /// efi_switch_mm() (v4.17 and later), for a user who reads a variable.
+    @Test(arguments: [("4.18.0", 0), ("4.15.0", 2)]) func forEFI(_ release: String, wanted: Int) {
+        var script = script(release)
+        script.flush(.taskSwitch)
+        script.wait(300_000)
+        script.flush(.taskSwitch)
+        script.run(0)
+        script.run(10)
+        #expect(execs(script.infer()) == wanted)
+    }
+
     /// Older kernels have no such mm: each record is one of its own.
-    @Test func notBeforeV52() {
-        var script = script("4.20.0")
+    @Test func notBeforeV417() {
+        var script = script("4.16.0")
         script.name(5, "kworker/0:1")
         script.run(5)
         for _ in 0..<2 { script.flush(.taskSwitch) }
