@@ -70,6 +70,8 @@ public final class Machine: @unchecked Sendable {
     private func forget(_ cpu: Int) {
         mm[cpu] = .unknown
         activeMM[cpu] = .unknown
+        // It is in no mask until it shows what it has loaded, and then it runs.
+        online.insert(cpu, 0)
     }
 
     private func observe(_ cpu: Int, _ loaded: MM, _ lazy: Bool) {

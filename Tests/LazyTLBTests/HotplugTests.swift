@@ -44,6 +44,13 @@ struct HotplugTests {
         #expect(rig.flush(1, a) == [0])
     }
 
+    @Test(arguments: all) func `a CPU whose records are lost while it is off is interrupted again once it runs`(id: String) {
+        var rig = Rig(id)
+        rig.apply(.user(0, a), .kernel(0), .offline(cpu: 0), .cpuDown(cpu: 0), .forget(cpu: 0))
+        rig.apply(.user(0, a), .user(1, a))
+        #expect(rig.flush(1, a) == [0])
+    }
+
     @Test(arguments: old) func `a CPU stays in init_mm's mask when it goes down, and the old leave_mm() takes it out later`(id: String) {
         var rig = Rig(id)
         rig.apply(.user(0, a), .kernel(0), .cpuDown(cpu: 0), .cpuUp(cpu: 0))

@@ -119,6 +119,27 @@ import Testing
         #expect(found.notes.count { if case .cpuDown = $0 { true } else { false } } == 0)
     }
 
+    /// It is in the mask of an mm that it had (v6.14 and later, where masks are cleared late), and answers a flush before its first switch.
+    @Test func aCPUThatComesBackMayAnswerFirst() {
+        var script = Script("6.18.0")
+        script.name(15, "migration/0")
+        script.run(10, loads: true)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11, on: 1, loads: true)
+        script.run(15)
+        script.wait(1_000_000)
+        script.flush(.send, 1, on: 1)
+        script.flush(.wrongCPU, 0, inIRQ: true, pid: 0)
+        script.flush(.localMM, 1, on: 1)
+        script.run(15, from: 0)
+        script.run(0)
+        script.run(10, loads: true)
+        let found = script.infer()
+        #expect(found.evidence.brokenChains == 0)
+        #expect(found.notes.count { if case .forget = $0 { true } else { false } } == 0)
+        #expect(found.notes.count { if case .cpuUp = $0 { true } else { false } } == 1)
+    }
+
     /// The trace ends before it comes back: a flush without a SEND_IPI shows that it is out of the mask, else the time.
     @Test(arguments: [("4.12.0", 1_000), ("6.1.0", 1_000), ("6.14.0", 60_000_000)] as [(String, UInt64)]) func aCPUMayStayOff(_ release: String, wait: UInt64) {
         var script = Script(release)

@@ -287,7 +287,9 @@ struct TraceWalk {
         let renamed = known > 0 && record.pid > 0 && !record.inHardIRQ && (record.kind == .exec || execFollows(source, pid: record.pid, old: known))
         if known >= 0, !renamed {
             step.broken = true
-            brokenChains += 1
+            // From v6.14 on a CPU that comes back may be in the mask of an mm that it had, and answer a flush before its first switch.
+            step.wasOffline = record.pid == 0 && tasks[cpus[cpu].node].comm.isStopper && source.comesBackIdle
+            if !step.wasOffline { brokenChains += 1 }
         }
         if renamed, !usesLifeCycle { step.leader = tasks.formerly(record.pid) }
         if renamed { step.node = cpus[cpu].node } else { step.node = tasks.node(record.pid) }
