@@ -20,3 +20,20 @@ static inline int lazytlb_kcmp_vm(pid_t a, pid_t b) { return (int)syscall(SYS_kc
 
 // close_range(2), Linux 5.9.
 static inline int lazytlb_close_range(unsigned first, unsigned last) { return (int)syscall(436, first, last, 0U); }
+
+// fork(2): a child that runs on each CPU that it may run on, in turn, and ends. It makes system calls only, so the program may have threads.
+static inline pid_t lazytlb_fork_visitor(void) {
+    static unsigned char allowed[1024], one[1024];
+    long size = syscall(SYS_sched_getaffinity, 0, sizeof allowed, allowed);
+    if (size <= 0) return -1;
+    pid_t child = fork();
+    if (child != 0) return child;
+    for (long cpu = 0; cpu < 8 * size; cpu++) {
+        unsigned char bit = (unsigned char)(1 << cpu % 8);
+        if (!(allowed[cpu / 8] & bit)) continue;
+        one[cpu / 8] = bit;
+        syscall(SYS_sched_setaffinity, 0, size, one);
+        one[cpu / 8] = 0;
+    }
+    _exit(0);
+}

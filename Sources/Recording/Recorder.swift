@@ -18,6 +18,8 @@ public struct RecordingOptions: Sendable {
     public var btf: String?
     /// Write the tasks that exist at the start into the trace.
     public var takesTasks = true
+    /// Run on each CPU once when the recording begins: see ``CPUVisit``.
+    public var visitsCPUs = true
     /// Once a second, take also the sub-buffers that are being written: for who looks at the recording meanwhile.
     public var drainsEachSecond = false
     /// The program's own version.
@@ -142,6 +144,7 @@ public final class Recorder {
         let workload = options.command.isEmpty ? nil : try Workload(options.command, signals: signals.forCommand)
         try instance.start()
         let start = monotonicSeconds()
+        if options.visitsCPUs { CPUVisit.make() }
         var remarks: [String] = []
         let snapshot = options.takesTasks ? takeSnapshot(instance, &remarks) : nil
         try workload?.start()

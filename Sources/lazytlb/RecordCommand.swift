@@ -46,6 +46,9 @@ struct RecordCommand: ParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Write the tasks that exist at the start into the trace.")
     var tasks = true
 
+    @Flag(inversion: .prefixedNo, help: "Run on each CPU once at the start, which shows what it has loaded.")
+    var visit = true
+
     @Option(help: ArgumentHelp("Where tracefs is mounted (default: where the system says).", valueName: "folder"))
     var tracefs: String?
 
@@ -88,6 +91,7 @@ struct RecordCommand: ParsableCommand {
         options.bufferKiB = bufferSize?.kibibytes
         options.clock = clock
         options.takesTasks = tasks
+        options.visitsCPUs = visit
         options.usesProbes = probes
         options.btf = btf
         options.program = lazytlbVersion
