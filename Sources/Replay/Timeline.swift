@@ -55,7 +55,8 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     private let coming: Flat<IncomingTask?>
     private var output: Output
     private var hasNames: Bool
-    /// There was a record of a CR3 load.
+    /// There was a tlb_flush record, and one of a CR3 load.
+    public private(set) var hasFlushes = false
     public private(set) var hasLoads = false
 
     /// Where intervals go, with the names that are known: unchangeable, so that an interval has none of it counted.
@@ -97,8 +98,11 @@ public struct Timeline<Model: Scheme>: StimulusSink {
         (output, hasNames) = (Output(mms, output), true)
     }
 
-    public mutating func recorded(_ record: Held) { hasLoads = hasLoads || record.reason == TLBReason.onTaskSwitch }
-    public mutating func recordedLoad(cpu: Int, at time: UInt64) { hasLoads = true }
+    public mutating func recorded(_ record: Held) {
+        hasFlushes = true
+        hasLoads = hasLoads || record.reason == TLBReason.onTaskSwitch
+    }
+    public mutating func recordedLoad(cpu: Int, at time: UInt64) { (hasFlushes, hasLoads) = (true, true) }
 
     public mutating func willRun(_ task: IncomingTask, cpu: Int) { coming[cpu] = task }
 

@@ -20,6 +20,16 @@ public struct MissingEvents {
         self.silentChanges = silentChanges > Self.fewChanges ? silentChanges : 0
     }
 
+    /// What a replay found of them by its end.
+    ///
+    /// - Parameters:
+    ///   - hasLoads: there was a record of a CR3 load.
+    ///   - silentChanges: ``EvidenceSummary/silentChanges``.
+    public init(_ file: TraceFile, hasSwitches: Bool, hasFlushes: Bool, hasLoads: Bool, silentChanges: Int) {
+        let empty = [("sched:sched_switch", hasSwitches), ("tlb:tlb_flush", hasFlushes)].filter { !$0.1 }.map(\.0)
+        self.init(file, withoutRecord: empty, silentChanges: hasLoads ? 0 : silentChanges)
+    }
+
     /// A sentence each; empty if nothing is missing.
     public var lines: [String] {
         guard !withoutRecord.isEmpty || silentChanges > 0 else { return [] }

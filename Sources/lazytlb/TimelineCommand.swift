@@ -74,25 +74,23 @@ struct TimelineCommand: ParsableCommand {
             let line = ProgressLine(progress, quiet: quiet, outputTo: out.fileDescriptor)
             defer { line?.end() }
             let writer = ByteWriter(descriptor: out.fileDescriptor)
-            let silentChanges =
-                switch scheme {
-                case nil: try replay(file, V413.self, replaying: false, writer)
-                case V412.id: try replay(file, V412.self, replaying: true, writer)
-                case V413Parent.id: try replay(file, V413Parent.self, replaying: true, writer)
-                default: try replay(file, V413.self, replaying: true, writer)
-                }
+            switch scheme {
+            case nil: try replay(file, V413.self, replaying: false, writer)
+            case V412.id: try replay(file, V412.self, replaying: true, writer)
+            case V413Parent.id: try replay(file, V413Parent.self, replaying: true, writer)
+            default: try replay(file, V413.self, replaying: true, writer)
+            }
             do throws(WriteError) { try writer.finish() } catch {
                 guard case .failed = error, let output, output != "-" else { throw error }
                 throw Failures.fail("\(output): cannot write: \(error.text)")
             }
             try out.finish()
-            try MissingEvents(file, withoutRecord: [], silentChanges: silentChanges).refuse()
             if !file.problems.isEmpty { throw ExitCode(2) }
         }
     }
 
-    /// - Returns: how many switches must have loaded CR3 if no record tells of any load.
-    private func replay<Model: Scheme>(_ file: TraceFile, _ model: Model.Type, replaying: Bool, _ writer: ByteWriter) throws -> Int {
+    /// - Throws: ``TraceError``, also where the trace turns out to lack what makes rows true.
+    private func replay<Model: Scheme>(_ file: TraceFile, _ model: Model.Type, replaying: Bool, _ writer: ByteWriter) throws {
         let cpus = Reconstruction<Replay>.cpuCount(file)
         let wanted = try CPUList.union(cpu, in: file)
         let span = try TimeSpan(from: from, to: to, file)
@@ -112,10 +110,14 @@ struct TimelineCommand: ParsableCommand {
         try span.demandPart(of: history.start, history.end)
         var timeline = history.sink
         timeline.finish(at: history.end)
+        let missing = MissingEvents(
+            file, hasSwitches: history.switches > 0, hasFlushes: timeline.hasFlushes, hasLoads: timeline.hasLoads, silentChanges: history.evidence.silentChanges)
+        // Standard output has most rows by now: all, then. A file gets none.
+        if !missing.lines.isEmpty { writer.flush() }
+        try missing.refuse()
         if history.evidence.clocksDiffer {
             Failures.say("\(file.path): the CPUs' clocks differ, so that what hangs on their order may be wrong; lazytlb report measures by how much")
         }
-        return timeline.hasLoads ? 0 : history.evidence.silentChanges
     }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `lazytlb timeline` on its way through arguments.
@@ -103,6 +104,25 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: file) }
         _ = try refusal(["timeline", trace, "--from", "99999", "-o", file])
         #expect(!FileManager.default.fileExists(atPath: file))
+    }
+
+    // MARK: Traces that lack what a timeline is made of
+
+    /// As by `report`: without these records nobody can tell what CPUs had loaded. What is there already stays.
+    @Test(arguments: [
+        (": tlb_flush:", "tlb:tlb_flush has no record; "), (": sched_switch:", "sched:sched_switch has no record; "),
+        ("flush on task switch (0)", "tlb:tlb_flush has no record of a CR3 load (reason 0, TASK_SWITCH), though "),
+    ])
+    func aTraceWithoutTheRecordsThatItNeedsIsRefused(_ lacking: String, _ cause: String) throws {
+        try withText(without: lacking) { file in
+            try withTemporaryFile(Data("old".utf8)) { output in
+                let outcome = try lazytlb(["timeline", "--kernel", "4.12", file, "-o", output])
+                #expect(outcome.status == 2)
+                #expect(outcome.errors.hasPrefix("lazytlb: \(file): \(cause)"), "\(outcome.errors)")
+                #expect(outcome.errors == (try lazytlb(["report", "--kernel", "4.12", file])).errors)
+                #expect(try String(contentsOfFile: output, encoding: .utf8) == "old")
+            }
+        }
     }
 
     @Test(arguments: [

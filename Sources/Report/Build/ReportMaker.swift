@@ -32,11 +32,11 @@ public struct ReportMaker: Sendable {
         // Half of the work is for nothing then, but the other traces need no pass more.
         let skew = history.evidence.clocksDiffer ? try ClockSkew(file, kernel: kernel) : nil
         if let skew, !skew.cpus.isEmpty { (history, lists) = try replayed(try file.corrected(by: skew.offsets)) }
-        var empty: [String] = []
-        if history.switches == 0 { empty.append("sched:sched_switch") }
-        if history.sink.recorded.total == 0 { empty.append("tlb:tlb_flush") }
-        let hasLoads = history.sink.recorded.count(reason: TLBReason.onTaskSwitch) > 0
-        try MissingEvents(file, withoutRecord: empty, silentChanges: hasLoads ? 0 : history.evidence.silentChanges).refuse()
+        let recordedFlushes = history.sink.recorded
+        try MissingEvents(
+            file, hasSwitches: history.switches > 0, hasFlushes: recordedFlushes.total > 0, hasLoads: recordedFlushes.count(reason: TLBReason.onTaskSwitch) > 0,
+            silentChanges: history.evidence.silentChanges
+        ).refuse()
         var context = ReportContext(
             tool: tool, trace: .init(file, history, release: recorded.release), kernel: recorded,
             eventNames: Dictionary(file.formats.events.map { ($0.kind, $0.name) }, uniquingKeysWith: { first, _ in first }),
