@@ -32,6 +32,7 @@ struct LazyTLBCommand: ParsableCommand {
         Interruption.takeStandardDescriptors()
         Interruption.prepare()
         refuseUnreadableArguments()
+        refuseOptionsWithoutValue()
         refuseHelpForNothing()
         do {
             var command = try parseAlone() ?? parseAsRoot()
@@ -43,6 +44,15 @@ struct LazyTLBCommand: ParsableCommand {
             Failures.show("lazytlb: " + message(for: error).split(separator: "\n").map { printable(String($0)) }.joined(separator: "\n"))
             let usage = fullMessage(for: error).split(separator: "\n").first { $0.hasPrefix("Usage: ") }
             if let usage { Failures.show(String(usage)) }
+            Glibc.exit(2)
+        }
+    }
+
+    /// Of `--output=` the parser would take the next argument for the value: of `--output=$FILE`, with nothing in FILE, a trace, which would be written over.
+    private static func refuseOptionsWithoutValue() {
+        for argument in CommandLine.arguments.dropFirst().prefix(while: { $0 != "--" }) {
+            guard argument.hasPrefix("-"), argument.firstIndex(of: "=") == argument.indices.last else { continue }
+            Failures.say("\(argument) has no value")
             Glibc.exit(2)
         }
     }

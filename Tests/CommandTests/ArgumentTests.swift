@@ -18,6 +18,25 @@ import Testing
         #expect(outcome.errors.hasPrefix("lazytlb: /nonexistent/café: cannot open"))
     }
 
+    /// The parser would take the next argument for it: `--output=$REPORT`, with nothing in REPORT, would write over a trace.
+    @Test(arguments: ["report --output=", "report -o=", "timeline --cpu=", "report --kernel=", "check --conform --confidence=", "record --tracefs="])
+    func anOptionsValueIsNotTheNextArgument(_ command: String) throws {
+        let words = command.split(separator: " ").map(String.init)
+        try withTemporaryFile(Data("old".utf8)) { file in
+            let outcome = try Program.run(Program.lazytlb, with: words + [file, Self.trace])
+            #expect(outcome.status == 2)
+            #expect(outcome.output.isEmpty)
+            #expect(outcome.errors == "lazytlb: \(words.last ?? "") has no value\n")
+            #expect(try String(contentsOfFile: file, encoding: .utf8) == "old")
+        }
+    }
+
+    @Test(arguments: ["info -- --output=", "record --tracefs /nonexistent -- echo --output="]) func whatIsNoOptionMayEndLikeOneWithoutAValue(_ command: String) throws {
+        let outcome = try Program.run(Program.lazytlb, with: command.split(separator: " ").map(String.init))
+        #expect(outcome.status == 2)
+        #expect(!outcome.errors.contains("has no value"), "\(outcome.errors)")
+    }
+
     /// Each is parsed by itself first, as if it were the whole program.
     @Test(arguments: ["record", "tasks", "report", "timeline", "check", "baseline", "diff", "events", "info"]) func aCommandIsPartOfTheProgram(_ name: String) throws {
         let help = try Program.lazytlb(name, "--help")
