@@ -41,9 +41,21 @@ import TraceForms
             for name in ["version", "trace_clock", "saved_cmdlines", "per_cpu/cpu1/stats", "events/header_event"] { try FileManager.default.removeItem(atPath: "\(path)/\(name)") }
             let file = try openTrace(path)
             #expect(try Text.records(file).count == all)
-            #expect(file.origin.leftOut.count == 3)
+            #expect(file.origin.leftOut.count == 4)
             #expect(file.clock == .unknown)
-            #expect(try openTrace(path, kernel: "4.12").origin.leftOut.count == 2)
+            #expect(try openTrace(path, kernel: "4.12").origin.leftOut.count == 3)
+        }
+    }
+
+    /// "lost: none" would be said of what nobody has counted.
+    @Test(arguments: [
+        ([1], "per_cpu/cpu1/stats is not in the folder: "), ([1, 3], "stats of 2 CPUs (the first is per_cpu/cpu1/stats) are not in the folder: "),
+        ([0, 1, 2, 3], "per_cpu/cpuN/stats is not in the folder for any CPU: "),
+    ])
+    func countsOfTheKernelThatAreMissingAreLeftOut(of cpus: [Int], _ text: String) throws {
+        try withPages(of: Self.trace) { path, _ in
+            for cpu in cpus { try FileManager.default.removeItem(atPath: "\(path)/per_cpu/cpu\(cpu)/stats") }
+            #expect(try openTrace(path).origin.leftOut == [text + "what was lost there, or not copied, shows only as far as the pages tell."])
         }
     }
 
@@ -112,6 +124,13 @@ import TraceForms
     }
 
     // MARK: The kernel's counts
+
+    /// What a full disk, or another file, leaves of it.
+    @Test(arguments: ["", "rubbish\n", "entries: 5\noverrun: 0\n", "entries: many\nread events: 0\n", "overrun: 0\nread events: 0\n"]) func aFileWithoutTheCountsIsAnError(_ text: String) throws {
+        let error = try Self.failure { try Self.write(text, $0, "per_cpu/cpu1/stats") }
+        #expect(error?.path.hasSuffix("/per_cpu/cpu1/stats") == true)
+        #expect(error?.cause.hasPrefix("expected the kernel's counts, with entries and read events, found \"") == true, "\(String(describing: error))")
+    }
 
     /// What is said to be missing of one CPU, which has `copied` records, by stats of these numbers.
     private func missing(of cpu: Int = 1, _ change: (_ copied: Int) -> (entries: Int, read: Int)) throws -> String? {

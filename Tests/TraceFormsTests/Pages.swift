@@ -40,7 +40,7 @@ func withPages<R>(of trace: String, _ body: (String, String) throws -> R) throws
             var bytes: [UInt8] = []
             while let page = try pages.next() { bytes += page }
             try write("per_cpu/cpu\(cpu)/trace_pipe_raw", bytes)
-            try write("per_cpu/cpu\(cpu)/stats", "entries: 0\noverrun: 7\ncommit overrun: 0\ndropped events: 0\n".utf8)
+            try write("per_cpu/cpu\(cpu)/stats", "entries: 0\noverrun: 7\ncommit overrun: 0\ndropped events: 0\nread events: 0\n".utf8)
         }
         return try body(folder.path, release)
     }

@@ -58,26 +58,45 @@ struct PageFolder {
         } else {
             origin.leftOut.append("saved_cmdlines is not in the folder: tasks that no event names have no name.")
         }
+        noteUncounted(files.map(\.cpu), of: Set(counts.map(\.cpu)))
         let count = max(files.last?.cpu ?? 0, counts.last?.cpu ?? 0) + 1
         // trace-cmd puts that line before the kernel's.
-        for (cpu, _, text) in counts { container.statistics.append("CPU: \(cpu)\n" + String(decoding: text, as: UTF8.self)) }
+        for (cpu, _, text, _) in counts { container.statistics.append("CPU: \(cpu)\n" + String(decoding: text, as: UTF8.self)) }
         progress?.expect(conversion: files.reduce(0) { $0 &+ $1.size })
         defer { progress?.converted(files.reduce(0) { $0 &+ $1.size }) }
         let descriptor = try write(container, files, cpus: count, progress)
         for file in files { origin.sources[file.cpu] = file.path }
-        for (cpu, folder, text) in counts { try compare(KernelCount(text), cpu, folder, files.first { $0.cpu == cpu }, geometry) }
+        for (cpu, folder, _, kernel) in counts { try compare(kernel, cpu, folder, files.first { $0.cpu == cpu }, geometry) }
         return (descriptor, origin)
     }
 
     /// The kernel's counts of each CPU that has them, and the folder that they are in; ascending.
-    private func kernelCounts() throws(TraceError) -> [(cpu: Int, folder: String, text: [UInt8])] {
-        var counts: [(cpu: Int, folder: String, text: [UInt8])] = []
+    private func kernelCounts() throws(TraceError) -> [(cpu: Int, folder: String, text: [UInt8], kernel: KernelCount)] {
+        var counts: [(cpu: Int, folder: String, text: [UInt8], kernel: KernelCount)] = []
         for name in Folder.names("\(path)/per_cpu") ?? [] where name.hasPrefix("cpu") {
             guard let cpu = UInt64(name.dropFirst(3)), cpu < UInt64(TraceFile.cpuLimit) else { continue }
             let folder = "\(path)/per_cpu/\(name)"
-            if let text = try Folder.bytes("\(folder)/stats", limit: 1 << 16) { counts.append((Int(cpu), folder, text)) }
+            guard let text = try Folder.bytes("\(folder)/stats", limit: 1 << 16) else { continue }
+            guard let kernel = KernelCount(text) else { throw unexpected(text, in: "\(folder)/stats", "the kernel's counts, with entries and read events") }
+            counts.append((Int(cpu), folder, text, kernel))
         }
         return counts.sorted { $0.cpu < $1.cpu }
+    }
+
+    /// Notes of which CPUs nothing tells whether all is there.
+    private mutating func noteUncounted(_ cpus: [Int], of counted: Set<Int>) {
+        let uncounted = cpus.filter { !counted.contains($0) }
+        guard let first = uncounted.first else { return }
+        let what =
+            counted.isEmpty ? "per_cpu/cpuN/stats is not in the folder for any CPU"
+            : uncounted.count == 1 ? "per_cpu/cpu\(first)/stats is not in the folder"
+            : "stats of \(uncounted.count) CPUs (the first is per_cpu/cpu\(first)/stats) are not in the folder"
+        origin.leftOut.append("\(what): what was lost there, or not copied, shows only as far as the pages tell.")
+    }
+
+    /// A file that has not what its name says.
+    private func unexpected(_ text: [UInt8], in path: String, _ expected: String) -> TraceError {
+        TraceError(path: path, offset: 0, cause: "expected \(expected), found \(text.withUnsafeBytes { quoted($0, limit: 32) })")
     }
 
     /// Notes what the kernel had and the folder has not.
@@ -153,7 +172,7 @@ struct PageFolder {
             // "Linux version RELEASE (…) …"
             let words = String(decoding: text, as: UTF8.self).split { $0 == " " || $0 == "\n" }
             if words.count > 2, words[0] == "Linux", words[1] == "version" { return "Linux unknown \(words[2])" }
-            throw TraceError(path: "\(path)/version", offset: 0, cause: "expected the content of /proc/version, found \(text.withUnsafeBytes { quoted($0, limit: 32) })")
+            throw unexpected(text, in: "\(path)/version", "the content of /proc/version")
         }
         if kernel == nil { origin.leftOut.append("The folder does not name the recorded kernel: --kernel names it, or /proc/version, copied there as `version`.") }
         return nil
