@@ -45,11 +45,20 @@ public struct Clock: Sendable, Equatable {
 
     /// Reads the content of a `trace_clock` file: `[local] global counter …` names the current one in brackets.
     init(traceClockFile text: String) {
-        let bracketed = text.split(separator: "[", maxSplits: 1, omittingEmptySubsequences: false).dropFirst().first
-            .flatMap { $0.split(separator: "]", maxSplits: 1, omittingEmptySubsequences: false).first }
-        let name = bracketed.map(String.init) ?? text.split { $0 == " " || $0 == "\n" || $0 == "\0" }.first.map(String.init) ?? ""
+        let name = Self.bracketed(text) ?? text.split { $0 == " " || $0 == "\n" || $0 == "\0" }.first.map(String.init) ?? ""
         // Old versions of trace-cmd wrote rubbish there; the kernel's default is local.
-        let plausible = !name.isEmpty && name.utf8.count < 32 && name.utf8.allSatisfy { 0x21...0x7e ~= $0 } || name == Self.withoutUnit.name
-        self.init(name: plausible ? name : "local")
+        self.init(name: Self.isPlausible(name) ? name : "local")
+    }
+
+    /// Whether a `trace_clock` file tells the current clock, as the kernel's own does.
+    package static func isNamed(inTraceClockFile text: String) -> Bool { bracketed(text).map(isPlausible) ?? false }
+
+    private static func bracketed(_ text: String) -> String? {
+        text.split(separator: "[", maxSplits: 1, omittingEmptySubsequences: false).dropFirst().first
+            .flatMap { $0.split(separator: "]", maxSplits: 1, omittingEmptySubsequences: false).first }.map(String.init)
+    }
+
+    private static func isPlausible(_ name: String) -> Bool {
+        !name.isEmpty && name.utf8.count < 32 && name.utf8.allSatisfy { 0x21...0x7e ~= $0 } || name == withoutUnit.name
     }
 }

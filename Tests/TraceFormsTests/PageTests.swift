@@ -123,6 +123,12 @@ import TraceForms
         #expect(error?.cause == "expected the content of /proc/version, found \"1.2.3\\x0a\"")
     }
 
+    @Test(arguments: ["", "rubbish\n", "local global\n", "local [] global\n"]) func aClockFileThatNamesNoneIsAnError(_ text: String) throws {
+        let error = try Self.failure { try Self.write(text, $0, "trace_clock") }
+        #expect(error?.path.hasSuffix("/trace_clock") == true)
+        #expect(error?.cause.hasPrefix("expected the kernel's clocks, the chosen one in brackets, found \"") == true, "\(String(describing: error))")
+    }
+
     // MARK: The kernel's counts
 
     /// What a full disk, or another file, leaves of it.

@@ -183,7 +183,9 @@ struct PageFolder {
             origin.leftOut.append("trace_clock is not in the folder, so whether the CPUs' clocks agree is not known.")
             return "[\(Clock.unknown.name)]"
         }
-        return String(decoding: text, as: UTF8.self)
+        let clocks = String(decoding: text, as: UTF8.self)
+        guard Clock.isNamed(inTraceClockFile: clocks) else { throw unexpected(text, in: "\(path)/trace_clock", "the kernel's clocks, the chosen one in brackets") }
+        return clocks
     }
 
     /// The formats of all events in the folder.
