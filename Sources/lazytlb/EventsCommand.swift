@@ -40,6 +40,7 @@ struct EventsCommand: ParsableCommand {
 
     func run() throws {
         try Failures.handle {
+            try OutputFile.demandPlaces([nil], inputs: traces)
             let writer = ByteWriter(descriptor: STDOUT_FILENO)
             var damaged = false
             for path in traces {

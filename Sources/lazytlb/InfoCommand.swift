@@ -28,6 +28,7 @@ struct InfoCommand: ParsableCommand {
 
     func run() throws {
         try Failures.handle {
+            try OutputFile.demandPlaces([nil], inputs: traces)
             let writer = ByteWriter(descriptor: STDOUT_FILENO)
             var damaged = false
             for (index, path) in traces.enumerated() {

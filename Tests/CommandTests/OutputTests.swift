@@ -115,6 +115,27 @@ struct OutputTests {
         }
     }
 
+    @Test(arguments: ["report", "timeline", "timeline -o -", "baseline", "check --conform", "diff \"$2\"", "events", "info --format json"], [">>", "1<>"])
+    func `standard output is not a file that is read`(command: String, redirection: String) throws {
+        try withTemporaryFile(Data(contentsOf: URL(fileURLWithPath: Self.trace))) { copy in
+            let outcome = try shell("\"$0\" \(command) \"$1\" \(redirection)\"$1\"", copy, Self.trace)
+            #expect(outcome.status == 2)
+            #expect(outcome.errors == "lazytlb: standard output: cannot write to a file that is being read\n")
+            let isUntouched = FileManager.default.contentsEqual(atPath: copy, andPath: Self.trace)
+            #expect(isUntouched)
+        }
+    }
+
+    @Test func `nor a baseline`() throws {
+        try withTemporaryFile(Program.lazytlb("baseline", Self.trace).output) { baseline in
+            let before = try String(contentsOfFile: baseline, encoding: .utf8)
+            let outcome = try shell("\"$0\" check \"$1\" --baseline \"$2\" >>\"$2\"", Self.trace, baseline)
+            #expect(outcome.status == 2)
+            #expect(outcome.errors == "lazytlb: standard output: cannot write to a file that is being read\n")
+            #expect(try String(contentsOfFile: baseline, encoding: .utf8) == before)
+        }
+    }
+
     @Test func `two outputs of a check do not go to one file`() throws {
         try withTemporaryPath { file in
             let folder = (file as NSString).deletingLastPathComponent

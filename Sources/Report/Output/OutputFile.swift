@@ -45,6 +45,7 @@ public struct OutputFile: ~Copyable {
             self.path = nil
             destination = ""
             descriptor = STDOUT_FILENO
+            try Self.refuseStandardOutput(inputs)
             return
         }
         self.path = path
@@ -174,6 +175,7 @@ public struct OutputFile: ~Copyable {
         for path in outputs {
             guard let path, path != "-" else {
                 if !places.insert(.standardOutput).inserted { throw twice(nil) }
+                try refuseStandardOutput(inputs)
                 continue
             }
             if path.isEmpty { throw nameless }
@@ -208,7 +210,14 @@ public struct OutputFile: ~Copyable {
         case standardOutput
     }
 
-    private static func refuse(_ path: String, _ status: stat, _ inputs: [String]) throws(OutputError) {
+    /// Refuses standard output that the shell has opened on an input: `>>a.dat`.
+    private static func refuseStandardOutput(_ inputs: [String]) throws(OutputError) {
+        var status = stat()
+        guard fstat(STDOUT_FILENO, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return }
+        try refuse(nil, status, inputs)
+    }
+
+    private static func refuse(_ path: String?, _ status: stat, _ inputs: [String]) throws(OutputError) {
         guard inputs.contains(where: { isSameFile($0, status) }) else { return }
         throw OutputError(path: path, operation: "write to a file that is being read")
     }
