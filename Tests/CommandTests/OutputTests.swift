@@ -136,6 +136,28 @@ struct OutputTests {
         }
     }
 
+    @Test func `nothing is written into a folder that is read`() throws {
+        try withTemporaryPath { folder in
+            let pages = Recordings.package.appendingPathComponent("fixtures/forms/pages").path
+            try FileManager.default.copyItem(atPath: pages, toPath: folder)
+            try FileManager.default.createSymbolicLink(atPath: folder + "/link", withDestinationPath: folder)
+            for output in ["per_cpu/cpu0/trace_pipe_raw", "link/per_cpu/cpu1/stats", "version", "./report.txt"] {
+                for command in ["report", "timeline"] {
+                    let outcome = try Program.lazytlb(command, "--kernel", "4.12", folder, "-o", "\(folder)/\(output)")
+                    #expect(outcome.status == 2)
+                    #expect(outcome.errors == "lazytlb: \(folder)/\(output): cannot write into a folder that is being read\n")
+                }
+            }
+            let redirected = try shell("\"$0\" report --kernel 4.12 \"$1\" >>\"$1/per_cpu/cpu0/stats\"", folder)
+            #expect(redirected.errors == "lazytlb: standard output: cannot write into a folder that is being read\n")
+            try FileManager.default.removeItem(atPath: folder + "/link")
+            #expect(FileManager.default.contentsEqual(atPath: folder, andPath: pages))
+            // One whose name begins like the folder's is another.
+            defer { unlink(folder + ".txt") }
+            #expect(try Program.lazytlb("report", "--kernel", "4.12", folder, "-o", folder + ".txt").status == 0)
+        }
+    }
+
     @Test func `two outputs of a check do not go to one file`() throws {
         try withTemporaryPath { file in
             let folder = (file as NSString).deletingLastPathComponent

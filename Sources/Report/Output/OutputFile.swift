@@ -56,7 +56,7 @@ public struct OutputFile: ~Copyable {
         let isRegular = status.st_mode & S_IFMT == S_IFREG
         descriptor = -1
         if path.isEmpty { throw Self.nameless }
-        if exists, isRegular { try Self.refuse(path, status, inputs) }
+        if isRegular || !exists { try Self.refuse(path, at: Self.place(destination), exists ? status : nil, inputs) }
         if exists, !isRegular {
             descriptor = open(destination, O_WRONLY | O_CLOEXEC)
             if descriptor < 0 { throw OutputError(path: path, operation: "open it for writing", code: errno) }
@@ -182,16 +182,13 @@ public struct OutputFile: ~Copyable {
             let destination = resolved(path) ?? path
             var status = stat()
             let exists = stat(path, &status) == 0
-            if exists, status.st_mode & S_IFMT == S_IFREG { try refuse(path, status, inputs) }
+            if !exists || status.st_mode & S_IFMT == S_IFREG { try refuse(path, at: place(destination), exists ? status : nil, inputs) }
             if exists, hasStandard, status.st_dev == standard.st_dev, status.st_ino == standard.st_ino, status.st_rdev != nowhere {
                 if !places.insert(.standardOutput).inserted { throw twice(path) }
                 continue
             }
             if exists, status.st_mode & S_IFMT != S_IFREG { continue }
-            let folder = String(parent(destination))
-            let place =
-                exists ? Place.file(device: status.st_dev, number: status.st_ino)
-                : Place.name((resolved(folder.isEmpty ? "." : folder) ?? folder) + "/" + destination.dropFirst(folder.count))
+            let place = exists ? Place.file(device: status.st_dev, number: status.st_ino) : Place.name(Self.place(destination))
             if !places.insert(place).inserted { throw twice(path) }
         }
     }
@@ -214,12 +211,26 @@ public struct OutputFile: ~Copyable {
     private static func refuseStandardOutput(_ inputs: [String]) throws(OutputError) {
         var status = stat()
         guard fstat(STDOUT_FILENO, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return }
-        try refuse(nil, status, inputs)
+        try refuse(nil, at: resolved("/proc/self/fd/\(STDOUT_FILENO)") ?? "", status, inputs)
     }
 
-    private static func refuse(_ path: String?, _ status: stat, _ inputs: [String]) throws(OutputError) {
-        guard inputs.contains(where: { isSameFile($0, status) }) else { return }
-        throw OutputError(path: path, operation: "write to a file that is being read")
+    /// Where a file without symbolic links on its way is, or will be.
+    private static func place(_ destination: String) -> String {
+        let folder = String(parent(destination))
+        return (resolved(folder.isEmpty ? "." : folder) ?? folder) + "/" + destination.dropFirst(folder.count)
+    }
+
+    /// Refuses an output in the place of an input, or inside of a folder that is one.
+    ///
+    /// - Parameter status: nil if there is no such file yet.
+    private static func refuse(_ path: String?, at place: String, _ status: stat?, _ inputs: [String]) throws(OutputError) {
+        for input in inputs {
+            var read = stat()
+            guard (input == "-" ? fstat(STDIN_FILENO, &read) : stat(input, &read)) == 0 else { continue }
+            if let status, status.st_dev == read.st_dev, status.st_ino == read.st_ino { throw OutputError(path: path, operation: "write to a file that is being read") }
+            guard read.st_mode & S_IFMT == S_IFDIR, let folder = resolved(input == "-" ? "/proc/self/fd/\(STDIN_FILENO)" : input) else { continue }
+            if place.hasPrefix(folder + "/") { throw OutputError(path: path, operation: "write into a folder that is being read") }
+        }
     }
 
     /// Writes a whole text to a file, or to standard output.
@@ -228,12 +239,6 @@ public struct OutputFile: ~Copyable {
         try output.write(text)
         try output.finish()
     }
-}
-
-/// Whether the path, or standard input for "-", leads to the file of this status.
-private func isSameFile(_ path: String, _ status: stat) -> Bool {
-    var other = stat()
-    return (path == "-" ? fstat(STDIN_FILENO, &other) : stat(path, &other)) == 0 && other.st_dev == status.st_dev && other.st_ino == status.st_ino
 }
 
 /// The path without symbolic links; nil if there is no such file.
