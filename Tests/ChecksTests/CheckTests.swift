@@ -190,6 +190,15 @@ import Testing
         #expect(findings[1].reason == "200 per 1,000 switches, above the maximum of 150")
     }
 
+    /// Rounded, both would be the same: "150 per 1,000 switches, above the maximum of 150".
+    @Test func aBoundThatIsMissedByLittleIsToldApart() throws {
+        func reason(_ metrics: String) throws -> String { try bounded([report(scheme: "v4.12") { $0.comparisons[0].staleActiveMMNS = 13_880_004_000 }], metrics)[0].reason }
+        #expect(try reason("kernel.stale_active_mm_ns: {max: 34.7 %}") == "34.70001 % of the CPU time, above the maximum of 34.70000 %")
+        #expect(try reason("kernel.stale_active_mm_ns: {min: 34.71 %}") == "34.70 % of the CPU time, below the minimum of 34.71 %")
+        #expect(try reason("recorded.ipi_sends: {max: 99.996}") == "100.000 per 1,000 switches, above the maximum of 99.996")
+        #expect(try reason("recorded.ipi_sends: {per: second, max: 99.9999999}") == "100.0000000 per second, above the maximum of 99.9999999")
+    }
+
     @Test(arguments: [("total", 1_000.0), ("second", 100), ("1000 switches", 100), ("cpu second", 25)])
     func ratesAreWhatTheySay(_ rate: String, _ value: Double) throws {
         let findings = try bounded([report()], "recorded.ipi_sends: {per: \(rate), min: \(value), max: \(value)}")
@@ -209,6 +218,13 @@ import Testing
         #expect(try bounded([sending(4)], "recorded.ipi_sends: {max_increase: 100 %}", baseline()).map(\.outcome) == [.failed])
         #expect(try bounded([sending(0.2)], "recorded.ipi_sends: {max_decrease: 10 %}", baseline()).map(\.outcome) == [.failed])
         #expect(try bounded([sending(0.95)], "recorded.ipi_sends: {max_decrease: 10 %}", baseline()).map(\.outcome) == [.passed])
+    }
+
+    /// Not "+100.0 %, allowed +100 %".
+    @Test func anIncreaseThatIsMissedByLittleIsToldApart() throws {
+        func stale(_ ns: UInt64) -> ReportDocument { report(scheme: "v4.12") { $0.comparisons[0].staleActiveMMNS = ns } }
+        let findings = try bounded([stale(20_000_400_000)], "kernel.stale_active_mm_ns: {max_increase: 100 %}", baseline([stale(10_000_000_000)]))
+        #expect(findings[0].reason.contains("(+100.004 %), allowed +100 %"), "\(findings[0].reason)")
     }
 
     @Test func aProcessThatIsNotListedIsZeroOnlyIfAllAre() throws {

@@ -3,9 +3,17 @@ import Report
 /// A number for a person: three significant digits, or all of a whole number.
 func numberText(_ value: Double) -> String {
     if value == value.rounded(), value.magnitude < 1e15 { return grouped(Int(value)) }
-    let magnitude = value.magnitude
-    return fixed(value, magnitude >= 100 ? 0 : magnitude >= 10 ? 1 : magnitude >= 1 ? 2 : magnitude >= 0.1 ? 3 : 4)
+    return fixed(value, decimals(value))
 }
+
+/// Of a number with three significant digits.
+func decimals(_ value: Double) -> Int {
+    let magnitude = value.magnitude
+    return magnitude >= 100 ? 0 : magnitude >= 10 ? 1 : magnitude >= 1 ? 2 : magnitude >= 0.1 ? 3 : 4
+}
+
+/// As many decimals as tell two numbers apart, if they are not the same.
+func decimals(apart one: Double, _ other: Double, atLeast least: Int) -> Int { (least...max(least, 12)).first { fixed(one, $0) != fixed(other, $0) } ?? least }
 
 /// A share as "12.3 %".
 func percentText(_ share: Double) -> String {
@@ -24,8 +32,11 @@ func exactPercent(_ share: Double) -> String {
 }
 
 /// A ratio as a change: 1.25 as "+25.0 %".
-func changeText(_ ratio: Double) -> String {
+///
+/// - Parameter allowed: one that it is to be told apart from.
+func changeText(_ ratio: Double, beside allowed: Double? = nil) -> String {
     guard ratio < 1e15 else { return "beyond measure" }
     if ratio >= 10 { return "×\(numberText(ratio))" }
-    return (ratio >= 1 ? "+" : "") + fixed((ratio - 1) * 100, 1) + " %"
+    let percent = (ratio - 1) * 100
+    return (ratio >= 1 ? "+" : "") + fixed(percent, allowed.map { decimals(apart: percent, ($0 - 1) * 100, atLeast: 1) } ?? 1) + " %"
 }

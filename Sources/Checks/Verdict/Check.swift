@@ -96,13 +96,16 @@ public struct Check: Sendable {
                 if isTooHigh, bound.rate == .total, bound.metric.unit.isSum {
                     return .init(
                         check: "budget", subject: subject, outcome: .failed,
-                        reason: "at least \(shown), above the maximum of \(number(bound.maximum!, bound)), though \(lack)", numbers: numbers)
+                        reason: "at least \(beyond("above the maximum", bound.maximum!)), though \(lack)", numbers: numbers)
                 }
                 return .init(check: "budget", subject: subject, outcome: .inconclusive, reason: lack, numbers: numbers)
             }
+            func beyond(_ what: String, _ limit: Double) -> String {
+                let (value, limit) = texts(rate, beside: limit, bound)
+                return "\(value)\(per), \(what) of \(limit)"
+            }
             let bounded =
-                isTooHigh ? "\(shown), above the maximum of \(number(bound.maximum!, bound))"
-                : isTooLow ? "\(shown), below the minimum of \(number(bound.minimum!, bound))" : "\(shown), within \(range(bound))"
+                isTooHigh ? beyond("above the maximum", bound.maximum!) : isTooLow ? beyond("below the minimum", bound.minimum!) : "\(shown), within \(range(bound))"
             let reason = bounded + (recording.absence(of: bound.metric).map { ": \($0)" } ?? "")
             return .init(check: "budget", subject: subject, outcome: isTooHigh || isTooLow ? .failed : .passed, reason: reason, numbers: numbers)
         }
@@ -140,6 +143,19 @@ public struct Check: Sendable {
 
     func number(_ value: Double, _ bound: Budget.Bound) -> String {
         bound.rate == .shareOfCPUTime || bound.metric.unit == .share ? (bound.metric.unit == .share ? fixedShare(value) : percentText(value)) : numberText(value)
+    }
+
+    /// A value and the bound that it misses, with more decimals where they would be the same without.
+    private func texts(_ value: Double, beside limit: Double, _ bound: Budget.Bound) -> (value: String, limit: String) {
+        let isShare = bound.rate == .shareOfCPUTime || bound.metric.unit == .share
+        let (scale, unit) = isShare ? (100.0, " %") : (1, "")
+        let usual = (value: number(value, bound), limit: number(limit, bound))
+        let least = bound.metric.unit == .share ? 2 : isShare ? 1 : max(decimals(value), decimals(limit))
+        let (value, limit) = (value * scale, limit * scale)
+        let isSame = usual.value == usual.limit
+        if !isSame, fixed(value, least) != fixed(limit, least) { return usual }
+        let decimals = decimals(apart: value, limit, atLeast: isSame ? least + 1 : least)
+        return (fixed(value, decimals) + unit, fixed(limit, decimals) + unit)
     }
 
     /// Shares near 1 are told apart by their second decimal.

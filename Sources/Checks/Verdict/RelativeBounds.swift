@@ -68,19 +68,20 @@ extension Check {
         var numbers = CheckResult.Numbers(
             per: one.bound.rate.rawValue, rate: comparison.rate, baselineRate: comparison.baselineRate, ratio: comparison.ratio, estimatedRatio: comparison.estimatedRatio)
         var reason = "\(number(comparison.rate, one.bound))\(rateText(one.bound)), \(number(comparison.baselineRate, one.bound)) in the baseline"
+        let told = one.allowed == 1 || beyond(one) == nil ? nil : one.allowed
         if isStatistical {
             let interval = comparison.interval(confidence: options.confidence)
             (numbers.ratioLow, numbers.ratioHigh) = (interval.lowerBound, interval.upperBound)
             numbers.pValue = one.pValue
             if one.isTest { numbers.detectableRatio = comparison.detectableRatio(confidence: options.confidence, share: share) }
             if let ratio = comparison.ratio {
-                reason += " (\(changeText(ratio)); \(changeText(interval.lowerBound)) to \(changeText(interval.upperBound)); \(pText(one.pValue)))"
+                reason += " (\(changeText(ratio, beside: told)); \(changeText(interval.lowerBound)) to \(changeText(interval.upperBound)); \(pText(one.pValue)))"
             } else if comparison.rate > 0 {
                 // A multiple of nothing says nothing.
                 reason += " (\(pText(one.pValue)))"
             }
         } else if let ratio = comparison.ratio {
-            reason += " (\(changeText(ratio)))"
+            reason += " (\(changeText(ratio, beside: told)))"
         }
         if one.allowed != 1 {
             reason += ", allowed \(one.allowed > 1 ? "+" : "")\(exactPercent(one.allowed - 1))"
