@@ -63,6 +63,6 @@ import Testing
 
     @Test func whatIsNotComparableIsSaid() {
         let diff = Diff("a", [Recording(report())], "b", [Recording(report { $0.trace.cpus = 8; $0.recorded.ipiSends = 9 })])
-        #expect(diff.text().contains("not comparable: CPUs: 8 here, 4 in the baseline"))
+        #expect(diff.text().contains("not comparable: CPUs: 8 in b, 4 in a"))
     }
 }

@@ -18,7 +18,7 @@ public enum Comparability {
     static let recorderShare = 0.03
 
     /// What the two sides are called.
-    private struct Sides {
+    struct Sides {
         var here = "here"
         var there = "in the baseline"
     }
@@ -26,7 +26,11 @@ public enum Comparability {
     /// One sentence for each reason; empty if they can be compared. A baseline of which the recordings are not of one kind of machine (it was made by force, or edited) can
     /// be compared with nothing.
     public static func reasons(_ now: [Recording], _ baseline: [Recording]) -> [String] {
-        machineReasons(now, baseline, Sides()) + workloadReasons(now, baseline, Sides())
+        reasons(now, baseline, Sides())
+    }
+
+    static func reasons(_ now: [Recording], _ baseline: [Recording], _ sides: Sides) -> [String] {
+        machineReasons(now, baseline, sides) + workloadReasons(now, baseline, sides)
     }
 
     /// The same of a recording that is to be in a baseline with others.

@@ -58,7 +58,8 @@ public struct Diff: Sendable, Equatable, Codable {
         let lacks = (left + right).compactMap { recording in recording.missingRecords.map { "\(recording.path): \($0)" } }
         isIncomplete = !lacks.isEmpty
         // A side beside itself lacks the same twice.
-        notComparable = (Comparability.reasons(right, left) + lacks).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+        let sides = Comparability.Sides(here: "in \(printable(rightName))", there: "in \(printable(leftName))")
+        notComparable = (Comparability.reasons(right, left, sides) + lacks).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
         changes = []
         unchanged = 0
         for name in Set((left + right).flatMap(\.values.keys)).sorted() {
