@@ -24,6 +24,8 @@ struct DiffCommand: ParsableCommand {
 
     @OptionGroup var reading: TraceReport
 
+    func validate() throws { try demandOneStandardInput([left, right]) }
+
     func run() throws {
         try Failures.handle {
             try reading.checkKernel()

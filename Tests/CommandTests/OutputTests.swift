@@ -99,7 +99,7 @@ struct OutputTests {
         }
     }
 
-    @Test(arguments: ["report", "events", "info"]) func `standard input is read once`(command: String) throws {
+    @Test(arguments: ["report", "events", "info", "diff"]) func `standard input is read once`(command: String) throws {
         let outcome = try shell("cat \"$1\" | \"$0\" \(command) - -", Self.trace)
         #expect(outcome.status == 2)
         #expect(outcome.errors.contains("standard input (-) can be read once only"))
