@@ -40,7 +40,7 @@ final class Guardian {
     private static func watch(_ pipe: Int32, _ leftovers: Leftovers, _ removeFiles: () -> Void) -> Never {
         // Out of reach of the terminal's signals, and of those to the recorder's process group.
         setsid()
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { Glibc.signal(signal, SIG_IGN) }
+        for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE] { Glibc.signal(signal, SIG_IGN) }
         // Whoever reads the recorder's output must not wait for the guardian.
         if pipe > 0 { _ = lazytlb_close_range(0, UInt32(pipe) - 1) }
         if lazytlb_close_range(UInt32(pipe) + 1, .max) != 0 {

@@ -97,7 +97,7 @@ public final class Recorder {
 
     // MARK: the run
 
-    /// Records. The program must have no second thread yet, and handle no signals of its own meanwhile: SIGINT, SIGTERM and SIGHUP end the recording.
+    /// Records. The program must have no second thread yet, and handle no signals of its own meanwhile: SIGINT, SIGQUIT, SIGTERM and SIGHUP end the recording.
     ///
     /// - Parameters:
     ///   - removeFiles: removes files of the program that have a name and are not finished, if it is killed.
@@ -226,7 +226,7 @@ public final class Recorder {
             let end = options.seconds.map { start + $0 } ?? .infinity
             if now >= end { return }
             switch signals.wait(seconds: min(drain.period, end - now, max(0.001, next - now))) {
-            case SIGINT, SIGTERM, SIGHUP: return
+            case SIGINT, SIGQUIT, SIGTERM, SIGHUP: return
             case SIGCHLD: if workload?.reap() ?? false { return }
             default: break
             }
@@ -306,14 +306,14 @@ final class BlockedSignals {
     /// For the command: what was blocked before, and none of these. What cannot be ended by Ctrl-C would go on behind the recording.
     var forCommand: sigset_t {
         var signals = before
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGCHLD] { sigdelset(&signals, signal) }
+        for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGCHLD] { sigdelset(&signals, signal) }
         return signals
     }
     private var blocked = sigset_t()
 
     init() {
         sigemptyset(&blocked)
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGCHLD] { sigaddset(&blocked, signal) }
+        for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGCHLD] { sigaddset(&blocked, signal) }
         // Ignored, it would not come, and the command's status would be lost.
         signal(SIGCHLD, SIG_DFL)
         pthread_sigmask(SIG_BLOCK, &blocked, &before)

@@ -3,11 +3,11 @@ import Report
 
 /// What is done at the start of the program, and when a signal ends it.
 enum Interruption {
-    /// Ctrl-C, a terminal that goes away, kill(1): the program ends by the same signal, after it has removed what it has not finished, and has said that what came
+    /// Ctrl-C, Ctrl-\, a terminal that goes away, kill(1): the program ends by the same signal, after it has removed what it has not finished, and has said that what came
     /// out so far is not the whole output. A signal that was ignored when the program started (nohup) stays ignored.
     static func prepare() {
         TemporaryFiles.prepare()
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP] {
             var action = sigaction()
             sigaction(signal, nil, &action)
             guard unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self) else { continue }

@@ -219,7 +219,7 @@ struct OutputTests {
         return try Program.run("/usr/bin/env", "python3", "-c", script, Program.lazytlb, "events", Self.trace)
     }
 
-    @Test(arguments: ["INT", "TERM", "HUP"]) func `a signal ends the program as any other, and what came out is called incomplete`(signal: String) throws {
+    @Test(arguments: ["INT", "TERM", "HUP", "QUIT"]) func `a signal ends the program as any other, and what came out is called incomplete`(signal: String) throws {
         let outcome = try interrupted(by: signal, disposition: "SIG_DFL")
         #expect(outcome.text == "ended by the signal part lazytlb: interrupted; the output is not complete\n", "\(outcome.errors)")
     }

@@ -132,7 +132,7 @@ import TraceData
         }
     }
 
-    @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP, SIGQUIT])
     func aSignalEndsTheRecordingAndTheFileIsWhole(signal: Int32) throws {
         try withFolder { folder in
             let enabled = Tracefs.enabledEvents
