@@ -72,6 +72,30 @@ import TraceData
         #expect(renderText(document, style: TextStyle(), divergenceLimit: 0).contains("v4.12 and v4.13 do the same on this trace"))
     }
 
+    /// Two schemes that had nothing to do, as nothing was known, have not done the same.
+    @Test func ofWhatIsHardlyKnownNothingIsClaimed() {
+        func verdict(_ change: (inout ReportDocument) -> Void) -> String {
+            var document = sampleDocument()
+            document.comparisons = [.init(old: "v4.12", new: "v4.13")]
+            change(&document)
+            return String(renderText(document, style: TextStyle(), divergenceLimit: 0).split(separator: "\n")[1].drop { $0 == " " })
+        }
+        func flushes(_ attributed: Int, _ unknown: Int) -> ReportDocument.Evidence.Flushes {
+            var flushes = ReportDocument.Evidence.Flushes()
+            (flushes.total, flushes.attributed, flushes.unknown) = (attributed + unknown, attributed, unknown)
+            return flushes
+        }
+        let unknown = "Whether v4.12 and v4.13 differ on this trace is not known: hardly anything of it is."
+        #expect(verdict { $0.evidence.flushes = flushes(0, 9_000) } == unknown)
+        #expect(verdict { $0.evidence.flushes = flushes(80, 8_920) } == unknown)
+        #expect(verdict { $0.evidence.unknownTimeNS = 4 * $0.trace.durationNS } == unknown)
+        #expect(verdict { $0.evidence.flushes = flushes(100, 8_900) }.hasPrefix("v4.12 and v4.13 do the same"))
+        #expect(verdict { $0.evidence.flushes = flushes(0, 0) }.hasPrefix("v4.12 and v4.13 do the same"))
+        // What does differ is said all the same, but not that the rest does not.
+        #expect(verdict { $0.evidence.flushes = flushes(0, 9_000); $0.comparisons[0].divergences["warning"] = 2 }
+            == "v4.12 and v4.13 differ 2 times on this trace, of which hardly anything is known.")
+    }
+
     @Test func theListOfDivergencesIsLimited() {
         let text = renderText(sampleDocument(), style: TextStyle(), divergenceLimit: 1)
         #expect(text.contains("Divergences, the first 1 of 2"))

@@ -80,12 +80,23 @@ struct TextReport {
             parts.append("written CR3 \(count(comparison.redundantCR3Loads, "time")) with what it already held")
         }
         let others = comparison.divergences.values.reduce(0, +)
+        if parts.isEmpty, isHardlyKnown {
+            return others == 0
+                ? "Whether \(old) and \(new) differ on this trace is not known: hardly anything of it is."
+                : "\(old) and \(new) differ \(count(others, "time")) on this trace, of which hardly anything is known."
+        }
         if parts.isEmpty {
             return others == 0
                 ? "\(old) and \(new) do the same on this trace: no IPI target and no CR3 load differs."
                 : "\(old) and \(new) interrupt the same CPUs on this trace; they differ otherwise \(count(others, "time"))."
         }
         return "\(old) would have " + list(parts) + "."
+    }
+
+    /// So little that no difference says nothing: of a hundred flushes one has an mm, or of the CPU time a hundredth a loaded one.
+    private var isHardlyKnown: Bool {
+        let flushes = document.evidence.flushes
+        return Double(flushes.unknown) > 0.99 * Double(flushes.total) || Double(document.evidence.unknownTimeNS) > 0.99 * Double(cpuTime)
     }
 
     /// What of the trace the verdict does not cover.
