@@ -7,6 +7,7 @@ enum Interruption {
     /// out so far is not the whole output. A signal that was ignored when the program started (nohup) stays ignored.
     static func prepare() {
         TemporaryFiles.prepare()
+        clearsLine = TextStyle.obeys(STDERR_FILENO)
         for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP] {
             var action = sigaction()
             sigaction(signal, nil, &action)
@@ -18,10 +19,13 @@ enum Interruption {
         }
     }
 
+    /// A progress line may stand there. Written at the start only.
+    nonisolated(unsafe) private static var clearsLine = false
+
     /// Only what signal-safety(7) allows.
     private static let endBySignal: @convention(c) (Int32) -> Void = { signal in
         TemporaryFiles.removeAll()
-        if isatty(STDERR_FILENO) == 1 {
+        if clearsLine {
             let line: StaticString = "\r\u{1b}[K"
             _ = write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount)
         }

@@ -16,8 +16,7 @@ final class ProgressLine: Sendable {
 
     /// nil where nobody wants to see it.
     init?(_ progress: ReadingProgress, quiet: Bool, outputTo descriptor: Int32? = nil) {
-        // A dumb one cannot take a line away.
-        guard !quiet, isatty(STDERR_FILENO) == 1, getenv("TERM").map({ String(cString: $0) }) != "dumb" else { return nil }
+        guard !quiet, TextStyle.obeys(STDERR_FILENO) else { return nil }
         // Rows that run over the same terminal show that the work goes on.
         if let descriptor, isatty(descriptor) == 1 { return nil }
         let start = monotonicTime()

@@ -174,7 +174,7 @@ final class RecordingLine {
     private let isShown: Bool
     private var isThere = false
 
-    init(quiet: Bool, hasCommand: Bool) { isShown = !quiet && !hasCommand && isatty(STDERR_FILENO) == 1 }
+    init(quiet: Bool, hasCommand: Bool) { isShown = !quiet && !hasCommand && TextStyle.obeys(STDERR_FILENO) }
 
     func show(_ status: RecordingStatus) {
         guard isShown else { return }

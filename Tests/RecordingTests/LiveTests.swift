@@ -63,6 +63,27 @@ import TraceData
         }
     }
 
+    /// There the cursor cannot go back, nor a line be cleared.
+    @Test(.enabled(if: Tracefs.isUsable, "\(Tracefs.reason)"), arguments: [["--live"], ["-o", "a.dat"]])
+    func aDumbTerminalGetsNoControlBytes(options: [String]) throws {
+        let script = """
+            import os, pty, subprocess, sys
+            terminal, inner = pty.openpty()
+            child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=inner, stderr=inner, env=dict(os.environ, TERM="dumb"))
+            os.close(inner)
+            text = b""
+            try:
+                while piece := os.read(terminal, 4096): text += piece
+            except OSError: pass
+            print(child.wait(), len(text) > 0, b"\\x1b" in text)
+            """
+        try withFolder { folder in
+            let arguments = ["python3", "-c", script, Program.lazytlb, "record", "--seconds", "2.3"] + options
+            let result = try Program.run("/usr/bin/env", with: arguments, in: URL(fileURLWithPath: folder))
+            #expect(result.text == "0 True False\n", "\(result.errors)")
+        }
+    }
+
     @Test func liveWritesNoFile() throws {
         let result = try Program.lazytlb("record", "--live", "-o", "x.dat")
         #expect(result.status == 2)

@@ -13,9 +13,13 @@ public struct TextStyle: Equatable, Sendable {
 
     /// Colour if the descriptor is a terminal that can show it, and NO_COLOR is unset or empty (https://no-color.org).
     public static func forDescriptor(_ descriptor: Int32) -> TextStyle {
-        func variable(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
-        return TextStyle(color: isatty(descriptor) == 1 && variable("NO_COLOR").isEmpty && variable("TERM") != "dumb")
+        TextStyle(color: obeys(descriptor) && variable("NO_COLOR").isEmpty)
     }
+
+    /// The descriptor is a terminal that does what escape sequences say: a dumb one can neither show colour nor take a line away.
+    public static func obeys(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 && variable("TERM") != "dumb" }
+
+    private static func variable(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
 
     /// What a piece of text is, which decides its colour.
     enum Role {

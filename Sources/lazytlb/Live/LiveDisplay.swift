@@ -2,7 +2,7 @@ import Glibc
 import Recording
 import Report
 
-/// Shows live summaries on standard output: on a terminal in place, elsewhere a line each.
+/// Shows live summaries on standard output: on a terminal that can do so in place, elsewhere a line each.
 final class LiveDisplay {
     private let isTerminal: Bool
     /// Lines that stand on the terminal.
@@ -11,7 +11,7 @@ final class LiveDisplay {
     /// Processes that are listed.
     var processLimit: Int { isTerminal ? 8 : 3 }
 
-    init(isTerminal: Bool = isatty(STDOUT_FILENO) == 1) { self.isTerminal = isTerminal }
+    init(isTerminal: Bool = TextStyle.obeys(STDOUT_FILENO)) { self.isTerminal = isTerminal }
 
     func show(_ status: RecordingStatus, _ summary: LiveSummary) {
         guard isTerminal else { return put(LiveDisplay.line(status, summary) + "\n") }
