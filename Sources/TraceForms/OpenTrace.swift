@@ -38,12 +38,21 @@ public func openTrace(_ source: TraceInput, options: TraceFile.Options = TraceFi
         let (converted, origin) = try PerfConversion(try MappedFile(descriptor: file, path: path), options, kernel: kernel).run()
         return try open(converted, path, options, origin)
     }
+    if let one = compressions.first(where: { start.dropFirst($0.offset).starts(with: $0.magic) }) {
+        throw TraceError(path: path, cause: "compressed with \(one.name): `\(one.reader) FILE | lazytlb COMMAND -` reads what is in it")
+    }
     guard try isText(input) else {
         throw TraceError(path: path, offset: 0, cause: "not a trace: neither trace.dat, perf.data nor ftrace's text; it begins with \(quoted(start, limit: 32))")
     }
     let (converted, origin) = try TextConversion(input, options, kernel: kernel).run()
     return try open(converted, path, options, origin)
 }
+
+/// What a file as a whole may be compressed with, by its first bytes, and what prints what is in it. (bzip2's "BZh" could begin a text: a block has six digits of pi.)
+private let compressions: [(offset: Int, magic: [UInt8], name: String, reader: String)] = [
+    (0, [0x1f, 0x8b], "gzip", "zcat"), (0, [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], "xz", "xzcat"), (0, [0x28, 0xb5, 0x2f, 0xfd], "zstd", "zstdcat"),
+    (4, [0x31, 0x41, 0x59, 0x26, 0x53, 0x59], "bzip2", "bzcat"),
+]
 
 /// Opens what a trace was turned into.
 private func open(_ descriptor: Int32, _ path: String, _ options: TraceFile.Options, _ origin: TraceOrigin) throws(TraceError) -> TraceFile {

@@ -217,6 +217,14 @@ import TraceForms
         #expect(found10?.cause == "truncated: the file has only 2 bytes")
     }
 
+    @Test(arguments: [
+        ([0x1f, 0x8b, 0x08], "gzip", "zcat"), ([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], "xz", "xzcat"), ([0x28, 0xb5, 0x2f, 0xfd], "zstd", "zstdcat"),
+        ([0x42, 0x5a, 0x68, 0x39, 0x31, 0x41, 0x59, 0x26, 0x53, 0x59], "bzip2", "bzcat"),
+    ] as [([UInt8], String, String)]) func whatIsCompressedIsCalledSo(_ magic: [UInt8], _ what: String, _ program: String) throws {
+        let error = try Text.failure(Data(magic + [UInt8](repeating: 0x55, count: 100)))
+        #expect(error?.cause == "compressed with \(what): `\(program) FILE | lazytlb COMMAND -` reads what is in it")
+    }
+
     @Test func aTextIsReadFromAPipe() throws {
         try withTemporaryFile(Data((Text.line(Text.flush) + Text.line(Text.flush, cpu: 2)).utf8)) { path in
             let result = try Program.run("/bin/sh", "-c", "cat \"$1\" | \"$0\" events -; mkfifo \"$1.fifo\"; cat \"$1\" >\"$1.fifo\" & \"$0\" events \"$1.fifo\"; rm \"$1.fifo\"", Program.lazytlb, path)
