@@ -95,7 +95,8 @@ public final class TraceFile: Sendable {
         }
         let name = options.buffer ?? ""
         var buffer: TraceBuffer
-        if let found = container.buffers.first(where: { $0.name == name }) {
+        // The top one has no name of its own, and `info` calls it so.
+        if let found = container.buffers.first(where: { $0.name == name }) ?? (name == "top" ? container.buffers.first { $0.name.isEmpty } : nil) {
             buffer = found
         } else {
             let known = container.buffers.map { $0.name.isEmpty ? "the top one" : "\"\($0.name)\"" }.joined(separator: ", ")

@@ -90,6 +90,16 @@ import Testing
         #expect(result.errors == "lazytlb: \(Self.path): the file has no buffer \"x\"; it has the top one\n")
     }
 
+    /// As `info` calls it. In text a line may name any buffer, so that of a missing one it is said how the top one is named.
+    @Test func theTopBufferHasAName() throws {
+        let top = try Program.lazytlb("events", "--buffer", "top", Self.path)
+        #expect(top.status == 0, "\(top.errors)")
+        let isSame = try top.output == Program.lazytlb("events", Self.path).output
+        #expect(isSame)
+        let text = try Program.lazytlb("events", "--buffer", "top", Recordings.package.appendingPathComponent("fixtures/forms/trace.txt").path)
+        #expect(text.errors.hasSuffix("no line is of buffer \"top\"; there are lines of the top one (--buffer '')\n"), "\(text.errors)")
+    }
+
     @Test func keepGoingPrintsWhatThereIsAndSaysWhatIsMissing() throws {
         let whole = try Data(contentsOf: URL(fileURLWithPath: Recordings.fixture("v4.12-threads-4cpu-plain.dat")))
         try withTemporaryFile(whole.prefix(whole.count - 3000)) { path in

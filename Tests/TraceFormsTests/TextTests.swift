@@ -126,7 +126,7 @@ import TraceForms
         let found4 = try Text.read(text, buffer: "tlbbuf")
         #expect(found4.map { $0["pages"] } == ["2"])
         let error = try #require(throws: TraceError.self) { try Text.read(text, buffer: "other") }
-        #expect(error.cause == "no line is of buffer \"other\"; there are lines of the top one, \"tlbbuf\"")
+        #expect(error.cause == "no line is of buffer \"other\"; there are lines of the top one (--buffer ''), \"tlbbuf\"")
     }
 
     @Test func aTextWithoutFlagsTellsHandlersByTheOrderOfEvents() throws {

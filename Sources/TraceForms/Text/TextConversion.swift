@@ -111,7 +111,7 @@ final class TextConversion {
         }
         do throws(Fault) { try endMarker() } catch { try note(error) }
         if facts.records == 0, !otherBuffers.isEmpty, problems.isEmpty {
-            let known = otherBuffers.sorted().map { $0.isEmpty ? "the top one" : "\"\($0)\"" }.joined(separator: ", ")
+            let known = otherBuffers.sorted().map { $0.isEmpty ? "the top one (--buffer '')" : "\"\($0)\"" }.joined(separator: ", ")
             let wanted = bufferName.isEmpty ? "the top buffer" : "buffer \"\(bufferName)\""
             throw TraceError(path: input.path, cause: "no line is of \(wanted); there are lines of \(known)")
         }
