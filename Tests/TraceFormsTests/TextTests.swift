@@ -192,6 +192,7 @@ import TraceForms
             "            bash-100     [99999999] d..2.  5.000100: \(Text.flush)", "            bash-100     [8192] d..2.  5.000100: \(Text.flush)",
             "            bash-9999999999     [000] d..2.  5.000100: \(Text.flush)", "            bash-100     [000] d..2.  99999999999999999999.000100: \(Text.flush)",
             "            bash-100     [000] d..2.  5.0001000000000: \(Text.flush)", "            bash-100     [000] d..2.  18000000000.000100: \(Text.flush)",
+            "# entries-in-buffer/entries-written: 2/99999999999999999999   #P:4", "# entries-in-buffer/entries-written: 2/2   #P:99999", "cpus=99999",
             "CPU:99999999 [LOST EVENTS]", "    bash-100     0d..1. 17470us : \(Text.flush)", "            bash-100     [000] d..2.  x: \(Text.flush)",
             "            bash-100     [000] ?????  5.000100: \(Text.flush)", "\u{0}\u{0}\u{0}",
         ])

@@ -188,6 +188,7 @@ final class TextConversion {
         switch header.take(line) {
         case .nothing: break
         case .comment: return
+        case .fault(let cause): throw .line(cause)
         case .loss(let cpu, let count):
             guard cpu < UInt64(Self.cpuLimit) else { throw .line("CPU \(cpu), the limit is \(Self.cpuLimit - 1)") }
             writer(Int(cpu)).lose(count)

@@ -15,6 +15,8 @@ struct TextHeader {
         case comment
         /// Events were lost on a CPU before its next record; nil for an unknown number.
         case loss(cpu: UInt64, UInt64?)
+        /// It would tell of the whole text, and cannot be understood.
+        case fault(String)
     }
 
     /// Takes a line; `nothing` if it is none of these.
@@ -25,13 +27,11 @@ struct TextHeader {
         case UInt8(ascii: "#"):
             // A name of 16 bytes could begin like this. ("TASK-PID" stands in these columns.)
             if line.count > 17, line[16] == UInt8(ascii: "-"), line[17] &- 0x30 < 10 { return .nothing }
-            comment(cursor)
-            return .comment
+            return comment(cursor)
         case UInt8(ascii: "c"):
             guard cursor.take("cpus="), let count = cursor.decimal(), cursor.isAtEnd else { return .nothing }
             isTraceCmds = true
-            if count <= UInt64(TextConversion.cpuLimit) { cpus = max(cpus ?? 0, Int(count)) }
-            return .comment
+            return take(cpus: count)
         case UInt8(ascii: "v"):
             guard cursor.take("version = "), cursor.decimal() != nil, cursor.isAtEnd else { return .nothing }
             isTraceCmds = true
@@ -51,16 +51,25 @@ struct TextHeader {
     }
 
     /// `# entries-in-buffer/entries-written: 140/200   #P:4`
-    private mutating func comment(_ line: TextCursor) {
+    private mutating func comment(_ line: TextCursor) -> Line {
         var cursor = line
         if cursor.take("# tracer:") { isKernels = true }
-        guard cursor.take("# entries-in-buffer/entries-written: "), let left = cursor.decimal(), cursor.take(UInt8(ascii: "/")), let written = cursor.decimal()
-        else { return }
+        guard cursor.take("# entries-in-buffer/entries-written: ") else { return .comment }
+        guard let left = cursor.decimal(), cursor.take(UInt8(ascii: "/")), let written = cursor.decimal() else {
+            return .fault("the header's counts of events cannot be understood: two numbers of 64 bits were expected")
+        }
         isKernels = true
         self.left = self.left.addingReportingOverflow(left).partialValue
         self.written = self.written.addingReportingOverflow(written).partialValue
         cursor.skipSpaces()
-        if cursor.take("#P:"), let count = cursor.decimal(), count <= UInt64(TextConversion.cpuLimit) { cpus = max(cpus ?? 0, Int(count)) }
+        guard cursor.take("#P:") else { return .comment }
+        return take(cpus: cursor.decimal() ?? .max)
+    }
+
+    private mutating func take(cpus count: UInt64) -> Line {
+        guard count <= UInt64(TextConversion.cpuLimit) else { return .fault("the header's number of CPUs cannot be: the limit is \(TextConversion.cpuLimit)") }
+        cpus = max(cpus ?? 0, Int(count))
+        return .comment
     }
 
     /// Events that were overwritten before the text was made.
