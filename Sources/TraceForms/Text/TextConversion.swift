@@ -276,7 +276,8 @@ final class TextConversion {
             if time < before, before - head.time < step { time = before }
         }
         guard time >= before else {
-            throw .line("time of CPU \(head.cpu) goes back by \(before - head.time), from \(before) to \(head.time)")
+            let unit = head.decimals > 0 ? " ns" : ""
+            throw .line("time of CPU \(head.cpu) goes back by \(before - head.time)\(unit), from \(before)\(unit) to \(head.time)\(unit)")
         }
         return time
     }
