@@ -39,6 +39,14 @@ import Testing
         }
     }
 
+    /// KVM's PV_TLB_FLUSH takes CPUs out that do not run, behind the record of the send.
+    @Test func flushesByAHypervisor() throws {
+        try withText(without: "remote ipi send") { path in
+            let note = try #require(try notes(path, "--kernel", "4.12.4").first { $0.hasPrefix("No TLB_REMOTE_SEND_IPI is recorded, though flushes have ") })
+            #expect(note.hasSuffix(": a hypervisor flushes for this kernel (Xen, Hyper-V), or flushes are broadcast."))
+        }
+    }
+
     @Test func flushesByBroadcast() throws {
         func isTold(_ kernel: String) throws -> Bool { try notes("fixtures/forms/trace.txt", "--kernel", kernel).contains { $0.contains("INVLPGB") } }
         #expect(try isTold("6.15.0"))

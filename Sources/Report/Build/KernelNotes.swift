@@ -53,7 +53,7 @@ extension ReportBuilder {
         let targets = replay.v413.scheme.counters.ipiTargets
         if replay.recorded.count(reason: Int32(FlushReason.remoteSendIPI.rawValue)) == 0, targets > Self.fewTargets {
             notes.append(
-                "No TLB_REMOTE_SEND_IPI is recorded, though flushes have \(grouped(targets)) other CPUs to reach under \(V413.id): a hypervisor flushes for this kernel (Xen, Hyper-V, KVM with PV_TLB_FLUSH), or flushes are broadcast.")
+                "No TLB_REMOTE_SEND_IPI is recorded, though flushes have \(grouped(targets)) other CPUs to reach under \(V413.id): a hypervisor flushes for this kernel (Xen, Hyper-V), or flushes are broadcast.")
         }
         return notes
     }
