@@ -246,7 +246,10 @@ public struct Replay: StimulusSink, Sendable {
     }
 
     /// The trace ends: flushes that are still under way reach their targets, intervals end.
-    public mutating func finish() {
+    ///
+    /// - Parameter end: the time of its last record, of whatever event.
+    public mutating func finish(at end: UInt64 = 0) {
+        lastTime = max(lastTime, end)
         for cpu in 0..<cpus { latency.cutOff(cpu) }
         for cpu in 0..<cpus { complete(cpu: cpu, at: Moment(time: lastTime, cpu: cpu, pid: 0, cause: .other)) }
         besideV412.finish(at: lastTime)

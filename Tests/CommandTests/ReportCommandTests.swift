@@ -30,6 +30,26 @@ import Testing
         }
     }
 
+    /// Both go to the trace's last record, here a marker behind all that the schemes take notice of.
+    @Test func staleTimeIsThatOfTheTimeline() throws {
+        try withText(adding: "              sh-215     (    215) [000] .....     6.500000: tracing_mark_write: the end\n") { path in
+            let report = try #require(readReports(json: lazytlb(["report", "--format", "json", path]).output).first)
+            let rows = String(decoding: try lazytlb(["timeline", "--scheme", "v4.12", "--format", "csv", path]).output, as: UTF8.self).split(separator: "\n")
+            let names = rows[0].split(separator: ",").map(String.init)
+            func column(_ name: String) throws -> Int { try #require(names.firstIndex(of: name)) }
+            let (start, end, loaded, active) = (try column("start_ns"), try column("end_ns"), try column("loaded_mm"), try column("active_mm"))
+            var sum: UInt64 = 0
+            for row in rows.dropFirst() {
+                let fields = row.split(separator: ",", omittingEmptySubsequences: false)
+                guard !fields[active].isEmpty, fields[active] != fields[loaded] else { continue }
+                sum += try #require(UInt64(fields[end])) - (try #require(UInt64(fields[start])))
+            }
+            #expect(report.comparisons[0].staleActiveMMNS == sum)
+            // From the last switch of CPU 0 on.
+            #expect(sum > 333_216_000)
+        }
+    }
+
     @Test func thereIsNoSuchNumberOfThreads() throws {
         for jobs in ["0", "-1", "x", "1000"] { #expect(try lazytlb(["report", good, "--jobs", jobs]).status == 2) }
     }

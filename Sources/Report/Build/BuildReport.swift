@@ -39,7 +39,7 @@ extension ReportDocument {
     /// The report on a trace that was reconstructed and replayed to its end.
     public init(_ history: Reconstruction<Replay>, _ context: ReportContext) {
         var replay = history.sink
-        replay.finish()
+        replay.finish(at: history.end)
         let builder = ReportBuilder(replay: replay, history: history, context: context)
         let own = builder.ownScheme()
         self.init(
