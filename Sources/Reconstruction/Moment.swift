@@ -93,7 +93,7 @@ public protocol StimulusSink {
     mutating func setBatch(_ batch: Batch, cpu: Int)
     /// The sender of the outstanding flush of `cpu` goes on: whoever has not handled its IPI yet has done so by now.
     mutating func complete(cpu: Int, at moment: Moment)
-    /// The same at the end of a flush for which the recorded kernel sent nobody an IPI: mostly no scheme has.
+    /// The same at the end of a flush for which the recorded kernel sent nobody an IPI: mostly no scheme has, and then an earlier flush of the CPU may still be under way.
     mutating func completeUnsent(cpu: Int, at moment: Moment)
     /// A tlb_flush record of the recorded kernel.
     mutating func recorded(_ record: Held)

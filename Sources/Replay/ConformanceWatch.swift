@@ -99,6 +99,10 @@ public struct ConformanceWatch: StimulusSink, Sendable {
         replay.complete(cpu: cpu, at: moment)
     }
 
+    public mutating func completeUnsent(cpu: Int, at moment: Moment) {
+        if replay.isOutstanding(cpu) { complete(cpu: cpu, at: moment) }
+    }
+
     public mutating func recorded(_ record: Held) {
         replay.recorded(record)
         let moment = Moment(time: record.time, cpu: Int(record.cpu), pid: record.pid, cause: .tlbFlush)

@@ -59,6 +59,10 @@ public struct PipelinedReplay: StimulusSink {
         next().pointee = Work(.complete, cpu, moment)
     }
 
+    @inlinable @inline(__always) public mutating func completeUnsent(cpu: Int, at moment: Moment) {
+        next().pointee = Work(.completeUnsent, cpu, moment)
+    }
+
     /// Counted here: nothing else of it matters to the replay but when a flush was sent.
     @inlinable @inline(__always) public mutating func recorded(_ record: Held) {
         writer.pointee.lastTime = max(writer.pointee.lastTime, record.time)
@@ -86,7 +90,7 @@ struct Work {
         case contextSwitch, flushRange, flushOthers, settled
         /// Of the flush of the CPU that is the value.
         case deliver
-        case complete
+        case complete, completeUnsent
         /// A SEND_IPI record.
         case sent
         /// A mask that was read; the value is its bits.
@@ -145,6 +149,7 @@ private final class WorkBatch {
             case .settled: replay.apply(.settled(cpu: work.cpu), at: work.moment)
             case .deliver: replay.deliver(work.cpu, from: Int(work.value), work.moment)
             case .complete: replay.complete(cpu: work.cpu, at: work.moment)
+            case .completeUnsent: replay.completeUnsent(cpu: work.cpu, at: work.moment)
             case .sent: replay.sent(work.cpu, at: work.time)
             case .mask: replay.observedMask(work.mm, UInt64(bitPattern: work.value), at: work.moment)
             case .other: replay.apply(others[Int(work.value)].stimulus, at: others[Int(work.value)].moment)

@@ -25,6 +25,9 @@ extension Replay {
         return found
     }
 
+    /// There is one.
+    @inline(never) func isOutstanding(_ cpu: Int) -> Bool { (0..<stride).contains { pendingWord(cpu, $0) != 0 } }
+
     /// The same as a word of a mask.
     func pendingWord(_ cpu: Int, _ index: Int) -> UInt64 {
         let word = v412.scheme.pendingWord(cpu, index) | v413.scheme.pendingWord(cpu, index)

@@ -198,6 +198,7 @@ public struct Replay: StimulusSink, Sendable {
 
     @inline(__always) public mutating func completeUnsent(cpu: Int, at moment: Moment) {
         if stride == 1, v412.scheme.pendingWord(cpu, 0) | v413.scheme.pendingWord(cpu, 0) == 0, !haveParted || parent.scheme.pendingWord(cpu, 0) == 0 { return }
+        if stride > 1, !isOutstanding(cpu) { return }
         complete(cpu: cpu, at: moment)
     }
 

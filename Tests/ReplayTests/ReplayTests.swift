@@ -1,3 +1,4 @@
+import Dispatch
 import LazyTLB
 import Reconstruction
 import Replay
@@ -237,5 +238,31 @@ struct ShootdownLatencyTests {
         #expect(run.replay.latency.histogram.count == 2)
         #expect(run.replay.latency.histogram.min == 20)
         #expect(run.replay.latency.histogram.max == 60)
+    }
+
+    // MARK: The end of a flush that sends no IPI
+
+    /// CPU 0 sends; between two answers it flushes in an interrupt, for nobody else: the flush that is measured is still under way.
+    private func drive(_ sink: inout some StimulusSink) {
+        func moment(_ time: UInt64, _ cpu: Int) -> Moment { Moment(time: time, cpu: cpu, pid: Run.pid(cpu), cause: .tlbFlush) }
+        for cpu in 0..<3 { sink.apply(.cpuUp(cpu: cpu), at: moment(0, cpu)) }
+        Run.record(10, 0, reason: .remoteSendIPI, pages: 1) { sink.recorded($0) }
+        sink.apply(.deliver(cpu: 1, from: 0), at: moment(30, 1))
+        sink.completeUnsent(cpu: 0, at: moment(60, 0))
+        sink.apply(.deliver(cpu: 2, from: 0), at: moment(90, 2))
+        sink.complete(cpu: 0, at: moment(200, 0))
+    }
+
+    @Test(arguments: [3, 64, 65, 200]) func aFlushWithoutIPIsEndsNoneThatIsUnderWay(cpus: Int) {
+        var replay = Replay(cpus: cpus)
+        drive(&replay)
+        var pipelined = PipelinedReplay(Replay(cpus: cpus), on: DispatchQueue(label: "replay"))
+        drive(&pipelined)
+        var watch = ConformanceWatch(Replay(cpus: cpus), candidates: [V413.id], limit: 0)
+        drive(&watch)
+        for replay in [replay, pipelined.result(), watch.replay] {
+            #expect(replay.latency.histogram.count == 1)
+            #expect(replay.latency.histogram.max == 80)
+        }
     }
 }
