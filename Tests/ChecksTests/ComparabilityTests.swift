@@ -82,4 +82,19 @@ import Testing
         // How it was read makes no other recording of it.
         #expect(one.isSameRecording(as: Recording(report(scheme: "v4.12") { $0.evidence.kind = "flushes"; $0.trace.kernel = "4.12" })))
     }
+
+    /// Shares whose sum is 0.6 or the number below it, by the order in which they are added. A dictionary's order is another one for each set of names, and in each run.
+    @Test func theVerdictAtTheLimitDoesNotHangOnTheOrderOfASum() {
+        let verdicts = (0..<64).map { variant in
+            func recording(_ path: String, _ rest: String) -> Recording {
+                Recording(report(path) { document in
+                    document.workload!.switches = 1000
+                    document.workload!.tasks = zip("abcdef", [86, 104, 154, 81, 89, 86]).map { .init(name: "\($0)\(variant)x", isKernelThread: true, switches: $1) }
+                    document.workload!.tasks.append(.init(name: rest, isKernelThread: true, switches: 400))
+                })
+            }
+            return Comparability.reasons([recording("a.dat", "y")], [recording("b.dat", "z")]).isEmpty
+        }
+        #expect(Set(verdicts).count == 1)
+    }
 }

@@ -121,7 +121,8 @@ public enum Comparability {
         var reasons: [String] = []
         let here = mix([recording])
         if here.isEmpty || baseline.isEmpty { return ["workload: the report does not tell whose tasks ran"] }
-        let overlap = here.reduce(0) { $0 + min($1.value.share, baseline[$1.key]?.share ?? 0) }
+        // In one order: at the limit the last bit of the sum decides, which would be another one from run to run.
+        let overlap = here.sorted { $0.key < $1.key }.reduce(0) { $0 + min($1.value.share, baseline[$1.key]?.share ?? 0) }
         if overlap < leastOverlap {
             reasons.append(
                 "workload: only \(percentText(overlap)) of the mix of tasks is the same: \(top(here)) \(sides.here), \(top(baseline)) \(sides.there)")
