@@ -67,7 +67,7 @@ let package = Package(
         .executableTarget(
             name: "synth", dependencies: ["TraceSynth", "TraceWriting", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
-        .target(name: "TestSupport", dependencies: ["LazyTLB", "TraceSynth"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["LazyTLB", "TraceSynth", "TraceWriting"], path: "Tests/TestSupport"),
         // What the tests of recording record.
         .executableTarget(name: "storm", path: "Tests/Storm"),
         .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TraceSynth", "TraceWriting", "TestSupport"]),

@@ -14,6 +14,7 @@ public final class EventLines {
     /// By id of the event; -1 for those that no line was written of yet.
     private let planByID = Flat<Int32>(repeating: -1, count: 1 << 16)
     private var plans = FlatList<Plan>()
+    /// Each prefix begins with what separates the field from the one before: which is the first one of a record shows when its value is read.
     private var fields = FlatList<(prefix: Labels.Label, reader: FieldReader)>()
     private let labels = Labels()
 
@@ -54,8 +55,7 @@ public final class EventLines {
         let event = formats.event(id)
         let first = Int32(fields.count)
         for field in event?.fields ?? [] {
-            let separator = Int(first) == fields.count ? "" : format == .text ? " " : ","
-            let prefix = format == .text ? separator + field.name + "=" : separator + "\"\(field.name)\":"
+            let prefix = format == .text ? " \(field.name)=" : ",\"\(field.name)\":"
             fields.append((prefix: labels.add(prefix), reader: formats.reader(of: field)))
         }
         let plan = Plan(name: labels.add(event?.name ?? "event-\(id)"), fields: first..<Int32(fields.count))
@@ -81,10 +81,12 @@ public final class EventLines {
         writer.text(": ")
         writer.spaces(21 - Int(plan.name.count))
         let fields = fields.base
+        var isFirst = true
         for index in plan.fields {
             let (prefix, reader) = fields[Int(index)]
             guard let value = reader.value(record.data) else { continue }
-            labels.write(prefix, to: writer)
+            labels.write(prefix, without: isFirst ? 1 : 0, to: writer)
+            isFirst = false
             switch value {
             case .signed(let number): writer.signed(number)
             case .unsigned(let number): writer.decimal(number)
@@ -131,10 +133,12 @@ public final class EventLines {
         writer.decimal(UInt64(record.flags))
         writer.text(",\"fields\":{")
         let fields = fields.base
+        var isFirst = true
         for index in plan.fields {
             let (prefix, reader) = fields[Int(index)]
             guard let value = reader.value(record.data) else { continue }
-            labels.write(prefix, to: writer)
+            labels.write(prefix, without: isFirst ? 1 : 0, to: writer)
+            isFirst = false
             switch value {
             case .signed(let number): writer.signed(number)
             case .unsigned(let number): writer.decimal(number)

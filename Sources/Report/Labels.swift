@@ -22,5 +22,9 @@ final class Labels {
     }
 
     @inline(__always)
-    func write(_ label: Label, to writer: ByteWriter) { writer.bytes(bytes.base + Int(label.start), Int(label.count)) }
+    func write(_ label: Label, to writer: ByteWriter) { write(label, without: 0, to: writer) }
+
+    /// Leaves out so many bytes at its beginning.
+    @inline(__always)
+    func write(_ label: Label, without count: Int, to writer: ByteWriter) { writer.bytes(bytes.base + Int(label.start) + count, Int(label.count) - count) }
 }

@@ -164,4 +164,22 @@ import Testing
         #expect(text.contains("note: tlb:tlb_flush "))
         #expect(text.contains("trace-cmd record -e sched:sched_switch -e tlb:tlb_flush"))
     }
+
+    /// The format's order is not that of the fields in a record.
+    @Test func aFieldThatTheRecordIsTooShortForIsLeftOutWithItsSeparator() throws {
+        let trace = {
+            var trace = WrittenTrace(cpus: 1)
+            trace.formats.append(
+                (system: "x", text: WrittenTrace.format("odd", 99, "\tfield:int far;\toffset:40;\tsize:4;\tsigned:1;\n\tfield:int near;\toffset:8;\tsize:4;\tsigned:1;\n")))
+            trace.record(0, 1000, WrittenTrace.common(99, 7) + WrittenTrace.le(Int32(5)))
+            trace.flush(0, 1001, 7, 3, 1)
+            return trace
+        }()
+        try trace.open { path in
+            let odd = try #require(try objects("events", "--format", "json", path).first)
+            #expect(odd["fields"] as? [String: Int] == ["near": 5])
+            let lines = try Program.lazytlb("events", path).text.split(separator: "\n")
+            #expect(lines.first?.hasSuffix(": odd:                   near=5") == true, "\(lines)")
+        }
+    }
 }
