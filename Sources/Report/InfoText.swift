@@ -50,7 +50,7 @@ public struct TraceInfo {
         line("records", "\(summary.records)")
         for event in summary.events { lines.append("  " + "\(event.records)".leftPadded(12) + "  " + printable(event.name)) }
         lines += cpuTable
-        for advice in advice { lines.append("note: \(advice)") }
+        for advice in advice { lines.append("note: \(printable(advice))") }
         for problem in file.problems { lines.append("problem: \(printable(problem.description))") }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -43,7 +43,7 @@ public struct MissingEvents {
         }
         let elsewhere = file.buffers.filter { $0.name != file.buffer.name && $0.cpus.contains { $0.size > 0 } }
         if !elsewhere.isEmpty {
-            lines.append("other buffers have data: " + elsewhere.map { "--buffer \($0.name.isEmpty ? "''" : $0.name)" }.joined(separator: ", "))
+            lines.append("other buffers have data: " + elsewhere.map { "--buffer \($0.name.isEmpty ? "''" : printable($0.name))" }.joined(separator: ", "))
         }
         if !file.runsOnX86 {
             lines.append("the recorded machine is \(printable(file.machine ?? "")): the tlb events and the schemes are those of x86 kernels")

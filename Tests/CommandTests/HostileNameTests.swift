@@ -84,4 +84,24 @@ struct HostileNameTests {
         #expect(outcome.errors.contains(#"/none/\x1B[2J\n\x9Bx.dat"#))
         #expect(harmful(outcome.errors).isEmpty)
     }
+
+    /// `info` and the error of `report` name the buffers in which there is more.
+    @Test(arguments: [["info"], ["info", "--format", "json"], ["report"]]) func `the name of another buffer does nothing either`(command: [String]) throws {
+        var trace = WrittenTrace(cpus: 2)
+        for cpu in 0..<2 { trace.run(cpu, 1000, 0, 7) }
+        // The second CPU's data is another buffer's, whose table lies in front of the first one's data.
+        let table = trace.data.count - 2 * 4096 - 64
+        let name = Array("\u{1b}[31mEVIL\u{1b}]0;t\u{07}\0".utf8)
+        trace.options = WrittenTrace.le(UInt16(3)) + WrittenTrace.le(UInt32(8 + name.count)) + WrittenTrace.le(UInt64(table)) + name
+        var data = trace.data
+        let second = try #require(data.range(of: Data("flyrecord\0".utf8))).upperBound + 16
+        let word = Data("flyrecord\0".utf8) + Data(count: 16)
+        data.replaceSubrange(table..<table + word.count + 16, with: word + data[second..<second + 16])
+        data.replaceSubrange(second..<second + 16, with: Data(count: 16))
+        try withTemporaryFile(data) { path in
+            let outcome = try Program.run(Program.lazytlb, with: command + [path])
+            #expect((outcome.text + outcome.errors).contains("EVIL"))
+            #expect(harmful(outcome.text + outcome.errors).isEmpty)
+        }
+    }
 }
