@@ -3,6 +3,8 @@
 struct TimeConversion: Sendable {
     /// DATE and OFFSET options, in ns.
     var offset: UInt64 = 0
+    /// How far the CPU's clock is ahead of the others', which is taken off behind all else.
+    var ahead: Int64 = 0
     /// TSC2NSEC option.
     var scale: (mult: UInt32, shift: UInt32)?
     /// TIME_SHIFT option, by CPU.
@@ -16,7 +18,9 @@ struct TimeConversion: Sendable {
         var time: UInt64? = raw
         if let shift { time = shift.toHost(raw, cpu: cpu) }
         if let scale, let one = time { time = Self.scaled(one, UInt64(scale.mult), scale.shift) }
-        return time.flatMap { Self.moved($0, by: Int64(bitPattern: offset)) }
+        if let one = time { time = Self.moved(one, by: Int64(bitPattern: offset)) }
+        guard ahead != 0, let one = time else { return time }
+        return Self.moved(one, by: 0 &- ahead)
     }
 
     /// (time * mult) >> shift without losing the upper bits, as mul_u64_u32_shr() of include/linux/math64.h; nil if that has more than 64.
@@ -33,12 +37,18 @@ struct TimeConversion: Sendable {
         return overflow ? nil : sum
     }
 
-    /// What raw times may be where only the offset is added, so that none leaves 64 bits (``SubbufferWalker/anyTime``).
+    /// What is to be added to raw times where that is all.
+    var plainOffset: UInt64 { offset &- UInt64(bitPattern: ahead) }
+
+    /// What raw times may be where only the offset is added, so that none leaves 64 bits (``SubbufferWalker/anyTime``). Of a clock that is ahead less may be taken off than a sub-buffer
+    /// begins with, since its first record may come later: ``ClockSkew`` has looked at that.
     var rawRange: ClosedRange<UInt64> {
         let any = SubbufferWalker.anyTime
         let offset = Int64(bitPattern: offset)
         guard isPlain else { return any }
-        return offset < 0 ? offset.magnitude...any.upperBound : any.lowerBound...any.upperBound - UInt64(offset)
+        let last = ahead < 0 ? any.upperBound - min(any.upperBound, ahead.magnitude) : any.upperBound
+        if offset >= 0 { return 0...last - min(last, offset.magnitude) }
+        return offset.magnitude...min(any.upperBound, last + min(offset.magnitude, any.upperBound - last))
     }
 }
 

@@ -26,6 +26,8 @@ public final class TraceFile: Sendable {
 
     /// The most CPUs that a trace may have.
     package static let cpuLimit = Container.cpuLimit
+    /// The latest time that a sub-buffer may begin with, whatever the file's options and ``Options/clockOffsets`` make of it.
+    package static let latestTime = SubbufferWalker.anyTime.upperBound
 
     public let path: String
     public let options: Options
@@ -186,10 +188,9 @@ public final class TraceFile: Sendable {
     ///
     /// Each call gives a new stream from the start. Streams are independent: different threads may use different ones.
     public func stream(cpu: Int) -> CPUStream {
-        let range = conversion.rawRange
         var conversion = conversion
-        conversion.offset &-= UInt64(bitPattern: options.clockOffsets[cpu] ?? 0)
-        return CPUStream(cpu: cpu, pages: subbuffers(cpu: cpu), conversion: conversion, rawRange: range, trace: self)
+        conversion.ahead = options.clockOffsets[cpu] ?? 0
+        return CPUStream(cpu: cpu, pages: subbuffers(cpu: cpu), conversion: conversion, trace: self)
     }
 
     /// The sub-buffers of one CPU, none for a CPU without data.

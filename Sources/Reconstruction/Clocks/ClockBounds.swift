@@ -17,8 +17,9 @@ struct ClockBounds {
     private(set) var largest: Int64 = 0
     /// Answers to flushes that answer none that is under way (up to v4.13, where they are told apart by the number of pages).
     var unmatched: Int { unmatchedTimes.count }
-    /// Each CPU's first time.
+    /// Each CPU's first time, and its last one, of the records that were looked at.
     private(set) var firsts: [UInt64]
+    private(set) var lasts: [UInt64]
 
     static let unbounded = Int64.min
     /// More CPUs than this are not measured: an answer is compared with the sends of all of them.
@@ -67,7 +68,7 @@ struct ClockBounds {
         firsts = [UInt64](repeating: .max, count: count)
         flushes = [Flush](repeating: Flush(), count: count)
         current = [Int32](repeating: -1, count: count)
-        var lasts = [UInt64](repeating: 0, count: count)
+        lasts = [UInt64](repeating: 0, count: count)
         var index = [Int](repeating: -1, count: (cpus.last ?? 0) + 1)
         for (place, cpu) in cpus.enumerated() { index[cpu] = place }
         var merge = RecordMerge(file)
@@ -107,6 +108,12 @@ struct ClockBounds {
     /// By how much `a` is ahead of `b` at least.
     subscript(_ a: Int, _ b: Int) -> Int64 { least[a * cpus.count + b] }
 
+    /// With so much taken off, the CPU's times are still some that a trace may have: one below zero would be a very late one, one beyond 64 bits a very early one.
+    func leavesTimes(of place: Int, by offset: Int64) -> Bool {
+        if offset > 0 { return offset.magnitude <= firsts[place] }
+        return lasts[place] <= TraceFile.latestTime && offset > .min && offset.magnitude <= TraceFile.latestTime - lasts[place]
+    }
+
     /// A record of `a` at `before` was written before one of `b` at `after`.
     private mutating func add(_ a: Int, _ before: UInt64, _ b: Int, _ after: UInt64) {
         guard a != b else { return }
@@ -127,7 +134,7 @@ struct ClockBounds {
             (task.last, task.lastTime) = (cpu, time)
             if task.other >= 0, task.breaks == breaks {
                 // It was here before it was there, or, if it has left that too, after: what the times contradict less.
-                let before = time - task.otherSince
+                let before = time &- task.otherSince
                 let after = task.otherUntil > 0 ? Int64(truncatingIfNeeded: task.otherUntil &- task.since) : .max
                 if Int64(clamping: before) <= after {
                     add(cpu, time, task.other, task.otherSince)

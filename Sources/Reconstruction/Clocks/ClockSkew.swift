@@ -46,9 +46,8 @@ public struct ClockSkew: Sendable {
         (inversions, largest) = (best.faults, bounds.largest)
 
         func attempt(_ offsets: [Int64], usesFlushes: Bool = false) throws(TraceError) -> Attempt {
-            // A time below zero would be a very late one.
             var offsets = offsets
-            for (place, offset) in offsets.enumerated() where offset > 0 && UInt64(offset) > bounds.firsts[place] { offsets[place] = 0 }
+            for (place, offset) in offsets.enumerated() where !bounds.leavesTimes(of: place, by: offset) { offsets[place] = 0 }
             let corrected = try file.corrected(by: Attempt(offsets: offsets, bounds: bounds).corrections)
             return Attempt(offsets: offsets, bounds: try ClockBounds(corrected, rules: rules, usesFlushes: usesFlushes))
         }

@@ -31,7 +31,12 @@ public struct ReportMaker: Sendable {
         var (history, lists) = try replayed(file)
         // Half of the work is for nothing then, but the other traces need no pass more.
         let skew = history.evidence.clocksDiffer ? try ClockSkew(file, kernel: kernel) : nil
-        if let skew, !skew.cpus.isEmpty { (history, lists) = try replayed(try file.corrected(by: skew.offsets)) }
+        if let skew, !skew.cpus.isEmpty {
+            let corrected = try file.corrected(by: skew.offsets)
+            (history, lists) = try replayed(corrected)
+            // What its times alone make unreadable is missing from this report.
+            for problem in corrected.problems { file.note(problem) }
+        }
         let recordedFlushes = history.sink.recorded
         try MissingEvents(
             file, hasSwitches: history.switches > 0, hasFlushes: recordedFlushes.total > 0, hasLoads: recordedFlushes.count(reason: TLBReason.onTaskSwitch) > 0,

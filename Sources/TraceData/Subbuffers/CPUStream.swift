@@ -7,10 +7,10 @@ public final class CPUStream {
     /// time of reading.
     private let state: UnsafeMutablePointer<StreamState>
 
-    init(cpu: Int, pages: SubbufferSource, conversion: TimeConversion, rawRange: ClosedRange<UInt64>, trace: TraceFile) {
+    init(cpu: Int, pages: SubbufferSource, conversion: TimeConversion, trace: TraceFile) {
         self.cpu = cpu
         state = .allocate(capacity: 1)
-        state.initialize(to: StreamState(cpu: cpu, pages: pages, conversion: conversion, rawRange: rawRange, trace: trace))
+        state.initialize(to: StreamState(cpu: cpu, pages: pages, conversion: conversion, trace: trace))
     }
 
     deinit {
@@ -67,7 +67,7 @@ struct StreamState {
     /// With ``TraceFile/Options/keepGoing`` a stream ends after this many places that cannot be read.
     static let problemLimit = 20
 
-    init(cpu: Int, pages: SubbufferSource, conversion: TimeConversion, rawRange: ClosedRange<UInt64>, trace: TraceFile) {
+    init(cpu: Int, pages: SubbufferSource, conversion: TimeConversion, trace: TraceFile) {
         self.cpu = cpu
         self.pages = pages
         entries = UnsafePointer(trace.formats.layout.entries)
@@ -75,9 +75,9 @@ struct StreamState {
         hasUsualCommonFields = fields.areUsual
         bigEndian = trace.formats.bigEndian
         self.conversion = conversion
-        self.rawRange = rawRange
+        rawRange = conversion.rawRange
         isPlain = conversion.isPlain
-        plainOffset = conversion.offset
+        plainOffset = conversion.plainOffset
         self.trace = trace
     }
 
@@ -178,7 +178,7 @@ struct StreamState {
             if lastTime - time <= TimeShift.jitter { return lastTime }
             cause = "time goes back by \(lastTime - time), from \(lastTime) to \(time), by the file's TIME_SHIFT option"
         } else {
-            cause = "64 bits cannot hold what the file's options make of time \(raw)"
+            cause = "64 bits cannot hold what the file's options\(conversion.ahead == 0 ? "" : ", or the correction of its clocks,") make of time \(raw)"
         }
         try report(pages.error(cause, at: walker.dataOffset))
         lose(.some)

@@ -41,7 +41,7 @@ struct SubbufferDamage: Error, Equatable {
         case .timeGoesBack(let before, let time): "time goes back by \(before - time), from \(before) to \(time)"
         case .timeCutOff: "time extension runs past the end of its sub-buffer"
         case .timeOutOfRange(let time, let range):
-            "time \(time) is not between \(range.lowerBound) and \(range.upperBound): 64 bits cannot hold what follows, or what the file's options make of it"
+            "time \(time) is not between \(range.lowerBound) and \(range.upperBound): 64 bits cannot hold what follows, or what the file's options, or a correction of its clocks, make of it"
         }
     }
 }

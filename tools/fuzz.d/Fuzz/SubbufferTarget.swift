@@ -61,7 +61,7 @@ enum SubbufferTarget {
                 cpu: Int(input[1] >> 6),
                 pages: SubbufferSource(
                     file: unread, bytes: UnsafeRawBufferPointer(bytes), offset: 4096, shape: shape, compression: compression),
-                conversion: conversion, rawRange: conversion.rawRange, trace: file)
+                conversion: conversion, trace: file)
         }
         let expected = oneByOne(stream(), file)
         for capacity in [1, 7, 4096] {

@@ -1,0 +1,44 @@
+import Foundation
+import Report
+import TestSupport
+import Testing
+
+/// Records that no kernel writes, in files that are in order.
+@Suite struct WrittenTraceTests {
+    private func report(_ path: String, _ arguments: String...) throws -> ReportDocument {
+        let outcome = try Program.run(Program.lazytlb, with: ["report", "--format", "json", path] + arguments)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        return try #require(try readReports(json: outcome.output).first)
+    }
+
+    /// A CPU that is behind by 2^62, as far as tasks tell, and whose last record comes at the last moment that a trace may have. TSC2NSEC makes times of one cycle a ns, or there is no such
+    /// option.
+    @Test(arguments: [false, true]) func noCorrectionOfAClockLeadsBeyondWhatATimeMayBe(scales: Bool) throws {
+        let (late, half) = (UInt64.max - 1 << 51 - 9, UInt64(1) << 62)
+        var trace = WrittenTrace(cpus: 3)
+        trace.formats.append(WrittenTrace.newTask)
+        if scales { trace.options = WrittenTrace.le(UInt16(14)) + WrittenTrace.le(UInt32(16)) + WrittenTrace.le(UInt32(1)) + WrittenTrace.le(UInt32(0)) + WrittenTrace.le(UInt64(0)) }
+        trace.run(0, 1500, 0, 8)
+        trace.run(0, 2000, 8, 7)
+        trace.run(0, 2001, 7, 30)
+        trace.flush(0, 2005, 30, 3, 1)
+        trace.turn(0)
+        trace.run(0, late, 30, 0)
+        for cpu in 1...2 {
+            trace.flush(cpu, 1000, 0, 2, 1)
+            trace.turn(cpu)
+        }
+        trace.make(1, half + 2000, 7)
+        trace.run(1, half + 2003, 0, 30)
+        trace.flush(1, half + 2004, 30, 3, 1)
+        trace.make(2, half + 1000, 8)
+        try trace.open { path in
+            let plain = try report(path)
+            #expect(plain.recorded.contextSwitches == 5)
+            #expect(plain.recorded.localMMShootdowns == 2)
+            let going = try report(path, "--keep-going")
+            #expect(going.recorded.contextSwitches == 5)
+            #expect(going.problems.isEmpty)
+        }
+    }
+}
