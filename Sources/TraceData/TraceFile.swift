@@ -148,25 +148,29 @@ public final class TraceFile: Sendable {
     /// In which form the trace came.
     public var origin: TraceOrigin { options.origin }
 
-    /// What could not be read so far, with ``Options/keepGoing``; and without it what the trace itself says that it lacks (``TraceOrigin/problems``).
-    public var problems: [TraceProblem] { knownProblems.withLock { $0.list } }
+    /// What could not be read so far, with ``Options/keepGoing``; and without it what the trace itself says that it lacks (``TraceOrigin/problems``). First what showed when it was
+    /// opened, then by CPU, of each in the order of its data: whoever reads several CPUs comes to them in another order with another number of threads.
+    public var problems: [TraceProblem] { knownProblems.withLock { $0.inOrder } }
 
     /// Lists a problem, once however often the place is read.
     public func note(_ problem: TraceProblem) {
         knownProblems.withLock { $0.note(problem) }
     }
 
-    /// Problems in the order in which they were found. A damaged file of many CPUs has thousands.
+    /// A damaged file of many CPUs has thousands.
     private struct KnownProblems {
-        private(set) var list: [TraceProblem]
+        private let atOpening: [TraceProblem]
+        private var ofCPU: [Int: [TraceProblem]] = [:]
         private var known: Set<TraceProblem>
 
         init(_ problems: [TraceProblem]) {
-            list = problems
+            atOpening = problems
             known = Set(problems)
         }
 
-        mutating func note(_ problem: TraceProblem) { if known.insert(problem).inserted { list.append(problem) } }
+        mutating func note(_ problem: TraceProblem) { if known.insert(problem).inserted { ofCPU[problem.cpu ?? -1, default: []].append(problem) } }
+
+        var inOrder: [TraceProblem] { atOpening + ofCPU.sorted { $0.key < $1.key }.flatMap(\.value) }
     }
 
     /// Of sched_switch and tlb_flush, those that the file does not even declare.

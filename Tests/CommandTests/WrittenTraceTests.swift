@@ -41,4 +41,28 @@ import Testing
             #expect(going.problems.isEmpty)
         }
     }
+
+    /// Threads read CPUs ahead of each other.
+    @Test(arguments: [false, true]) func problemsComeInOneOrderWhateverTheNumberOfThreads(tellsBirths: Bool) throws {
+        var trace = WrittenTrace(cpus: 2)
+        if tellsBirths { trace.formats.append(WrittenTrace.newTask) }
+        for (cpu, damaged) in [5001, 1501].enumerated() {
+            for index in 0..<6000 {
+                let time = UInt64(1_000_000 + 1000 * index + cpu)
+                if index == damaged {
+                    trace.record(cpu, time, WrittenTrace.common(93, 0) + [UInt8](repeating: 0, count: 32))
+                } else {
+                    trace.run(cpu, time, index % 2 == 0 ? 0 : 10, index % 2 == 0 ? 10 : 0)
+                }
+            }
+        }
+        trace.flush(1, 9_000_000, 0, 3, 1)
+        try trace.open { path in
+            let outcomes = try [1, 2, 4].map { try Program.lazytlb("report", "--format", "json", "--keep-going", "--jobs", "\($0)", path) }
+            #expect(Set(outcomes.map(\.errors)).count == 1)
+            #expect(Set(outcomes.map(\.output)).count == 1)
+            let causes = try readReports(json: outcomes[0].output)[0].problems.map(\.cause)
+            #expect(causes.map { $0.prefix(6) } == ["CPU 0:", "CPU 1:"])
+        }
+    }
 }
