@@ -10,6 +10,7 @@ public struct WrittenTrace {
     /// What lies in front of the file's own options, in their form: u16 id, u32 size, data.
     public var options: [UInt8] = []
     public var commandLines: [UInt8] = []
+    private let pageSize: Int
     /// By CPU.
     private var sinks: [Sink] = []
     private var writers: [SubbufferWriter] = []
@@ -19,9 +20,10 @@ public struct WrittenTrace {
         func write(_ subbuffers: UnsafeRawBufferPointer) { bytes += subbuffers }
     }
 
-    public init(cpus: Int) {
+    public init(cpus: Int, pageSize: Int = 4096) {
+        self.pageSize = pageSize
         sinks = (0..<cpus).map { _ in Sink() }
-        writers = sinks.map { SubbufferWriter($0) }
+        writers = sinks.map { SubbufferWriter($0, geometry: SubbufferGeometry(size: pageSize)) }
     }
 
     /// Not before the CPU's last record.
@@ -48,7 +50,7 @@ public struct WrittenTrace {
     }
 
     /// A trace_marker line.
-    public func mark(_ cpu: Int, _ time: UInt64, _ text: [UInt8]) { record(cpu, time, Self.common(5, 0) + Self.le(UInt64(0)) + text) }
+    public func mark(_ cpu: Int, _ time: UInt64, _ text: [UInt8]) { record(cpu, time, Self.common(5, 0, flags: 0) + Self.le(UInt64(0)) + text) }
 
     public static func common(_ id: UInt16, _ pid: Int32, flags: UInt8 = 1) -> [UInt8] { le(id) + [flags, 0] + le(pid) }
     public static func comm(_ name: String) -> [UInt8] { Array(name.utf8) + [UInt8](repeating: 0, count: 16 - name.utf8.count) }
@@ -112,7 +114,7 @@ public struct WrittenTrace {
         for writer in writers { try! writer.finish() }
         var container = TraceContainer(
             uname: "Linux host \(release) x86_64", clock: clock, headerPage: Array(Self.headerPage.utf8), headerEvent: [], formats: formats.map { ($0.system, Array($0.text.utf8)) },
-            pageSize: 4096)
+            pageSize: UInt32(pageSize))
         container.commandLines = commandLines
         var bytes = container.version6(sizes: sinks.map { UInt64($0.bytes.count) })
         if !options.isEmpty {

@@ -156,4 +156,33 @@ import TraceSynth
         #expect(batch.isLast)
         #expect(batch.error?.offset == UInt64(place))
     }
+
+    /// A batch of 16,384 markers with 64 KiB each would have a GiB, and a small file may hold any number of them.
+    @Test func aBatchHoldsNoMoreThanAMebibyteOfMarkers() throws {
+        var trace = WrittenTrace(cpus: 1, pageSize: 1 << 16)
+        trace.formats.append(WrittenTrace.marker)
+        for index in 0..<300 { trace.mark(0, UInt64(1000 + index), [UInt8](repeating: 0x41, count: 60_000)) }
+        for index in 0..<1000 { trace.mark(0, UInt64(2000 + index), [UInt8](repeating: 0x42, count: 4000)) }
+        trace.mark(0, 3000, Array("the last one\n".utf8))
+        try trace.open { path in
+            let file = try TraceFile(path: path)
+            let reader = BatchReader(file.stream(cpu: 0), from: BatchPool(capacity: 16384), probes: false, queue: nil)
+            var times: [UInt64] = []
+            var texts: [String] = []
+            while true {
+                let batch = reader.next()
+                let held = (0..<batch.end - batch.start).map { Held(batch.start + $0) }
+                #expect(held.reduce(0) { $0 + batch[$1].text.utf8.count } < 1_100_000)
+                times += held.map(\.time)
+                texts += held.map { batch[$0].text }
+                if batch.isLast { break }
+            }
+            // Not the texts themselves: a failure would print them.
+            #expect(times.elementsEqual(Array(1000..<1300) + Array(2000...3000)))
+            // The kernel writes 4096 bytes. Of what it cannot have written there is a part, which says that it is one.
+            let expected = [(String(repeating: "A", count: 8192) + "…", 300), (String(repeating: "B", count: 4000), 1000), ("the last one", 1)].flatMap { Array(repeating: $0, count: $1) }
+            let areRight = texts == expected
+            #expect(areRight)
+        }
+    }
 }

@@ -68,7 +68,11 @@ public struct Details: Sendable, Equatable {
     public var otherPID: Int32 = 0
     public var cloneFlags: UInt64 = 0
     public var comm = Comm.empty
+    /// The text of a marker, up to ``textLimit``.
     public var text = ""
+
+    /// Bytes of a marker's text that are kept: the kernel's have 4096 (TRACE_MARKER_MAX_SIZE, kernel/trace/trace.c).
+    static let textLimit = 8192
 
     public init() {}
 
@@ -89,7 +93,7 @@ public struct Details: Sendable, Equatable {
         case .rename:
             let rename = formats.rename(record)
             (pid, comm) = (rename.pid ?? record.pid, rename.newComm)
-        case .marker: text = formats.marker(record)
+        case .marker: text = formats.marker(record, limit: Self.textLimit)
         default: probe = formats.probe(record)
         }
     }

@@ -150,9 +150,11 @@ extension EventFormats {
             newComm: layout.flatMap { comm($0.second, record) } ?? .empty)
     }
 
-    /// The text of a trace_marker record, without the newline at its end.
-    public func marker(_ record: Record) -> String {
-        guard let layout = typed(record, .marker), let text = string(layout.first, record) else { return "" }
+    /// The text of a trace_marker record, without the newline at its end. Of one with more bytes than `limit` so many, and an ellipsis.
+    public func marker(_ record: Record, limit: Int = .max) -> String {
+        guard let layout = typed(record, .marker), let bytes = text(layout.first, record) else { return "" }
+        let text = ByteCursor.text(bytes.part(0, min(limit, bytes.count)))
+        if bytes.count > limit, !bytes.prefix(limit).contains(0) { return text + "…" }
         return text.hasSuffix("\n") ? String(text.dropLast()) : text
     }
 

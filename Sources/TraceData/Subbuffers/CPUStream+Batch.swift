@@ -16,7 +16,7 @@ extension StreamState {
         let isUsual = isPlain && hasUsualCommonFields && fields.haveUsualSizes && !bigEndian
         var record = Record.none
         do {
-            while batch.end < batch.limit {
+            while batch.end < batch.limit, batch.textBytes < RecordBatch.textLimit {
                 // The first record tells the batch's first time.
                 if isUsual, batch.firstTime != nil, !isMissing, !heldBack {
                     takeUsual(batch)
@@ -53,6 +53,10 @@ extension StreamState {
         case .schedSwitch:
             batch.switches += 1
             compact.uncutComm = trace.formats.schedSwitchComms(record).next
+        case .marker:
+            let details = Details(record, trace.formats)
+            batch.textBytes += details.text.utf8.count
+            compact.detail = batch.add(details)
         default: compact.detail = batch.add(Details(record, trace.formats))
         }
         batch.end.pointee = compact

@@ -18,6 +18,10 @@ public final class RecordBatch: @unchecked Sendable {
 
     /// Where the records end.
     public internal(set) var end: UnsafeMutablePointer<CompactRecord>
+    /// With so many bytes of markers' texts a batch is full.
+    static let textLimit = 1 << 20
+    /// Bytes of the texts of the markers that the stream put here.
+    var textBytes = 0
     /// By ``CompactRecord/detail``; the one at 0 is empty.
     private var details: [Details] = [Details()]
     /// Records read from the file for this batch, those of no interest included.
@@ -74,7 +78,7 @@ public final class RecordBatch: @unchecked Sendable {
     func reset() {
         end = start
         details.removeLast(details.count - 1)
-        (records, switches) = (0, 0)
+        (records, switches, textBytes) = (0, 0, 0)
         (firstTime, lastTime, error) = (nil, nil, nil)
         problems.removeAll()
     }
