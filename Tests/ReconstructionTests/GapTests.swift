@@ -329,4 +329,24 @@ import Testing
         #expect(found.mm(of: 11)?.isUser == true)
         #expect(found.mm(of: 11) != found.mm(of: 22))
     }
+
+    /// Each begins by looking at what the other CPUs run.
+    @Test func gapsOfManyCPUsAreFollowedBesideEachOther() {
+        let cpus = 1024
+        var elimination = Elimination(cpus: cpus)
+        for cpu in 0..<cpus {
+            elimination.begin(cpu)
+            for other in 0..<cpus where other != cpu { elimination.suspect(Int32(1 + other % 4), of: cpu) }
+        }
+        #expect(elimination.count == cpus)
+        for cpu in 0..<cpus { elimination.end(cpu) }
+        #expect(elimination.take(7)?.suspects.sorted() == [1, 2, 3, 4])
+        #expect(elimination.take(7) == nil)
+        // More processes than are followed.
+        for node in 10..<40 { elimination.suspect(Int32(node), of: 8) }
+        #expect(elimination.take(8) == nil)
+        for node in 10..<40 { elimination.suspect(Int32(node)) }
+        #expect(elimination.isIdle)
+        #expect(elimination.take(9) == nil)
+    }
 }

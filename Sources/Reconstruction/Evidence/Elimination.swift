@@ -18,6 +18,8 @@ struct Elimination {
 
     /// CPUs with a gap that nothing has settled yet.
     private var tracked: [Int] = []
+    /// By CPU: the same.
+    private var isTracked: [Bool]
     private var witnesses: [Witness]
     /// By CPU: the end of its gap has been seen.
     private var isBehind: [Bool]
@@ -25,6 +27,7 @@ struct Elimination {
     init(cpus: Int) {
         witnesses = [Witness](repeating: Witness(), count: cpus)
         isBehind = [Bool](repeating: false, count: cpus)
+        isTracked = isBehind
     }
 
     /// How many these are.
@@ -34,17 +37,23 @@ struct Elimination {
     mutating func begin(_ cpu: Int) {
         stop(cpu)
         tracked.append(cpu)
+        isTracked[cpu] = true
         witnesses[cpu] = Witness()
         isBehind[cpu] = false
     }
 
     mutating func end(_ cpu: Int) { isBehind[cpu] = true }
 
-    mutating func stop(_ cpu: Int) { tracked.removeAll { $0 == cpu } }
+    /// - Complexity: O(*n*) in the number of CPUs with such a gap, if this is one; else O(1).
+    mutating func stop(_ cpu: Int) {
+        guard isTracked[cpu] else { return }
+        isTracked[cpu] = false
+        tracked.removeAll { $0 == cpu }
+    }
 
     /// The gap's interval is over.
     mutating func take(_ cpu: Int) -> Witness? {
-        guard tracked.contains(cpu), isBehind[cpu] else { return nil }
+        guard isTracked[cpu], isBehind[cpu] else { return nil }
         stop(cpu)
         return witnesses[cpu]
     }
@@ -53,12 +62,17 @@ struct Elimination {
     mutating func suspect(_ node: Int32) {
         var isOver = false
         for cpu in tracked { isOver = add(node, cpu) || isOver }
-        if isOver { tracked.removeAll { witnesses[$0].suspects.count > Self.limit } }
+        guard isOver else { return }
+        for cpu in tracked where witnesses[cpu].suspects.count > Self.limit { isTracked[cpu] = false }
+        tracked.removeAll { !isTracked[$0] }
     }
 
     /// It may be borrowed on that CPU.
-    mutating func suspect(_ node: Int32, of cpu: Int) {
-        if tracked.contains(cpu), add(node, cpu) { stop(cpu) }
+    ///
+    /// - Returns: whether the CPU's gap is still followed.
+    @discardableResult mutating func suspect(_ node: Int32, of cpu: Int) -> Bool {
+        if isTracked[cpu], add(node, cpu) { stop(cpu) }
+        return isTracked[cpu]
     }
 
     /// - Returns: whether there are too many now.

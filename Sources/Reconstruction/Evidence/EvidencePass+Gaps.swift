@@ -30,7 +30,7 @@ extension EvidencePass {
         if case .of(let node) = state[cpu].loaded { elimination.suspect(node, of: cpu) }
         for other in state.indices {
             let node = walk.current(other)
-            if node > 0, walk.tasks[node].origin != .kernel { elimination.suspect(node, of: cpu) }
+            if node > 0, walk.tasks[node].origin != .kernel, !elimination.suspect(node, of: cpu) { return }
         }
     }
 
