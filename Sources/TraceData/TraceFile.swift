@@ -125,7 +125,7 @@ public final class TraceFile: Sendable {
         compressorVersion = container.compressorVersion
         cpuCount = container.cpuCount
         uname = container.uname
-        let words = (container.uname ?? "").split(separator: " ").map(String.init)
+        let words = (container.uname ?? "").split(separator: " ", maxSplits: 4).map(String.init)
         kernelRelease = words.count >= 3 ? words[2] : nil
         machine = words.count >= 4 ? words[3] : nil
         traceCmdVersion = container.traceCmdVersion

@@ -162,6 +162,16 @@ import TraceWriting
 
     // MARK: names of tasks
 
+    /// Millions of lines are read without a list of them.
+    @Test func piecesAreThoseOfASplit() {
+        for text in ["", "a", "a;b", ";;a;;bc;", ";", "a;;b;c"] {
+            let bytes = Array(text.utf8)
+            bytes.withUnsafeBytes { bytes in
+                #expect(Pieces(bytes, between: 0x3b).map { Array($0) } == bytes.split(separator: 0x3b).map { Array($0) })
+            }
+        }
+    }
+
     @Test func aNameIsCutToSixteenBytes() throws {
         let file = Small(cpus: 1).bytes.withUnsafeBytes { MappedFile(path: "t", copying: $0) }
         let names = Array("7 \(String(repeating: "n", count: 70_000))\n".utf8)

@@ -135,7 +135,8 @@ public struct CPUStats: Sendable, Equatable {
     /// Reads the text of a stats file.
     init?(_ text: String) {
         var values: [String: UInt64] = [:]
-        for line in text.split(separator: "\n") {
+        // The kernel's have ten lines.
+        for line in text.split(separator: "\n", maxSplits: 64) {
             let parts = line.split(separator: ":", maxSplits: 1)
             guard parts.count == 2 else { continue }
             let number = parts[1].drop { $0 == " " || $0 == "\t" }.prefix { $0.isNumber }

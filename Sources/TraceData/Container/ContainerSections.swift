@@ -49,7 +49,7 @@ extension Container {
     mutating func readCommandLines(_ cursor: inout ByteCursor, limit: Int = Self.commandLimit) throws(TraceError) {
         let size = try cursor.u64("the size of the saved command lines")
         let text = try cursor.take(size, "the saved command lines")
-        for line in text.split(separator: 10) {
+        for line in Pieces(text, between: 10) {
             let digits = line.prefix { 0x30...0x39 ~= $0 }
             guard let pid = Int32(String(decoding: digits, as: UTF8.self)), line.dropFirst(digits.count).first == 0x20 else { continue }
             guard commands.count < limit else { throw cursor.error("more than \(limit) saved command lines", at: cursor.position - text.count) }

@@ -15,9 +15,9 @@ package enum HeaderPage {
     }
 
     private static func number(_ key: String, of field: String, _ text: UnsafeRawBufferPointer) -> Int? {
-        for line in text.split(separator: 10) {
-            let parts = line.split(separator: UInt8(ascii: ";"))
-            guard let name = parts.first, name.suffix(field.utf8.count).elementsEqual(field.utf8) else { continue }
+        for line in Pieces(text, between: 10) {
+            let parts = Pieces(line, between: UInt8(ascii: ";"))
+            guard let name = parts.first(where: { _ in true }), name.suffix(field.utf8.count).elementsEqual(field.utf8) else { continue }
             for part in parts {
                 let part = part.drop { $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: " ") }
                 guard part.starts(with: key.utf8) else { continue }
