@@ -77,6 +77,28 @@ import TraceWriting
         }
     }
 
+    /// 4096, in version 6 beside the top one. None of these has CPUs.
+    @Test(arguments: [(4096, true), (4097, false), (20_000, false)]) func buffersHaveALimit(count: Int, isFine: Bool) throws {
+        func le<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
+        var bytes: [UInt8] = [0x17, 0x08, 0x44] + Array("tracing7\0".utf8) + [0, 8] + le(UInt32(4096)) + Array("none\0\0".utf8)
+        let data = bytes.count + 8
+        bytes += le(UInt64(data + 16)) + le(UInt16(3)) + le(UInt16(0)) + le(UInt32(0)) + le(UInt64(0))
+        var options: [UInt8] = []
+        for number in 0..<count {
+            let option = le(UInt64(data)) + Array("\(number == 0 ? "" : "b\(number)")\0local\0".utf8) + le(UInt32(4096)) + le(UInt32(0))
+            options += le(UInt16(3)) + le(UInt32(option.count)) + option
+        }
+        options += le(UInt16(0)) + le(UInt32(8)) + le(UInt64(0))
+        bytes += le(UInt16(0)) + le(UInt16(0)) + le(UInt32(0)) + le(UInt64(options.count)) + options
+        if isFine {
+            #expect(try Self.open(bytes).buffers.count == count)
+        } else {
+            let error = #expect(throws: TraceError.self) { try Self.open(bytes) }
+            #expect(error?.cause == "\(count) buffers are stated, the limit is 4096")
+            #expect(try Self.open(bytes, keepGoing: true).buffers.count == 4096)
+        }
+    }
+
     @Test func whatAllSectionsUnpackToIsLimited() throws {
         // The limit comes before the question whether so few bytes can give so many.
         let error = #expect(throws: TraceError.self) { try Self.open(Self.version7(sectionOfSize: 65 << 20, [0x78, 0x9c])) }

@@ -31,6 +31,8 @@ struct Container {
     /// The most CPUs that a file may have, as NR_CPUS (arch/x86/Kconfig, powerpc's has the same limit). What later stages keep for each
     /// CPU is taken on the file's word.
     static let cpuLimit = 8192
+    /// The most buffers that a file may have. The kernel sets no limit to instances, but each takes memory for each CPU.
+    static let bufferLimit = 4096
     /// The most tables of a CPU's data that a file may have, all buffers together.
     static let extentLimit = 1 << 20
     /// What all unpacked sections that are read may have together. All event formats of a distribution kernel have 5 MiB.

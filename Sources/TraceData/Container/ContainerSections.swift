@@ -76,6 +76,17 @@ extension Container {
         return TraceBuffer.Extent(cpu: extent.cpu, offset: start, size: limit - start)
     }
 
+    /// As many of the options that name buffers as a file may have; with `keepGoing` those behind them are left out.
+    mutating func limited<Option>(_ options: [Option], keepGoing: Bool, place: (Option) -> (cursor: ByteCursor, position: Int)) throws(TraceError) -> ArraySlice<Option> {
+        if options.count > Self.bufferLimit {
+            let (cursor, position) = place(options[Self.bufferLimit])
+            let error = cursor.error("\(options.count) buffers are stated, the limit is \(Self.bufferLimit)", at: position)
+            guard keepGoing else { throw error }
+            problems.append(TraceProblem(error))
+        }
+        return options.prefix(Self.bufferLimit)
+    }
+
     /// Takes note of a buffer's table of CPUs before it is read.
     mutating func addExtents(_ count: Int, at cursor: ByteCursor) throws(TraceError) {
         extents += count

@@ -40,7 +40,7 @@ extension Container {
         if traceClock != nil { readTraceClockText(&cursor) }
         let scaled = time.scale != nil
         buffers[0].clock = Clock(name: traceClock?.name ?? "local", scaled: scaled)
-        for instance in instances {
+        for instance in try limited(instances, keepGoing: keepGoing, place: { (cursor, $0.at) }) {
             try attempt(keepGoing) { (container) throws(TraceError) in
                 guard instance.offset < UInt64(cursor.bytes.count) else {
                     throw cursor.error("truncated: buffer \"\(instance.name)\" begins at byte \(instance.offset)", at: instance.at)

@@ -41,10 +41,11 @@ extension Container {
         try readSection(OptionID.commandLines, "saved command lines", places, file, keepGoing) { (container, section) throws(TraceError) in
             try container.readCommandLines(&section)
         }
-        for option in bufferOptions {
+        var names: Set<String> = []
+        for option in try limited(bufferOptions, keepGoing: keepGoing, place: { ($0.data, 0) }) {
             try attempt(keepGoing) { (container) throws(TraceError) in
                 let buffer = try container.readBuffer(option, file, keepGoing: keepGoing)
-                guard !container.buffers.contains(where: { $0.name == buffer.name }) else {
+                guard names.insert(buffer.name).inserted else {
                     throw option.data.error("a second buffer named \"\(buffer.name)\"", at: 0)
                 }
                 container.buffers.append(buffer)
