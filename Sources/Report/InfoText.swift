@@ -4,10 +4,13 @@ import TraceData
 public struct TraceInfo {
     let file: TraceFile
     let summary: TraceSummary
+    /// The first of each CPU.
+    private let statsByCPU: [Int: CPUStats]
 
     public init(_ file: TraceFile, _ summary: TraceSummary) {
         self.file = file
         self.summary = summary
+        statsByCPU = Dictionary(file.cpuStats.map { ($0.cpu, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     /// What the replay needs and the trace lacks, with the remedy. Empty if nothing is missing.
@@ -90,7 +93,7 @@ public struct TraceInfo {
     }
 
     /// The kernel's own count. The file has it for the top buffer's CPUs; with several buffers it does not say whose they are.
-    func stats(_ cpu: Int) -> CPUStats? { file.cpuStats.first { $0.cpu == cpu } }
+    func stats(_ cpu: Int) -> CPUStats? { statsByCPU[cpu] }
 
     private func time(_ value: UInt64) -> String {
         guard file.clock.unit == .nanoseconds else { return "\(value)" }
