@@ -119,4 +119,21 @@ import Testing
         script.run(0, state: 0x40)
         #expect(sharesMM(script.infer(.switchesOnly), 11, 10))
     }
+
+    @Test func manyMaySleepUnderOneName() {
+        let count: Int32 = 50_000
+        var watch = VforkWatch(killable: 0x100)
+        for node in 0..<count { watch.slept(node, comm: "io", since: 0) }
+        // In another order than that in which they fell asleep.
+        for node in (16..<count).reversed() { watch.woke(node) }
+        watch.appeared(count, comm: "io", at: 10)
+        watch.ended(count, load: -1)
+        for node: Int32 in [3, 0, 15, 7] { watch.woke(node) }
+        #expect(watch.claims.isEmpty)
+        watch.appeared(count + 1, comm: "io", at: 20)
+        watch.woke(5)
+        watch.ended(count + 1, load: count + 2)
+        #expect(watch.claims.map(\.child) == [count + 1])
+        #expect(watch.claims.map(\.parent) == [5])
+    }
 }

@@ -36,8 +36,8 @@ struct VforkWatch {
     private(set) var claims: [Claim] = []
     /// Tasks that sleep so, by name.
     private var sleeping: [Comm: [Int32]] = [:]
-    /// The name with which each of them fell asleep, and the children that may be its.
-    private var sleepers: [Int32: (name: Comm, children: [Int32])] = [:]
+    /// The name with which each of them fell asleep, its place among those of that name, and the children that may be its.
+    private var sleepers: [Int32: (name: Comm, place: Int, children: [Int32])] = [:]
     private var children: [Int32: Child] = [:]
     private var ends = 0
     /// The last few that came in first, by name: the parent may fall asleep a moment later.
@@ -55,16 +55,21 @@ struct VforkWatch {
     /// A parent, perhaps, falls asleep, which has run since `start`.
     mutating func slept(_ node: Int32, comm: Comm, since start: UInt64) {
         guard sleepers[node] == nil else { return }
+        let place = sleeping[comm]?.count ?? 0
         sleeping[comm, default: []].append(node)
         let late = (fresh[comm] ?? []).filter { $0 != node && children[$0].map { !$0.hasEnded && $0.since >= start } == true }
         for child in late { children[child]!.candidates.append(node) }
-        sleepers[node] = (comm, late)
+        sleepers[node] = (comm, place, late)
     }
 
     /// It runs again.
     mutating func woke(_ node: Int32) {
         guard let sleeper = sleepers.removeValue(forKey: node) else { return }
-        sleeping[sleeper.name]?.removeAll { $0 == node }
+        // The last one takes its place: there may be many, and their order tells nothing.
+        if let last = sleeping[sleeper.name]?.popLast(), last != node {
+            sleeping[sleeper.name]![sleeper.place] = last
+            sleepers[last]!.place = sleeper.place
+        }
         if sleeping[sleeper.name]?.isEmpty == true { sleeping[sleeper.name] = nil }
         let mine = sleeper.children.filter { children[$0] != nil }
         let last = mine.filter { children[$0]!.hasEnded }.max { children[$0]!.order < children[$1]!.order }
