@@ -84,8 +84,8 @@ struct ClockBounds {
             case .lost:
                 breaks += 1
                 current[cpu] = -1
-                // What was sent in the gap is not known.
-                unmatchedTimes.removeAll { $0 >= record.word1 }
+                // What was sent in the gap is not known. (Times ascend.)
+                while let last = unmatchedTimes.last, last >= record.word1 { unmatchedTimes.removeLast() }
                 flushes[cpu] = Flush()
             case .schedSwitch:
                 if current[cpu] >= 0, current[cpu] != record.prevPID { breaks += 1 }
