@@ -114,6 +114,7 @@ public final class TraceFile: Sendable {
             throw TraceError(path: path, cause: "the buffer holds text of a latency tracer, expected ring-buffer data")
         }
         self.buffer = buffer
+        cpusWithData = buffer.cpus.filter { $0.size > 0 }.map(\.cpu)
         self.path = path
         self.options = options
         self.file = file
@@ -180,7 +181,7 @@ public final class TraceFile: Sendable {
     }
 
     /// CPUs that have data in the chosen buffer, ascending. Numbers may have holes.
-    public var cpusWithData: [Int] { buffer.cpus.filter { $0.size > 0 }.map(\.cpu) }
+    public let cpusWithData: [Int]
 
     /// CPUs of the machine that have none, ascending.
     public var cpusWithoutData: [Int] {
@@ -199,7 +200,7 @@ public final class TraceFile: Sendable {
 
     /// The sub-buffers of one CPU, none for a CPU without data.
     func subbuffers(cpu: Int) -> SubbufferSource {
-        let extent = buffer.cpus.first { $0.cpu == cpu } ?? TraceBuffer.Extent(cpu: cpu, offset: 0, size: 0)
+        let extent = buffer.extent(of: cpu) ?? TraceBuffer.Extent(cpu: cpu, offset: 0, size: 0)
         let shape = SubbufferShape(bigEndian: isBigEndian, longSize: longSize, size: buffer.pageSize)
         // The size of compressed data does not count the number of chunks before them (trace-cmd 3.1.6).
         let slack = buffer.compressed && extent.size > 0 ? 4 : 0

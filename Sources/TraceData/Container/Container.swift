@@ -121,6 +121,16 @@ public struct TraceBuffer: Sendable {
         public var offset: UInt64
         public var size: UInt64
     }
+
+    /// - Complexity: O(log *n*) in the number of CPUs.
+    func extent(of cpu: Int) -> Extent? {
+        var (low, high) = (0, cpus.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if cpus[middle].cpu < cpu { low = middle + 1 } else { high = middle }
+        }
+        return low < cpus.count && cpus[low].cpu == cpu ? cpus[low] : nil
+    }
 }
 
 /// What the kernel counted for a CPU's buffer (`per_cpu/cpuN/stats`), a second witness of lost events.

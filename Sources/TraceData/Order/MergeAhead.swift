@@ -130,6 +130,8 @@ private final class TimeQueue {
 private struct Pick {
     /// Of more than four queues, when all have a first time.
     private var tree: LoserTree?
+    /// Until then: so many of the first queues have one. Nothing is taken from a queue before.
+    private var begun = 0
 
     /// Appends the indices of the queues that it took from, in which there are `waiting` times. True when all are at their end.
     mutating func run(_ queues: [TimeQueue], _ waiting: Int, into indices: inout FlatList<UInt16>) -> Bool {
@@ -173,9 +175,9 @@ private struct Pick {
 
     private mutating func many(_ queues: [TimeQueue], _ indices: UnsafeMutablePointer<UInt16>, _ count: inout Int) -> Bool {
         if tree == nil {
-            let firsts = queues.map(\.next.pointee)
-            guard !firsts.contains(TimeQueue.unknown) else { return false }
-            tree = LoserTree(firsts)
+            while begun < queues.count, queues[begun].next.pointee != TimeQueue.unknown { begun += 1 }
+            guard begun == queues.count else { return false }
+            tree = LoserTree(queues.map(\.next.pointee))
         } else if tree!.winner.time == TimeQueue.unknown {
             // What it waited for may have come.
             tree!.replace(by: queues[tree!.winner.index].next.pointee)
