@@ -101,9 +101,10 @@ extension EvidencePass {
             let node = walk.current(only)
             if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].strong.addClamped(1) }
         }
+        let places = silentFlushes.places(cpu, sender, &relations)
         for other in state.indices where other != cpu && watch.isSilent(other, since: flush.begun) {
             let node = walk.current(other)
-            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].different.addClamped(1) }
+            if hasMM(node), node != sender, !settled(node, sender) { SilentFlushes.count(places + other, node, sender, &relations) }
         }
     }
 

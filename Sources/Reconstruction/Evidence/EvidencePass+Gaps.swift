@@ -38,8 +38,9 @@ extension EvidencePass {
         if let witness = elimination.take(cpu) { settlements.eliminate(cpu, witness) }
     }
 
-    /// The trace ends.
+    /// The trace ends, or who asks has a copy. Once for each.
     mutating func finish() {
+        silentFlushes.add(to: &relations)
         for cpu in state.indices { endElimination(cpu) }
         if usesLifeCycle { forgetLastSwitches() } else { forgetLazyRuns() }
     }

@@ -8,7 +8,9 @@ import TraceData
 /// Pairs whose relation the life cycle settles are not kept, so memory grows with tasks, not with records.
 struct EvidencePass {
     var walk: TraceWalk
+    /// Without what is in ``silentFlushes``, up to the end.
     var relations: [UInt64: Relation] = [:]
+    let silentFlushes: SilentFlushes
     /// Switches to a node that left CR3 alone while init_mm was loaded: only a task without an mm does that.
     private(set) var silentOnInit: [Int32: UInt32] = [:]
     /// How often a node answered one of two nodes' flushes.
@@ -77,6 +79,7 @@ struct EvidencePass {
         unusual = lifeCycle && !rules.mayLeaveAtOnce ? 0 : 1
         vforks = VforkWatch(killable: rules.killableState)
         watch = AnswerWatch(cpus: cpus)
+        silentFlushes = SilentFlushes(cpus: cpus)
         elimination = Elimination(cpus: cpus)
         clocks = ClockWatch(cpus: cpus)
     }
