@@ -40,7 +40,7 @@ public struct Deviation: Sendable {
 /// Predicted and recorded tlb_flush records are paired per CPU, reason and pages, the oldest first, if they are no more than ``tolerance`` apart;
 /// what finds no partner is a deviation. Slower than a replay, and only used where the list is asked for.
 ///
-/// - Complexity: memory does not grow with the trace: only records without a partner yet are kept, and the first ``limit`` deviations.
+/// - Complexity: memory does not grow with the trace: only records without a partner yet are kept, up to a limit, and the first ``limit`` deviations.
 public struct ConformanceWatch: StimulusSink, Sendable {
     /// How long a record waits for its partner, ns: the moments of a stimulus and of its record are up to an interrupted handler apart.
     public static let tolerance: UInt64 = 2_000_000
@@ -53,21 +53,15 @@ public struct ConformanceWatch: StimulusSink, Sendable {
         public let scheme: String
         public fileprivate(set) var deviations: [Deviation] = []
         public fileprivate(set) var counts: [Deviation.Kind: Int] = [:]
-        fileprivate var waiting: [[Waiting]]
+        /// By CPU.
+        fileprivate var waiting: [WaitingRecords]
         fileprivate let limit: Int
-    }
-
-    fileprivate struct Waiting: Sendable {
-        var reason: Int32
-        var pages: Int64
-        var isPredicted: Bool
-        var deviation: Deviation
     }
 
     /// - Parameter candidates: the schemes that the recorded kernel may run.
     public init(_ replay: Replay, candidates: [String], limit: Int) {
         self.replay = replay
-        lists = candidates.map { List(scheme: $0, waiting: Array(repeating: [], count: replay.cpus), limit: limit) }
+        lists = candidates.map { List(scheme: $0, waiting: Array(repeating: WaitingRecords(), count: replay.cpus), limit: limit) }
     }
 
     /// The lists in order of time, at the end of the trace.
@@ -154,21 +148,15 @@ extension ConformanceWatch.List {
         let cpu = moment.cpu
         guard waiting.indices.contains(cpu) else { return }
         expire(cpu, before: moment.time > ConformanceWatch.tolerance ? moment.time - ConformanceWatch.tolerance : 0)
-        let partner = waiting[cpu].firstIndex { $0.isPredicted != isPredicted && $0.reason == reason && $0.pages == pages }
-        if let partner {
-            waiting[cpu].remove(at: partner)
-        } else {
-            let kind = Self.kind(reason, isMissing: isPredicted)
-            let deviation = Deviation(kind: kind, moment: moment, mm: mm, pages: pages, targets: targets)
-            waiting[cpu].append(.init(reason: reason, pages: pages, isPredicted: isPredicted, deviation: deviation))
-        }
+        let key = WaitingRecords.Key(reason: reason, pages: pages)
+        if waiting[cpu].meet(key, isPredicted: isPredicted) { return }
+        let kind = Self.kind(reason, isMissing: isPredicted)
+        let deviation = Deviation(kind: kind, moment: moment, mm: mm, pages: pages, targets: targets)
+        if let oldest = waiting[cpu].wait(key, isPredicted: isPredicted, deviation) { add(oldest) }
     }
 
     fileprivate mutating func expire(_ cpu: Int, before time: UInt64) {
-        while let first = waiting[cpu].first, first.deviation.moment.time < time {
-            waiting[cpu].removeFirst()
-            add(first.deviation)
-        }
+        while let first = waiting[cpu].takeFirst(before: time) { add(first) }
     }
 
     private static func kind(_ reason: Int32, isMissing: Bool) -> Deviation.Kind {

@@ -52,4 +52,17 @@ struct ConformanceWatchTests {
         #expect(list.deviations.count == (isOne ? 0 : 2))
         #expect(list.counts.values.allSatisfy { $0 == 1 })
     }
+
+    /// A clock that counts no time lets them all wait.
+    @Test func `however many records wait, another one is soon compared`() throws {
+        var watch = ConformanceWatch(Replay(cpus: 1), candidates: [V413.id], limit: 3)
+        watch.apply(.cpuUp(cpu: 0), at: Moment(time: 0, cpu: 0, pid: 0, cause: .tlbFlush))
+        for number in 0..<100_000 { Run.record(UInt64(10 + number), 0, reason: .remoteShootdown, pages: Int64(number % 30)) { watch.recorded($0) } }
+        // Meets one of those that wait, and not the first.
+        watch.apply(.user(0, a), at: Moment(time: 100_011, cpu: 0, pid: 7, cause: .tlbFlush))
+        Run.record(100_012, 0, reason: .taskSwitch, pages: everything) { watch.recorded($0) }
+        let list = try #require(watch.finished().first)
+        #expect(list.counts == [.unexpectedShootdown: 100_000])
+        #expect(list.deviations.map(\.moment.time) == [10, 11, 12])
+    }
 }
