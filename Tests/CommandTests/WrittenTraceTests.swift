@@ -42,6 +42,19 @@ import Testing
         }
     }
 
+    @Test(arguments: [(WrittenTrace.marker, "ftrace:print", 70_000, "no record has more than 65535"), (WrittenTrace.tlbFlush, "tlb:tlb_flush", 200, "its fields end at 24")])
+    func aRecordThatIsTooLongIsToldItsLimit(format: (system: String, text: String), name: String, size: Int, limit: String) throws {
+        var trace = WrittenTrace(cpus: 1, pageSize: 1 << 17)
+        if format.system == "ftrace" { trace.formats.append(format) }
+        trace.run(0, 1000, 0, 7)
+        trace.record(0, 1001, WrittenTrace.common(format.system == "ftrace" ? 5 : 57, 7) + [UInt8](repeating: 0x41, count: size - 8))
+        try trace.open { path in
+            let outcome = try Program.lazytlb("report", path)
+            #expect(outcome.status == 2)
+            #expect(outcome.errors.hasSuffix("record of \(name) has \(size) bytes, \(limit)\n"), "\(outcome.errors)")
+        }
+    }
+
     /// Threads read CPUs ahead of each other.
     @Test(arguments: [false, true]) func problemsComeInOneOrderWhateverTheNumberOfThreads(tellsBirths: Bool) throws {
         var trace = WrittenTrace(cpus: 2)

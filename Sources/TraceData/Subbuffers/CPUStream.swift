@@ -253,7 +253,9 @@ struct StreamState {
     /// Such a record holds the one behind it as well.
     @inline(never)
     private mutating func tooLong(_ id: UInt16) throws(TraceError) -> Bool {
-        try unreadable("record of \(name(of: id)) has \(walker.dataSize) bytes, its fields end at \(entries[Int(id)].minimum)")
+        let entry = entries[Int(id)]
+        let limit = entry.maximum == .max ? "no record has more than \(entry.maximum)" : "its fields end at \(entry.minimum)"
+        return try unreadable("record of \(name(of: id)) has \(walker.dataSize) bytes, \(limit)")
     }
 
     private mutating func tooShort(_ id: UInt16?) throws(TraceError) -> Bool {
