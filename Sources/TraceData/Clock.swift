@@ -31,7 +31,7 @@ public struct Clock: Sendable, Equatable {
         case "counter": .events
         case Self.withoutUnit.name: .unknown
         case _ where scaled: .nanoseconds
-        case "x86-tsc", "ppc-tb", "tsc2nsec": name == "tsc2nsec" ? .nanoseconds : .cycles
+        case "x86-tsc", "ppc-tb": .cycles
         default: .nanoseconds
         }
     }

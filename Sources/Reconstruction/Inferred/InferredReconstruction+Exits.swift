@@ -11,7 +11,7 @@ extension InferredReconstruction {
 
     /// The current task has given its mm up.
     mutating func exited(_ cpu: Int, _ moment: Moment) {
-        guard state[cpu].mm.isKnown || state[cpu].mm == .unknown else { return }
+        guard state[cpu].mm != .none else { return }
         state[cpu].mm = .none
         let node = walk.current(cpu)
         apply(node >= 0 && walk.tasks[node].origin == .usesMM ? .unuseMM(cpu: cpu) : .exitMM(cpu: cpu), moment)
