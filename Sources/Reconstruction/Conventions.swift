@@ -43,6 +43,9 @@ extension Comm {
     /// `cpuhp/N`, which takes a CPU down and up.
     var isHotplug: Bool { low & 0xffff_ffff_ffff == 0x2f70_6875_7063 }
 
+    /// A CPU that comes up runs one of these first: the stopper thread in all recordings.
+    var bringsUp: Bool { isStopper || isHotplug }
+
     /// `migration/N`, the CPU stopper thread.
     var isStopper: Bool {
         // "migratio" and "n/".

@@ -71,12 +71,12 @@ public struct Lookahead: TimedSource {
         return nil
     }
 
-    /// The next sched_switch is one from the idle task to the stopper thread. Behind the stopper thread that means that the CPU has gone off and come back: tracepoints are silent
+    /// The next sched_switch is one from the idle task to a thread that brings the CPU up. Behind the stopper thread that means that the CPU has gone off and come back: tracepoints are silent
     /// meanwhile, so the switch to the idle task is missing. (Where a filter hides it, another task comes next.)
     var comesBackIdle: Bool {
         var distance = 1
         while let next = peek(distance), next.kind != .lost {
-            if next.kind == .schedSwitch { return next.prevPID == 0 && next.comm.isStopper }
+            if next.kind == .schedSwitch { return next.prevPID == 0 && next.comm.bringsUp }
             distance += 1
         }
         return false

@@ -150,8 +150,8 @@ struct TraceWalk {
             step.node = tasks.node(record.prevPID)
             if known < 0 { return }
             step.broken = true
-            // A CPU that goes offline does so under its stopper, and comes back with its idle task, which the stopper follows.
-            step.wasOffline = record.prevPID == 0 && tasks[node].comm.isStopper && record.comm.isStopper
+            // A CPU that goes offline does so under its stopper, and comes back with its idle task, which a thread that brings it up follows.
+            step.wasOffline = record.prevPID == 0 && tasks[node].comm.isStopper && record.comm.bringsUp
             if !step.wasOffline { brokenChains += 1 }
         }
     }
