@@ -304,12 +304,12 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             if probe.prevMM == 0 { releasing.remove(state[cpu].prevPID) }
             finishSwitch(cpu, probe.nextMM, moment)
             if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
-            observeOwn(cpu, probe, lazy: lazy, moment)
+            if _slowPath(machine.activeMM[cpu] == .unknown) { observeOwn(cpu, probe, lazy: lazy, moment) }
         case .swMM: switchMM(cpu, record, probe, source, moment)
         case .enterLazy:
             enterLazy(cpu, record, probe, source, moment)
             // (is_lazy is only set now.)
-            observeOwn(cpu, probe, lazy: true, moment)
+            if _slowPath(machine.activeMM[cpu] == .unknown) { observeOwn(cpu, probe, lazy: true, moment) }
         case .leave:
             if record.pid == 0, !record.inHardIRQ, state[cpu].pending == nil { applyOrDefer(.idleLeave(cpu: cpu), source, moment) }
         // What was patched.
@@ -343,8 +343,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     }
 
     /// What a CPU has loaded that is done with a switch, if nothing was known of it.
-    private mutating func observeOwn(_ cpu: Int, _ probe: ProbeFields, lazy: Bool, _ moment: Moment) {
-        guard machine.activeMM[cpu] == .unknown, probe.hasOwnMM, probe.ownMM != 0 else { return }
+    @inline(never) private mutating func observeOwn(_ cpu: Int, _ probe: ProbeFields, lazy: Bool, _ moment: Moment) {
+        guard probe.hasOwnMM, probe.ownMM != 0 else { return }
         let mm = self.mm(probe.ownMM, pid: -1, owner: false)
         apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
         load(cpu, mm, moment.time)

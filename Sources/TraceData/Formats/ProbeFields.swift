@@ -61,6 +61,8 @@ struct ProbeLayout: Sendable {
     private var mm, prevMM, nextMM, task, start, end, vmFlags, mask, pid, initiator: FieldRef
     /// lmN, stN and lzN by CPU number.
     private var own: [(mm: FieldRef, state: FieldRef, lazy: FieldRef)] = []
+    /// It has both of ``ProbeFields/otherMM`` and ``ProbeFields/otherLazy`` of some CPU.
+    private var showsOthers = false
     private var present: ProbeFields.Present = []
 
     init(_ event: EventFormats.Event) {
@@ -85,17 +87,17 @@ struct ProbeLayout: Sendable {
             own.append(triple)
             cpu += 1
         }
+        showsOthers = own.count > 1 && own.contains { $0.mm.exists && $0.lazy.exists }
         let flags: [(FieldRef, ProbeFields.Present)] = [
             (mm, .mm), (prevMM, .prevMM), (nextMM, .nextMM), (task, .task), (start, .range), (end, .end), (vmFlags, .vmFlags), (mask, .mask), (pid, .pid), (initiator, .initiator),
         ]
         for (field, flag) in flags where field.exists { present.insert(flag) }
     }
 
-    /// Decodes a record that has all fields of the event; ``CPUStream`` gives no others.
-    func decode(_ data: UnsafeRawBufferPointer, cpu: Int, time: UInt64, _ bigEndian: Bool) -> ProbeFields {
+    /// Decodes a record that has all fields of the event; ``CPUStream`` gives no others. In place: it is no small thing to copy.
+    func decode(_ data: UnsafeRawBufferPointer, cpu: Int, time: UInt64, _ bigEndian: Bool, into fields: inout ProbeFields) {
         func word(_ ref: FieldRef) -> UInt64 { ref.value(data, bigEndian) }
         func int(_ ref: FieldRef) -> Int32 { Int32(truncatingIfNeeded: ref.value(data, bigEndian)) }
-        var fields = ProbeFields()
         fields.present = present
         fields.mm = word(mm)
         fields.prevMM = word(prevMM)
@@ -113,13 +115,12 @@ struct ProbeLayout: Sendable {
             if mine.state.exists { fields.ownState = int(mine.state); fields.present.insert(.ownState) }
             if mine.lazy.exists { fields.ownLazy = word(mine.lazy) != 0; fields.present.insert(.ownLazy) }
         }
-        if own.count > 1 {
+        if showsOthers {
             let other = Self.pick(of: own.count, at: time)
             if other != cpu, own[other].mm.exists, own[other].lazy.exists {
                 (fields.otherCPU, fields.otherMM, fields.otherLazy) = (Int32(other), word(own[other].mm), word(own[other].lazy) != 0)
             }
         }
-        return fields
     }
 
     /// All are picked about as often, also if times are multiples of some number.
@@ -129,8 +130,15 @@ struct ProbeLayout: Sendable {
 extension EventFormats {
     /// Decodes a probe record; all fields absent for other records.
     public func probe(_ record: Record) -> ProbeFields {
+        var fields = ProbeFields()
+        probe(record, into: &fields)
+        return fields
+    }
+
+    /// The same, into fields that are all absent.
+    func probe(_ record: Record, into fields: inout ProbeFields) {
         let entry = layout.entries[Int(record.eventID)]
-        guard entry.kind == record.kind, record.kind.isProbe else { return ProbeFields() }
-        return layout.probes[Int(entry.detail)].decode(record.data, cpu: Int(record.cpu), time: record.time, bigEndian)
+        guard entry.kind == record.kind, record.kind.isProbe else { return }
+        layout.probes[Int(entry.detail)].decode(record.data, cpu: Int(record.cpu), time: record.time, bigEndian, into: &fields)
     }
 }

@@ -94,7 +94,7 @@ public struct Details: Sendable, Equatable {
             let rename = formats.rename(record)
             (pid, comm) = (rename.pid ?? record.pid, rename.newComm)
         case .marker: text = formats.marker(record, limit: Self.textLimit)
-        default: probe = formats.probe(record)
+        default: formats.probe(record, into: &probe)
         }
     }
 }
