@@ -5,9 +5,11 @@ import TraceData
 extension TraceWalk {
     /// The TASK_SWITCH record `distance` records behind the head of `source` is not that of a change of mm: its task lives, and has one.
     ///
-    /// An exec loads an mm that no ASID of the CPU has, and so flushes everything; the end of an mm may not.
+    /// An exec loads an mm that no ASID of the CPU has, and so flushes everything; the end of an mm may not, and where no record tells of exits it is that, far more often. An mm that is
+    /// loaded on no more than three CPUs gets no such ASID.
     func takesGlobalASID(_ source: Lookahead, behind distance: Int = 0, node: Int32) -> Bool {
-        guard rules.hasGlobalASIDs, node >= 0, let record = source.peek(distance), record.kind == .tlbFlush, record.reason == TLBReason.onTaskSwitch, record.pages == 0, record.pid > 0 else { return false }
+        guard rules.hasGlobalASIDs, cpus.count > 3, node >= 0, let record = source.peek(distance), record.kind == .tlbFlush, record.reason == TLBReason.onTaskSwitch else { return false }
+        guard record.pages == 0, record.pid > 0, usesLifeCycle || record.inHardIRQ else { return false }
         let task = tasks[node]
         guard !task.isDead, !task.isExiting, task.origin != .kernel, task.origin != .usesMM, !task.hasKernelName else { return false }
         var distance = distance + 1
