@@ -170,7 +170,7 @@ import Testing
         let trace = {
             var trace = WrittenTrace(cpus: 1)
             trace.formats.append(
-                (system: "x", text: WrittenTrace.format("odd", 99, "\tfield:int far;\toffset:40;\tsize:4;\tsigned:1;\n\tfield:int near;\toffset:8;\tsize:4;\tsigned:1;\n")))
+                (system: "x", text: eventFormat("odd", 99, "\tfield:int far;\toffset:40;\tsize:4;\tsigned:1;\n\tfield:int near;\toffset:8;\tsize:4;\tsigned:1;\n")))
             trace.record(0, 1000, WrittenTrace.common(99, 7) + WrittenTrace.le(Int32(5)))
             trace.flush(0, 1001, 7, 3, 1)
             return trace

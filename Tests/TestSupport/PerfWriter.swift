@@ -85,7 +85,7 @@ public struct PerfWriter {
         return out
     }
 
-    /// struct trace_entry, and the fields of tlb_flush as in ``format(_:_:_:)``.
+    /// struct trace_entry, and the fields of tlb_flush as in ``eventFormat(_:_:_:)``.
     public func flush(pid: Int32 = 7, reason: Int32, pages: UInt64) -> [UInt8] {
         number(Self.flushID) + [0, 0] + number(pid) + number(reason) + [0, 0, 0, 0] + number(pages) + [0, 0, 0, 0]
     }
@@ -101,22 +101,6 @@ public struct PerfWriter {
 
     // MARK: the file
 
-    public static func format(_ name: String, _ id: UInt16, _ fields: String) -> String {
-        """
-        name: \(name)
-        ID: \(id)
-        format:
-        \tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;
-        \tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;
-        \tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;
-        \tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;
-
-        \(fields)
-        print fmt: ""
-
-        """
-    }
-
     public var tracingData: [UInt8] {
         func sized(_ text: String) -> [UInt8] { number(UInt64(text.utf8.count)) + Array(text.utf8) }
         let page = "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n\tfield: local_t commit;\toffset:8;\tsize:8;\tsigned:1;\n\tfield: char data;\toffset:16;\tsize:4080;\tsigned:1;\n"
@@ -129,8 +113,8 @@ public struct PerfWriter {
         out += Array("header_page\0".utf8) + sized(page)
         out += Array("header_event\0".utf8) + sized("")
         out += number(UInt32(0)) + number(UInt32(2))
-        out += Array("tlb\0".utf8) + number(UInt32(1)) + sized(Self.format("tlb_flush", Self.flushID, flush))
-        out += Array("sched\0".utf8) + number(UInt32(1)) + sized(Self.format("sched_switch", Self.switchID, name + next))
+        out += Array("tlb\0".utf8) + number(UInt32(1)) + sized(eventFormat("tlb_flush", Self.flushID, flush))
+        out += Array("sched\0".utf8) + number(UInt32(1)) + sized(eventFormat("sched_switch", Self.switchID, name + next))
         return out + number(UInt32(0)) + number(UInt32(0)) + number(UInt64(0))
     }
 

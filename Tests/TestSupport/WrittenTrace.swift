@@ -56,26 +56,9 @@ public struct WrittenTrace {
     public static func comm(_ name: String) -> [UInt8] { Array(name.utf8) + [UInt8](repeating: 0, count: 16 - name.utf8.count) }
     public static func le<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
 
-    /// An event's format; `fields` are its own, as the kernel prints them.
-    public static func format(_ name: String, _ id: Int, _ fields: String) -> String {
-        """
-        name: \(name)
-        ID: \(id)
-        format:
-        \tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;
-        \tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;
-        \tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;
-        \tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;
-
-        \(fields)
-        print fmt: ""
-
-        """
-    }
-
     public static let schedSwitch = (
         system: "sched",
-        text: format(
+        text: eventFormat(
             "sched_switch", 93,
             """
             \tfield:char prev_comm[16];\toffset:8;\tsize:16;\tsigned:1;
@@ -89,11 +72,11 @@ public struct WrittenTrace {
             """)
     )
     public static let tlbFlush = (
-        system: "tlb", text: format("tlb_flush", 57, "\tfield:int reason;\toffset:8;\tsize:4;\tsigned:1;\n\tfield:unsigned long pages;\toffset:16;\tsize:8;\tsigned:0;\n")
+        system: "tlb", text: eventFormat("tlb_flush", 57, "\tfield:int reason;\toffset:8;\tsize:4;\tsigned:1;\n\tfield:unsigned long pages;\toffset:16;\tsize:8;\tsigned:0;\n")
     )
     public static let newTask = (
         system: "task",
-        text: format(
+        text: eventFormat(
             "task_newtask", 60,
             """
             \tfield:pid_t pid;\toffset:8;\tsize:4;\tsigned:1;
@@ -104,7 +87,7 @@ public struct WrittenTrace {
             """)
     )
     public static let marker = (
-        system: "ftrace", text: format("print", 5, "\tfield:unsigned long ip;\toffset:8;\tsize:8;\tsigned:0;\n\tfield:char buf[];\toffset:16;\tsize:0;\tsigned:1;\n")
+        system: "ftrace", text: eventFormat("print", 5, "\tfield:unsigned long ip;\toffset:8;\tsize:8;\tsigned:0;\n\tfield:char buf[];\toffset:16;\tsize:0;\tsigned:1;\n")
     )
 
     private static let headerPage = "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n\tfield: local_t commit;\toffset:8;\tsize:8;\tsigned:1;\n"
