@@ -104,7 +104,7 @@ import Testing
     }
 
     /// set_event_pid leaves out switches between other tasks: that of the stopper thread, which has pushed a task away, to the idle task. A CPU that comes back does so with its stopper
-    /// (in all of 100 times of the recordings).
+    /// (279 of 279 times in 25 recordings).
     @Test(arguments: [EvidenceLevel.noProbes, .switchesOnly]) func aFilterDoesNotTakeACPUOff(_ level: EvidenceLevel) {
         var script = Script()
         script.name(15, "migration/0")
@@ -119,14 +119,20 @@ import Testing
         #expect(found.notes.count { if case .cpuDown = $0 { true } else { false } } == 0)
     }
 
-    /// It is in the mask of an mm that it had (v6.14 and later, where masks are cleared late), and answers a flush before its first switch.
-    @Test func aCPUThatComesBackMayAnswerFirst() {
-        var script = Script("6.18.0")
+    /// Threads of one process run on both CPUs, then the stopper thread on the first.
+    private func stopped(_ release: String) -> Script {
+        var script = Script(release)
         script.name(15, "migration/0")
         script.run(10, loads: true)
         script.fork(11, flags: Script.vm | Script.thread)
         script.run(11, on: 1, loads: true)
         script.run(15)
+        return script
+    }
+
+    /// It is in the mask of an mm that it had (v6.14 and later, where masks are cleared late), and answers a flush before its first switch.
+    @Test func aCPUThatComesBackMayAnswerFirst() {
+        var script = stopped("6.18.0")
         script.wait(1_000_000)
         script.flush(.send, 1, on: 1)
         script.flush(.wrongCPU, 0, inIRQ: true, pid: 0)
@@ -142,12 +148,7 @@ import Testing
 
     /// The trace ends before it comes back: a flush without a SEND_IPI shows that it is out of the mask, else the time.
     @Test(arguments: [("4.12.0", 1_000), ("6.1.0", 1_000), ("6.14.0", 60_000_000)] as [(String, UInt64)]) func aCPUMayStayOff(_ release: String, wait: UInt64) {
-        var script = Script(release)
-        script.name(15, "migration/0")
-        script.run(10, loads: true)
-        script.fork(11, flags: Script.vm | Script.thread)
-        script.run(11, on: 1, loads: true)
-        script.run(15)
+        var script = stopped(release)
         script.wait(wait)
         script.flush(.localMM, 1, on: 1)
         let found = script.infer()
@@ -158,24 +159,14 @@ import Testing
 
     /// The stopper thread runs while the trace ends.
     @Test func aCPUWhoseLastRecordIsItsStoppersIsNotOffAtOnce() {
-        var script = Script("6.14.0")
-        script.name(15, "migration/0")
-        script.run(10, loads: true)
-        script.fork(11, flags: Script.vm | Script.thread)
-        script.run(11, on: 1, loads: true)
-        script.run(15)
+        var script = stopped("6.14.0")
         script.flush(.localMM, 1, on: 1)
         #expect(script.infer().loaded(0) == script.infer().mm(of: 10))
     }
 
     /// Between the moment that a CPU is marked offline and idle_task_exit() it is in the mask: a sender finds it there and writes SEND_IPI, though it interrupts nobody.
     @Test(arguments: [true, false]) func aCPUOnItsWayOffIsStillInTheMask(sends: Bool) {
-        var script = Script()
-        script.name(15, "migration/0")
-        script.run(10, loads: true)
-        script.fork(11, flags: Script.vm | Script.thread)
-        script.run(11, on: 1, loads: true)
-        script.run(15)
+        var script = stopped("4.12.0")
         if sends {
             script.flush(.localMM, 3, on: 1)
             script.flush(.send, 3, on: 1)
