@@ -289,13 +289,9 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     mutating func probe(_ cpu: Int, _ record: Held, _ source: Lookahead, _ moment: Moment) {
         let probe = source.headDetails.probe
         let lazy = probe.hasOwnState ? probe.ownState != 1 : probe.ownLazy
-        if probe.otherCPU >= 0, Int(probe.otherCPU) < cpus, _slowPath(machine.activeMM[Int(probe.otherCPU)] == .unknown) { observeOther(probe, moment) }
+        if probe.otherCPU >= 0, Int(probe.otherCPU) < cpus, _slowPath(machine.activeMM[Int(probe.otherCPU)] == .unknown) { showOther(probe, moment) }
         if record.kind != .ctxsw, record.kind != .enterLazy, probe.hasOwnMM {
-            if machine.activeMM[cpu] == .unknown, probe.ownMM != 0 {
-                let mm = self.mm(probe.ownMM, pid: lazy ? -1 : record.pid, owner: !lazy)
-                apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
-                load(cpu, mm, moment.time)
-            }
+            if _slowPath(machine.activeMM[cpu] == .unknown) { show(cpu, loaded: probe.ownMM, lazy: lazy, of: record.pid, moment) }
             if lazy, probe.hasOwnState { exitIfReleased(cpu, moment) }
             if lazy, !coverage.lazy, !state[cpu].switching { exitIfNotSeen(cpu, moment) }
         }
@@ -304,12 +300,12 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             if probe.prevMM == 0 { releasing.remove(state[cpu].prevPID) }
             finishSwitch(cpu, probe.nextMM, moment)
             if goesOffline(source) { apply(.offline(cpu: cpu), moment) }
-            if _slowPath(machine.activeMM[cpu] == .unknown) { observeOwn(cpu, probe, lazy: lazy, moment) }
+            if _slowPath(machine.activeMM[cpu] == .unknown) { show(cpu, loaded: probe.ownMM, lazy: lazy, moment) }
         case .swMM: switchMM(cpu, record, probe, source, moment)
         case .enterLazy:
             enterLazy(cpu, record, probe, source, moment)
             // (is_lazy is only set now.)
-            if _slowPath(machine.activeMM[cpu] == .unknown) { observeOwn(cpu, probe, lazy: true, moment) }
+            if _slowPath(machine.activeMM[cpu] == .unknown) { show(cpu, loaded: probe.ownMM, lazy: true, moment) }
         case .leave:
             if record.pid == 0, !record.inHardIRQ, state[cpu].pending == nil { applyOrDefer(.idleLeave(cpu: cpu), source, moment) }
         // What was patched.
@@ -340,28 +336,6 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             if let mm = pointers.removeValue(forKey: probe.mm) { lastMasks[mm] = nil }
         default: break
         }
-    }
-
-    /// What a CPU has loaded that is done with a switch, if nothing was known of it.
-    @inline(never) private mutating func observeOwn(_ cpu: Int, _ probe: ProbeFields, lazy: Bool, _ moment: Moment) {
-        guard probe.hasOwnMM, probe.ownMM != 0 else { return }
-        let mm = self.mm(probe.ownMM, pid: -1, owner: false)
-        apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
-        load(cpu, mm, moment.time)
-    }
-
-    /// What a CPU has loaded of which nothing is known, as a probe on another one shows it: many an idle CPU comes to no probe of its own for seconds.
-    ///
-    /// The CPU has to be amid nothing that changes that, by its records around this moment, and as far as clocks may be apart.
-    @inline(never) private mutating func observeOther(_ probe: ProbeFields, _ moment: Moment) {
-        let cpu = Int(probe.otherCPU)
-        let (last, distance) = (state[cpu].lastTime, UInt64(100_000))
-        guard last > 0, moment.time > last, moment.time - last > distance, state[cpu].pending == nil, !state[cpu].switching, probe.otherMM != 0 else { return }
-        if let next = sources.first(where: { $0.cpu == cpu })?.peek(0), next.kind == .lost || next.time <= moment.time || next.time - moment.time <= distance { return }
-        let mm = self.mm(probe.otherMM, pid: probe.otherLazy ? -1 : state[cpu].current, owner: !probe.otherLazy && state[cpu].current >= 0)
-        let there = Moment(time: moment.time, cpu: cpu, pid: state[cpu].current, cause: moment.cause)
-        apply(.observe(cpu: cpu, mm: mm, lazy: probe.otherLazy, mask: true), there)
-        load(cpu, mm, moment.time)
     }
 
     /// Tracepoints fall silent on a CPU that is marked offline, probes do not: from here on it switches without a sched_switch.

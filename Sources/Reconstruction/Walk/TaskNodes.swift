@@ -48,6 +48,8 @@ struct TaskNode {
     var isSettled = false
     /// The name is one of the kernel's own (``Comm/isKernelThread``).
     var hasKernelName = false
+    /// It is a thread of the kernel's, by its birth, or else by its name as long as nothing says that it has exec'd.
+    var isKernel: Bool { origin == .kernel || hasKernelName && (origin == .existing || origin == .afterLoad && isExec == nil) }
     /// CLONE_THREAD: it renames itself, but does not exec (but for what ends its process's other threads).
     var isThread = false
     var comm: Comm { didSet { isUsual = false } }

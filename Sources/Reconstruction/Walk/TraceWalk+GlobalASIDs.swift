@@ -11,7 +11,7 @@ extension TraceWalk {
         guard rules.hasGlobalASIDs, cpus.count > 3, node >= 0, let record = source.peek(distance), record.kind == .tlbFlush, record.reason == TLBReason.onTaskSwitch else { return false }
         guard record.pages == 0, record.pid > 0, usesLifeCycle || record.inHardIRQ else { return false }
         let task = tasks[node]
-        guard !task.isDead, !task.isExiting, task.origin != .kernel, task.origin != .usesMM, !task.hasKernelName else { return false }
+        guard !task.isDead, !task.isExiting, !task.isKernel, task.origin != .usesMM else { return false }
         var distance = distance + 1
         while let next = source.peek(distance), next.kind != .lost {
             switch next.kind {

@@ -233,10 +233,9 @@ struct TraceWalk {
             step.kind = .nothing
             return
         }
-        let isKernel = node.origin == .kernel || node.hasKernelName && (node.origin == .existing || node.origin == .afterLoad && node.isExec == nil)
         let behind = pokes(source, behind: 1)
         if behind > 0 {
-            switch record.pid == 0 || isKernel ? nil : ending(source, behind: Int(behind)) {
+            switch record.pid == 0 || node.isKernel ? nil : ending(source, behind: Int(behind)) {
             case .exec:
                 // The task has visited a temporary mm before.
                 cpus[step.cpu].pokes = behind - 1
@@ -254,7 +253,7 @@ struct TraceWalk {
             step.kind = .flushed
             return
         }
-        if record.pid == 0 || node.isDead || isKernel && !helperExecs(source, pid: record.pid) {
+        if record.pid == 0 || node.isDead || node.isKernel && !helperExecs(source, pid: record.pid) {
             step.kind = .left
             return
         }
