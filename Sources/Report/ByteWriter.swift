@@ -259,6 +259,12 @@ public final class ByteWriter {
     /// Bytes as a JSON string. What is not UTF-8 becomes `\xNN` in the string, as in every other output.
     public func json(_ bytes: UnsafeRawBufferPointer) {
         byte(UInt8(ascii: "\""))
+        jsonContent(bytes)
+        byte(UInt8(ascii: "\""))
+    }
+
+    /// The same without the quotes, as a part of a string.
+    func jsonContent(_ bytes: UnsafeRawBufferPointer) {
         if bytes.allSatisfy({ $0 < 0x80 }) {
             for value in bytes { jsonASCII(value) }
         } else {
@@ -266,7 +272,6 @@ public final class ByteWriter {
                 if scalar.isASCII { jsonASCII(UInt8(scalar.value)) } else { string(jsonEscaped(scalar) ?? String(scalar)) }
             }
         }
-        byte(UInt8(ascii: "\""))
     }
 
     public func json(_ text: String) {

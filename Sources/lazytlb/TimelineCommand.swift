@@ -7,7 +7,7 @@ import Report
 import TraceData
 import TraceForms
 
-extension TimelineLines.Format: Choice {}
+extension TimelineFormat: Choice {}
 extension EvidenceLevel: Choice {}
 
 struct TimelineCommand: ParsableCommand {
@@ -25,8 +25,8 @@ struct TimelineCommand: ParsableCommand {
     @Option(help: "The buffer to read, by its name (default: the top one).")
     var buffer: String?
 
-    @Option(help: "text, csv or json (one object a line).")
-    var format = TimelineLines.Format.text
+    @Option(help: "text, csv, json (one object a line) or perfetto (tracks for ui.perfetto.dev).")
+    var format = TimelineFormat.text
 
     @Option(help: ArgumentHelp("Only these CPUs, e.g. 0,2-3. Can be given several times.", valueName: "list"), transform: CPUList.init)
     var cpu: [CPUList] = []
@@ -96,20 +96,21 @@ struct TimelineCommand: ParsableCommand {
         let span = try TimeSpan(from: from, to: to, file)
         // With probe events the names of mms are known at the end only, and are read beforehand.
         let names = evidence == .all && file.hasProbes ? try Reconstruction(file, sink: NoSink(), kernel: kernel).mms : nil
-        let lines = TimelineLines(format, to: writer, unit: file.clock.unit == .nanoseconds ? .ns : .count)
-        lines.header()
+        let output = format.output(to: writer, unit: file.clock.unit == .nanoseconds ? .ns : .count)
+        output.begin()
         let start = try Reconstruction<NoSink>.firstTime(file)
         let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: names) { interval, mms in
             guard wanted?.contains(interval.cpu) ?? true, interval.end > span.from, interval.start < span.to else { return }
             var interval = interval
             interval.start = max(interval.start, span.from)
             interval.end = min(interval.end, span.to)
-            lines.line(interval, mms)
+            output.add(interval, mms)
         }
         let history = try Reconstruction(file, sink: sink, evidence: evidence, kernel: kernel)
         try span.demandPart(of: history.start, history.end)
         var timeline = history.sink
         timeline.finish(at: history.end)
+        output.end()
         let missing = MissingEvents(
             file, hasSwitches: history.switches > 0, hasFlushes: timeline.hasFlushes, hasLoads: timeline.hasLoads, silentChanges: history.evidence.silentChanges)
         // Standard output has most rows by now: all, then. A file gets none.

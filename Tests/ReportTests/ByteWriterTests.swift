@@ -92,7 +92,7 @@ import TraceData
         #expect(TimeFormat(unit: .ns).duration(ns) == text)
         // The same in a row of a timeline, in its column or beyond.
         let interval = Interval(cpu: 0, start: 0, end: ns, pid: 1, comm: "a", mm: .none, loaded: .initMM, active: .initMM, basis: .unknown)
-        let row = ByteWriter.string { TimelineLines(.text, to: $0, unit: .ns).line(interval, MMTable()) }
+        let row = ByteWriter.string { TimelineLines(.text, to: $0, unit: .ns).add(interval, MMTable()) }
         #expect(row.hasPrefix("  0      0.000000000 " + String(repeating: " ", count: max(0, 9 - text.count)) + text + " a-1 "))
     }
 
@@ -106,7 +106,7 @@ import TraceData
                 ByteWriter.string { writer in
                     let lines = TimelineLines(format, to: writer, unit: .ns)
                     for mm in all[chunk * 100..<chunk * 100 + 100] {
-                        lines.line(Interval(cpu: 0, start: 0, end: 5, pid: 1, comm: "a", mm: mm, loaded: mm, active: .initMM, basis: .exact), mms)
+                        lines.add(Interval(cpu: 0, start: 0, end: 5, pid: 1, comm: "a", mm: mm, loaded: mm, active: .initMM, basis: .exact), mms)
                     }
                 }
             }

@@ -13,8 +13,8 @@ import TraceData
         Array("\\\"".utf8), Array("tab\there".utf8), Array("=1+1".utf8), Array("{\"a\":1}".utf8), [0x7f, 0xc2, 0x9b],
     ]
 
-    /// The lines of a row with task name and mm of `comm`.
-    private func lines(_ format: TimelineLines.Format, _ comm: [UInt8], pid: Int32 = 7) throws -> String {
+    /// The output for a row with task name and mm of `comm`.
+    private func lines(_ format: TimelineFormat, _ comm: [UInt8], pid: Int32 = 7) throws -> String {
         var mms = MMTable()
         let mm = mms.add(pid: 7, name: Comm(comm).description)
         let interval = Interval(
@@ -24,9 +24,10 @@ import TraceData
         defer { try? FileManager.default.removeItem(atPath: path) }
         let file = try #require(FileHandle(forWritingAtPath: path))
         let writer = ByteWriter(descriptor: file.fileDescriptor)
-        let lines = TimelineLines(format, to: writer, unit: .ns)
-        lines.header()
-        lines.line(interval, mms)
+        let output = format.output(to: writer, unit: .ns)
+        output.begin()
+        output.add(interval, mms)
+        output.end()
         try writer.finish()
         return String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
     }
@@ -82,6 +83,15 @@ import TraceData
         #expect(object["mm"] is NSNull)
         #expect(object["start_ns"] as? UInt64 == 1_000_000_005)
         #expect(object["active_mm"] as? String == "init_mm")
+    }
+
+    @Test(arguments: hostile)
+    func aHostileNameIsThatOfASlice(_ comm: [UInt8]) throws {
+        let file = try #require(try JSONSerialization.jsonObject(with: Data(try lines(.perfetto, comm).utf8)) as? [String: [[String: Any]]])
+        let names = try #require(file["traceEvents"]).filter { $0["ph"] as? String == "B" }.map { $0["name"] as? String }
+        // The task, the mm that is loaded, the state, and the other mm that the bookkeeping has.
+        let name = nameFromTrace(Comm(comm).bytes)
+        #expect(names == ["\(name)-7", "\(name):7", "lazy", "init_mm"])
     }
 
     @Test(arguments: hostile)

@@ -7,16 +7,14 @@ import TraceData
 /// The timeline of the loaded mm, a row an interval.
 ///
 /// There may be millions: a row is written piece by piece, and what recurs is kept as bytes.
-public final class TimelineLines {
+public final class TimelineLines: TimelineOutput {
     public enum Format: String, CaseIterable, Sendable { case text, csv, json }
 
     private let writer: ByteWriter
     private let format: Format
     private let times: TimeFormat
     private let labels = Labels()
-    /// What is written for an mm, by its number and those of ``MM/none`` and ``MM/unknown``: nil if it was not yet. The name is the one that the mm has by then.
-    private var mms = FlatList<Labels.Label?>()
-    private static let firstMM = Int(MM.unknown.index)
+    private var mms: MMLabels
     /// By `rawValue`.
     private var bases = FlatList<Labels.Label>()
 
@@ -25,11 +23,18 @@ public final class TimelineLines {
         self.format = format
         times = TimeFormat(unit: unit)
         self.writer = writer
+        mms = MMLabels(labels) { name in
+            switch format {
+            case .text: printable(name)
+            case .csv: Self.field(name)
+            case .json: ByteWriter.string { $0.json(name) }
+            }
+        }
         for basis in Basis.allCases { bases.append(labels.add(basis.name)) }
     }
 
-    /// The line above all rows, where the format has one.
-    public func header() {
+    /// Writes the line above all rows, where the format has one.
+    public func begin() {
         switch format {
         case .text:
             writer.text("CPU            start  duration task                 mm               loaded mm        state   evidence   active_mm\n")
@@ -38,7 +43,7 @@ public final class TimelineLines {
         }
     }
 
-    public func line(_ interval: Interval, _ mms: MMTable) {
+    public func add(_ interval: Interval, _ mms: MMTable) {
         switch format {
         case .text: text(interval, mms)
         case .csv: csv(interval, mms)
@@ -46,28 +51,11 @@ public final class TimelineLines {
         }
     }
 
+    public func end() {}
+
     /// An mm's name in the form that the format asks for.
     @inline(__always)
-    private func name(_ mm: MM, _ table: MMTable) -> Labels.Label {
-        let place = Int(mm.index) - Self.firstMM
-        if place < mms.count, let known = mms[place] { return known }
-        return newName(mm, table)
-    }
-
-    @inline(never)
-    private func newName(_ mm: MM, _ table: MMTable) -> Labels.Label {
-        let name = table.name(mm)
-        let label =
-            switch format {
-            case .text: labels.add(printable(name))
-            case .csv: labels.add(Self.field(name))
-            case .json: labels.add(ByteWriter.string { $0.json(name) })
-            }
-        let place = Int(mm.index) - Self.firstMM
-        mms.extend(with: nil, to: place + 1)
-        mms[place] = label
-        return label
-    }
+    private func name(_ mm: MM, _ table: MMTable) -> Labels.Label { mms[mm, table] }
 
     @inline(__always)
     private func write(_ label: Labels.Label) { labels.write(label, to: writer) }

@@ -1,0 +1,125 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `lazytlb timeline --format perfetto`: slices in the JSON trace event format, beside the rows of the same timeline.
+@Suite struct TimelineTracksTests {
+    private struct Slice: Equatable {
+        /// ns.
+        var start: UInt64
+        var end: UInt64
+        var name: String
+        var arguments: [String: String]
+    }
+
+    private struct Event: Decodable {
+        var ph: String
+        var pid: Int
+        var tid: Int?
+        var ts: Decimal?
+        var name: String?
+        var args: [String: Argument]?
+    }
+
+    /// A text or a number.
+    private struct Argument: Decodable {
+        var text: String
+
+        init(from decoder: any Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            text = try (try? value.decode(String.self)) ?? String(value.decode(Int.self))
+        }
+    }
+
+    private struct File: Decodable { var traceEvents: [Event] }
+
+    private func output(_ trace: String, _ format: String, _ options: [String]) throws -> Data {
+        let outcome = try lazytlb(["timeline", trace, "--format", format] + options)
+        try #require(outcome.status == 0, "\(outcome.errors)")
+        return outcome.output
+    }
+
+    /// As a viewer makes them: by the names of process and thread, what begins ends before the next one begins.
+    private func slices(_ trace: String, _ options: [String]) throws -> [String: [Slice]] {
+        let events = try JSONDecoder().decode(File.self, from: output(trace, "perfetto", options)).traceEvents
+        var (processes, threads): ([Int: String], [Int: String]) = ([:], [:])
+        for event in events where event.ph == "M" {
+            if event.name == "process_name" { processes[event.pid] = event.args?["name"]?.text }
+            if event.name == "thread_name", let thread = event.tid { threads[thread] = event.args?["name"]?.text }
+        }
+        // A viewer keeps threads of several processes apart by their numbers alone, and takes the one that has the process's for its main thread.
+        #expect(Set(processes.keys).isDisjoint(with: threads.keys))
+        var (slices, open, latest): ([String: [Slice]], [String: Slice], [String: UInt64]) = ([:], [:], [:])
+        for event in events where event.ph != "M" {
+            let track = "\(try #require(processes[event.pid])) \(try #require(event.tid.flatMap { threads[$0] }))"
+            let time = (try #require(event.ts) * 1000 as NSDecimalNumber).uint64Value
+            #expect(time >= latest[track, default: 0], "\(track) goes back")
+            latest[track] = time
+            if event.ph == "B" {
+                #expect(open[track] == nil, "\(track): slices overlap")
+                open[track] = Slice(start: time, end: time, name: try #require(event.name), arguments: (event.args ?? [:]).mapValues(\.text))
+            } else {
+                #expect(event.ph == "E")
+                let ended = open.removeValue(forKey: track)
+                var slice = try #require(ended, "\(track): the end of none")
+                slice.end = time
+                slices[track, default: []].append(slice)
+            }
+        }
+        #expect(open.isEmpty, "without an end")
+        return slices
+    }
+
+    private struct Row: Decodable {
+        var cpu: Int
+        var start_ns: UInt64
+        var end_ns: UInt64
+        var pid: Int?
+        var comm: String?
+        var mm: String?
+        var loaded_mm: String
+        var state: String
+        var active_mm: String?
+        var evidence: String
+
+        /// The name and what is told beside it.
+        typealias Content = (name: String, arguments: [String: String])
+
+        var task: Content? {
+            guard let pid else { return ("?", ["mm": mm ?? "none", "evidence": evidence]) }
+            return pid == 0 ? nil : ("\(comm ?? "<...>")-\(pid)", ["mm": mm ?? "none", "evidence": evidence])
+        }
+    }
+
+    /// The same from the rows: those that follow each other with the same content are one.
+    private func expected(_ trace: String, _ options: [String]) throws -> [String: [Slice]] {
+        var slices: [String: [Slice]] = [:]
+        for line in try output(trace, "json", options).split(separator: UInt8(ascii: "\n")) {
+            let row = try JSONDecoder().decode(Row.self, from: Data(line))
+            let contents: [(String, Row.Content?)] = [
+                ("task", row.task), ("loaded mm", (row.loaded_mm, [:])), ("state", (row.state, [:])), ("active_mm", row.active_mm.map { ($0, [:]) }),
+            ]
+            for case (let track, let content?) in contents {
+                let track = "CPU \(row.cpu) \(track)"
+                if let last = slices[track]?.last, last.end == row.start_ns, last.name == content.name, last.arguments == content.arguments {
+                    slices[track]![slices[track]!.count - 1].end = row.end_ns
+                } else {
+                    slices[track, default: []].append(Slice(start: row.start_ns, end: row.end_ns, name: content.name, arguments: content.arguments))
+                }
+            }
+        }
+        return slices
+    }
+
+    @Test(arguments: [
+        ("fixtures/v4.12-threads-2cpu-truth-c3idle.dat", ["--scheme", "v4.12", "--to", "14"]), ("fixtures/v4.12-threads-2cpu-truth-c3idle.dat", ["--cpu", "1", "--from", "13.9", "--to", "14"]),
+        ("fixtures/v4.12-threads-4cpu-truth-lost.dat", ["--evidence", "switches-only"]), ("fixtures/debian7.3-forkexec-4cpu-truth.dat", []),
+    ])
+    func theSlicesAreTheRows(_ trace: String, _ options: [String]) throws {
+        let (found, rows) = (try slices(trace, options), try expected(trace, options))
+        #expect(Set(found.keys) == Set(rows.keys))
+        for (track, slices) in rows { #expect(found[track] == slices, "\(track)") }
+        // Only a scheme that keeps an active_mm has a track of it.
+        #expect(found.keys.contains { $0.hasSuffix(" active_mm") } == options.contains("v4.12"))
+    }
+}
