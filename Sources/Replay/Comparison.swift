@@ -123,11 +123,15 @@ public struct Comparison: Sendable {
 
     /// Begins and ends intervals on CPU `moment.cpu`, after ``note(_:_:old:new:)``: what the old scheme has booked and loaded there, and
     /// whether the new one has the same loaded.
-    @inline(__always) mutating func track(_ moment: Moment, booked: MM, loaded: MM, new: MM) {
+    ///
+    /// - Returns: whether one began or ended.
+    @inline(__always) mutating func track(_ moment: Moment, booked: MM, loaded: MM, new: MM) -> Bool {
         let stale = booked.isUser && loaded == .initMM ? booked : .none
         let parted = loaded != new
         let place = cpus.base + moment.cpu
-        if _slowPath(stale != place.pointee.staleMM || parted != place.pointee.isParted) { change(stale, parted, moment) }
+        if _fastPath(stale == place.pointee.staleMM && parted == place.pointee.isParted) { return false }
+        change(stale, parted, moment)
+        return true
     }
 
     @inline(never) private mutating func change(_ stale: MM, _ parted: Bool, _ moment: Moment) {

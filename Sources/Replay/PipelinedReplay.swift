@@ -146,7 +146,7 @@ private final class WorkBatch {
             case .contextSwitch: replay.contextSwitch(work.cpu, work.mm, work.moment)
             case .flushRange: replay.flushRange(work.cpu, work.mm, work.value, work.moment)
             case .flushOthers: replay.flushOthers(work.cpu, work.mm, work.value, work.moment)
-            case .settled: replay.apply(.settled(cpu: work.cpu), at: work.moment)
+            case .settled: replay.settled(work.cpu, work.moment)
             case .deliver: replay.deliver(work.cpu, from: Int(work.value), work.moment)
             case .complete: replay.complete(cpu: work.cpu, at: work.moment)
             case .completeUnsent: replay.completeUnsent(cpu: work.cpu, at: work.moment)

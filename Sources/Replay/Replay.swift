@@ -28,6 +28,7 @@ public struct Replay: StimulusSink, Sendable {
     public private(set) var marksOmitted = 0
     public internal(set) var traffic: IPITraffic
     public internal(set) var latency: ShootdownLatency
+    let times: CPUTimes
     /// Time of the last record, ns.
     public internal(set) var lastTime: UInt64 = 0
 
@@ -58,6 +59,7 @@ public struct Replay: StimulusSink, Sendable {
         recorded = FlushTally(cpus: cpus)
         traffic = IPITraffic(cpus: cpus, primary: primary)
         latency = ShootdownLatency(cpus: cpus)
+        times = CPUTimes(cpus: cpus)
     }
 
     /// What comes next cannot be guessed, and each look at what it is costs a wrong guess: one look serves all schemes. So the stimuli that
@@ -68,6 +70,7 @@ public struct Replay: StimulusSink, Sendable {
         case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, moment)
         case .flushOthers(let cpu, let mm, let pages): flushOthers(cpu, mm, pages, moment)
         case .deliver(let cpu, let sender): deliver(cpu, from: sender, moment)
+        case .settled(let cpu): settled(cpu, moment)
         default: applyOther(stimulus, moment)
         }
     }
@@ -112,12 +115,21 @@ public struct Replay: StimulusSink, Sendable {
         if moment.recordCPU == cpu { latency.answered(sender, by: cpu, at: moment.time) }
     }
 
+    /// A CPU leaves a mask: nothing that is compared.
+    @inline(never) @usableFromInline mutating func settled(_ cpu: Int, _ moment: Moment) {
+        lastTime = max(lastTime, moment.time)
+        v412.scheme.settle(cpu)
+        v413.scheme.settle(cpu)
+        if haveParted { parent.scheme.settle(cpu) }
+    }
+
     @inline(never) @usableFromInline mutating func applyOther(_ stimulus: Stimulus, _ moment: Moment) {
         begin(stimulus, moment)
         v412.apply(stimulus, cpu: stimulus.cpu, on: machine)
         v413.apply(stimulus, cpu: stimulus.cpu, on: machine)
         compare(stimulus.cpu, moment, stimulus, maySend: true)
         machine.apply(stimulus)
+        trackTime(stimulus.cpu, moment)
         if case .forget = stimulus, moment.cause == .lost { latency.lose() }
     }
 
@@ -136,9 +148,23 @@ public struct Replay: StimulusSink, Sendable {
         let (old, new) = (v412.effects, v413.effects)
         if maySend, old.pointee.sent || new.pointee.sent || haveParted && parent.effects.pointee.sent { compareTargets(stimulus(), moment) }
         if _slowPath(Effects.areNotable(old, beside: new)) { besideV412.note(stimulus(), moment, old: old.pointee, new: new.pointee) }
-        besideV412.track(moment, booked: old.pointee.booked, loaded: old.pointee.loaded, new: new.pointee.loaded)
+        let hasChanged = besideV412.track(moment, booked: old.pointee.booked, loaded: old.pointee.loaded, new: new.pointee.loaded)
         if _slowPath(haveParted) { compareParent(stimulus(), moment) }
+        // Where the task stays, an mm is only left: that begins to be stale, or parts the schemes.
+        if _slowPath(hasChanged || haveParted) { trackTime(cpu, moment) }
         assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")
+    }
+
+    /// The CPU's task and what it has loaded, after a stimulus that was applied in full.
+    @inline(__always) mutating func trackTime(_ cpu: Int, _ moment: Moment) {
+        let (old, new) = (v412.effects.pointee.loaded, v413.effects.pointee.loaded)
+        if machine.mm[cpu].isUser, old.isUser, new.isUser, !haveParted { return times.runLoaded(cpu, at: moment.time) }
+        trackOtherTime(cpu, moment)
+    }
+
+    @inline(never) private mutating func trackOtherTime(_ cpu: Int, _ moment: Moment) {
+        let old = v412.effects.pointee.loaded
+        times.change(cpu, task: machine.mm[cpu], loaded: (old, haveParted ? parent.effects.pointee.loaded : old, v413.effects.pointee.loaded), at: moment.time)
     }
 
     @inline(never) private mutating func applyParent(_ stimulus: Stimulus, _ cpu: Int) { parent.apply(stimulus, cpu: cpu, on: machine) }
@@ -146,7 +172,7 @@ public struct Replay: StimulusSink, Sendable {
     @inline(never) private mutating func compareParent(_ stimulus: Stimulus, _ moment: Moment) {
         let (old, new) = (parent.effects, v413.effects)
         if Effects.areNotable(old, beside: new) { besideParent.note(stimulus, moment, old: old.pointee, new: new.pointee) }
-        besideParent.track(moment, booked: old.pointee.booked, loaded: old.pointee.loaded, new: new.pointee.loaded)
+        _ = besideParent.track(moment, booked: old.pointee.booked, loaded: old.pointee.loaded, new: new.pointee.loaded)
     }
 
     /// From here on the two old schemes go their own ways.
@@ -255,5 +281,6 @@ public struct Replay: StimulusSink, Sendable {
         for cpu in 0..<cpus { complete(cpu: cpu, at: Moment(time: lastTime, cpu: cpu, pid: 0, cause: .other)) }
         besideV412.finish(at: lastTime)
         if haveParted { besideParent.finish(at: lastTime) }
+        times.finish(at: lastTime)
     }
 }

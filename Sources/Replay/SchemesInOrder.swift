@@ -13,8 +13,10 @@ extension Replay {
         public var predicted: FlushTally
         /// mm_cpumask() values that it predicted right, of those that probes read.
         public var masksMatched: Int
+        public var times: StateTimes
 
-        init<Model>(_ lane: Lane<Model>) {
+        init<Model>(_ lane: Lane<Model>, _ times: StateTimes) {
+            self.times = times
             id = Model.id
             counters = lane.scheme.counters
             predicted = lane.predicted
@@ -23,7 +25,10 @@ extension Replay {
     }
 
     /// In the order of ``schemes``.
-    public var summaries: [Summary] { [Summary(v412), Summary(v413Parent), Summary(v413)] }
+    public var summaries: [Summary] {
+        let times = times.totals
+        return [Summary(v412, times[0]), Summary(v413Parent, times[1]), Summary(v413, times[2])]
+    }
 }
 
 /// A count in each scheme.

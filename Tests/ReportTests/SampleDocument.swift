@@ -113,6 +113,10 @@ private func sampleScheme(targets: Int, ignored: Int) -> ReportDocument.Scheme {
     scheme.localFlushes = 8_800
     scheme.unknownSwitches = 6
     scheme.vmstat = .init(remoteFlush: 9_101, remoteFlushReceived: 10_500, localFlushAll: 3_000, localFlushOne: 5_000)
+    // Of 7.654321 s on 4 CPUs.
+    var time = ReportDocument.CPUTime()
+    (time.userNS, time.lazyNS, time.initNS, time.unknownNS) = (20_000_000_000, 9_000_000_000, 1_613_084_000, 4_200_000)
+    scheme.cpuTime = time
     return scheme
 }
 

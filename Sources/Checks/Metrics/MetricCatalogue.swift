@@ -90,6 +90,9 @@ public struct MetricCatalogue: Sendable {
         add("\(prefix).vmstat.nr_tlb_remote_flush_received", scheme?.vmstat.remoteFlushReceived, needs: needs)
         add("\(prefix).vmstat.nr_tlb_local_flush_all", scheme?.vmstat.localFlushAll, needs: needs)
         add("\(prefix).vmstat.nr_tlb_local_flush_one", scheme?.vmstat.localFlushOne, needs: needs)
+        for (name, value) in [("user_ns", scheme?.cpuTime?.userNS), ("lazy_ns", scheme?.cpuTime?.lazyNS), ("init_ns", scheme?.cpuTime?.initNS)] {
+            add("\(prefix).cpu_time.\(name)", value, .cpuTime, worse: .neither, needs: [.records, .mms, .loadedTime])
+        }
         add("\(prefix).warnings", scheme.map { sum($0.warnings.values) }, needs: needs)
         for (_, name) in Warnings.all { add("\(prefix).warnings.\(name)", scheme.map { $0.warnings[name] ?? 0 }, needs: needs) }
     }

@@ -221,7 +221,12 @@ struct ReportBuilder {
     }
 
     func schemes() -> [String: ReportDocument.Scheme] {
-        Dictionary(uniqueKeysWithValues: lanes.map { ($0.id, ReportDocument.Scheme($0.counters)) })
+        Dictionary(
+            uniqueKeysWithValues: lanes.map { lane in
+                var scheme = ReportDocument.Scheme(lane.counters)
+                scheme.cpuTime = .init(lane.times, of: context.trace.cpuTimeNS)
+                return (lane.id, scheme)
+            })
     }
 
     // MARK: Names
@@ -261,6 +266,18 @@ extension ReportDocument.VMStat {
         self.init(
             remoteFlush: counted.remoteFlush, remoteFlushReceived: counted.remoteFlushReceived,
             localFlushAll: counted.localFlushAll, localFlushOne: counted.localFlushOne)
+    }
+}
+
+extension ReportDocument.CPUTime {
+    /// What is not known is the rest of the time.
+    init(_ times: StateTimes, of whole: UInt64) {
+        self.init()
+        (userNS, lazyNS, initNS) = (times.user, times.lazy, times.initMM)
+        var known = userNS
+        known.addClamped(lazyNS)
+        known.addClamped(initNS)
+        unknownNS = whole > known ? whole - known : 0
     }
 }
 

@@ -27,6 +27,8 @@ extension ReportDocument {
         public var vmstat = VMStat()
         /// WARNs and BUGs that would have fired: how often, by what they say.
         public var warnings: [String: Int] = [:]
+        /// nil in reports of older versions.
+        public var cpuTime: CPUTime?
 
         public init() {}
 
@@ -42,6 +44,28 @@ extension ReportDocument {
             case localFlushes = "local_flushes"
             case unknownSwitches = "unknown_switches"
             case vmstat, warnings
+            case cpuTime = "cpu_time"
+        }
+    }
+
+    /// How long the CPUs would have been in which state, ns, summed over them: all of the trace's duration times its CPUs.
+    public struct CPUTime: Codable, Equatable, Sendable {
+        /// A task with an mm ran, and an mm was loaded.
+        public var userNS: UInt64 = 0
+        /// A task without an mm ran, on a borrowed one.
+        public var lazyNS: UInt64 = 0
+        /// init_mm was loaded; or the CPU was offline.
+        public var initNS: UInt64 = 0
+        /// The mm of the task, or the one that was loaded, is unknown.
+        public var unknownNS: UInt64 = 0
+
+        public init() {}
+
+        enum CodingKeys: String, CodingKey {
+            case userNS = "user_ns"
+            case lazyNS = "lazy_ns"
+            case initNS = "init_ns"
+            case unknownNS = "unknown_ns"
         }
     }
 

@@ -38,6 +38,12 @@ extension ReportDocument {
         /// What a trace.dat file of the same recording would have told, and what this form does not: a sentence each; nil if nothing.
         public var leftOut: [String]?
 
+        /// The duration on all CPUs: what shares of the CPU time are of.
+        public var cpuTimeNS: UInt64 {
+            let (product, overflow) = durationNS.multipliedReportingOverflow(by: UInt64(max(cpus, 0)))
+            return overflow ? .max : product
+        }
+
         public enum TimeUnit: String, Codable, Sendable {
             case ns, count
         }

@@ -6,7 +6,7 @@
 public func renderText(_ document: ReportDocument, style: TextStyle, divergenceLimit: Int) -> String {
     let report = TextReport(document: document, style: style, times: TimeFormat(unit: document.trace.timeUnit))
     let sections = [
-        report.headline(), report.traceSection(), report.schemesSection(), report.comparisonsSection(),
+        report.headline(), report.traceSection(), report.schemesSection(), report.cpuTimeSection(), report.comparisonsSection(),
         report.interruptersSection(), report.matrixSection(), report.latencySection(), report.conformanceSection(),
         report.marksSection(), report.evidenceSection(), report.divergencesSection(limit: divergenceLimit),
         report.problemsSection(),
@@ -23,11 +23,7 @@ struct TextReport {
     /// The schemes of the document, oldest first.
     var schemeIDs: [String] { schemesInOrder(document.schemes.keys) }
 
-    /// CPU time of the trace: its duration on all its CPUs.
-    var cpuTime: UInt64 {
-        let (product, overflow) = document.trace.durationNS.multipliedReportingOverflow(by: UInt64(max(document.trace.cpus, 0)))
-        return overflow ? .max : product
-    }
+    var cpuTime: UInt64 { document.trace.cpuTimeNS }
 
     func heading(_ text: String) -> String {
         style.paint(text, .heading)

@@ -37,6 +37,22 @@ extension TextReport {
         return [heading("Schemes")] + table.lines(style)
     }
 
+    /// In which state of the lazy TLB the CPUs would have been, and how long.
+    func cpuTimeSection() -> [String] {
+        let order = schemeIDs
+        let schemes = order.compactMap { document.schemes[$0]?.cpuTime }
+        guard !schemes.isEmpty, schemes.count == order.count else { return [] }
+        var table = SideBySide(columns: order.map(printable))
+        func row(_ label: String, _ time: KeyPath<ReportDocument.CPUTime, UInt64>) {
+            table.add(label, schemes.map { TextTable.Cell(percent($0[keyPath: time], of: cpuTime), $0[keyPath: time] == 0 ? .faint : .plain) })
+        }
+        row("user: a task's own mm is loaded", \.userNS)
+        row("lazy: one that the task borrows", \.lazyNS)
+        row("init: init_mm", \.initNS)
+        row("unknown", \.unknownNS)
+        return [heading("What CPUs would have loaded, in shares of \(times.whole)")] + table.lines(style)
+    }
+
     func comparisonsSection() -> [String] {
         guard !document.comparisons.isEmpty else { return [] }
         let comparisons = document.comparisons
