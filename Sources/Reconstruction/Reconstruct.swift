@@ -23,6 +23,8 @@ public struct EvidenceSummary: Sendable {
     /// Flushes, and those of them whose mm is unknown.
     public var flushes = 0
     public var unknownFlushes = 0
+    /// SEND_IPI records of those.
+    public var unknownSends = 0
     /// Gaps of lost events, and the events known to be lost in them.
     public var gaps = 0
     public var lostEvents: UInt64 = 0

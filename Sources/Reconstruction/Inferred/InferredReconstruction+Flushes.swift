@@ -92,6 +92,7 @@ extension InferredReconstruction {
             expectAnswers(cpu, moment.time)
             apply(.batchOthers(cpu: cpu), moment)
         } else {
+            if !state[cpu].sentMM.isKnown { evidence.unknownSends += 1 }
             if state[cpu].sentMM.isUser { finishSwitches(to: state[cpu].sentMM, cpu, source.head) }
             if _slowPath(!longSwitches.isEmpty) { finishSwitches(from: state[cpu].sentMM, source, sends: true) }
             settle(state[cpu].sentMM, sender: cpu, sends: true, moment)

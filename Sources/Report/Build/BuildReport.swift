@@ -196,6 +196,7 @@ struct ReportBuilder {
         evidence.unknownTimeNS = found.unknownTime
         evidence.flushes.total = found.flushes
         evidence.flushes.unknown = found.unknownFlushes
+        evidence.flushes.unknownSends = found.unknownSends
         evidence.flushes.attributed = found.flushes - found.unknownFlushes
         evidence.contradictions = found.contradictions
         evidence.brokenChains = found.brokenChains

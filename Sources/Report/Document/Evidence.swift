@@ -59,8 +59,15 @@ extension ReportDocument {
             /// The mm is known, or the flush has none (a batch).
             public var attributed = 0
             public var unknown = 0
+            /// SEND_IPI records of the unknown ones: the schemes have none of these sends. Nil in reports of older versions.
+            public var unknownSends: Int?
 
             public init() {}
+
+            enum CodingKeys: String, CodingKey {
+                case total, attributed, unknown
+                case unknownSends = "unknown_sends"
+            }
         }
     }
 }

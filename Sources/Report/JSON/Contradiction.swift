@@ -40,6 +40,7 @@ extension ReportDocument {
         var parts = [
             Part(key: "evidence.switches.unknown", count: evidence.switches.unknown, whole: evidence.switches.total, wholeKey: "evidence.switches.total"),
             Part(key: "evidence.flushes.unknown", count: evidence.flushes.unknown, whole: evidence.flushes.total, wholeKey: "evidence.flushes.total"),
+            Part(key: "evidence.flushes.unknown_sends", count: evidence.flushes.unknownSends ?? 0, whole: recorded.ipiSends, wholeKey: "recorded.ipi_sends"),
         ]
         for (index, task) in (workload?.tasks ?? []).enumerated() {
             parts.append(Part(key: "workload.tasks[\(index)].switches", count: task.switches, whole: workload?.switches ?? 0, wholeKey: "workload.switches"))

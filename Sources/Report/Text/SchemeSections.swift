@@ -20,6 +20,9 @@ extension TextReport {
         let locals = cell(recorded.localMMShootdowns + recorded.localShootdowns)
         table.add("local flushes", schemes.map { atLeast(cell($0.localFlushes), isMissing) } + [atLeast(locals, isSilent)])
         row("IPI sends", \.ipiSends, recorded: recorded.ipiSends)
+        if let unknown = document.evidence.flushes.unknownSends, unknown > 0 {
+            table.add("  of unknown mm", schemes.map { _ in TextTable.Cell("", .faint) } + [cell(unknown, .bad)])
+        }
         row("IPI targets", \.ipiTargets)
         row("  flushed", \.ipiFlushed, recorded: recorded.remoteShootdowns)
         row("  left the mm (leave_mm)", \.ipiLeft)
