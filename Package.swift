@@ -28,12 +28,14 @@ let package = Package(
         .target(name: "LazyTLB", dependencies: ["CPrefetch", "Tables"]),
         .target(name: "Reconstruction", dependencies: ["CPrefetch", "TraceData", "LazyTLB", "Tables"]),
         .target(name: "Replay", dependencies: ["CPrefetch", "TraceData", "LazyTLB", "Reconstruction", "Tables"]),
-        .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay", "Tables"]),
+        // The schemes on all histories of a small machine: `lazytlb verify`.
+        .target(name: "Verification", dependencies: ["LazyTLB", "Reconstruction", "Replay"]),
+        .target(name: "Report", dependencies: ["TraceData", "LazyTLB", "Reconstruction", "Replay", "Tables", "Verification"]),
         .target(name: "Checks", dependencies: ["LazyTLB", "Replay", "Report", "CYaml"]),
         .executableTarget(
             name: "lazytlb",
             dependencies: [
-                "TraceData", "TraceForms", "LazyTLB", "Reconstruction", "Replay", "Report", "Checks", "Recording", "TraceWriting",
+                "TraceData", "TraceForms", "LazyTLB", "Reconstruction", "Replay", "Report", "Checks", "Recording", "TraceWriting", "Verification",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -75,6 +77,7 @@ let package = Package(
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth", "TestSupport"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "Tables", "TraceData", "LazyTLB", "Replay", "AccuracyKit", "TraceSynth", "TraceWriting"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData", "TraceSynth", "TestSupport"]),
+        .testTarget(name: "VerificationTests", dependencies: ["Verification", "Replay", "Reconstruction", "LazyTLB"]),
         .testTarget(name: "ReportTests", dependencies: ["Report", "Replay", "Reconstruction", "LazyTLB", "TraceData"], exclude: ["Golden"]),
         .testTarget(
             name: "TraceSynthTests",

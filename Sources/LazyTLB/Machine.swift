@@ -33,6 +33,15 @@ public final class Machine: @unchecked Sendable {
         batch = Flat(repeating: Batch(cpus: cpus), count: cpus)
     }
 
+    private init(_ other: Machine) {
+        (cpus, clearsLate) = (other.cpus, other.clearsLate)
+        (mm, activeMM, batch) = (other.mm.copy(), other.activeMM.copy(), other.batch.copy())
+        online = other.online.copy()
+    }
+
+    /// One of its own in the same state.
+    public func copy() -> Machine { Machine(self) }
+
     /// Takes the stimulus over. Schemes see the machine as it was before.
     @inline(__always) public func apply(_ stimulus: Stimulus) {
         switch stimulus {

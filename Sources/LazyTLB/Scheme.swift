@@ -10,6 +10,9 @@ public protocol Scheme: Sendable {
 
     init(cpus: Int)
 
+    /// One of its own in the same state: a copy of the value shares its tables.
+    func copy() -> Self
+
     // What nearly all stimuli are, each by itself: so that a caller that knows which one it has need not look again.
 
     mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects)

@@ -6,6 +6,10 @@ public struct V412: Scheme {
 
     public init(cpus: Int) { old = ActiveMMState(cpus: cpus) }
 
+    private init(_ old: ActiveMMState) { self.old = old }
+
+    public func copy() -> V412 { V412(ActiveMMState(old)) }
+
     @inline(__always) public mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects) {
         old.begin(cpu, machine)
         old.contextSwitch(cpu, mm, machine, &effects)

@@ -30,6 +30,14 @@ public struct V413: Scheme {
         batchMasks = MaskTable(cpus: cpus, rows: cpus)
     }
 
+    private init(_ other: V413) {
+        cpus = other.cpus.copy()
+        (masks, shootdowns, batchMasks) = (other.masks.copy(), other.shootdowns.copy(), other.batchMasks.copy())
+        counters = other.counters
+    }
+
+    public func copy() -> V413 { V413(self) }
+
     public func loadedMM(_ cpu: Int) -> MM { cpus[cpu].loaded }
     public func bookedMM(_ cpu: Int) -> MM { cpus[cpu].loaded }
     public func state(_ cpu: Int) -> TLBState { cpus[cpu].state }

@@ -5,6 +5,10 @@ public struct V413Parent: Scheme {
 
     public init(cpus: Int) { old = ActiveMMState(cpus: cpus) }
 
+    private init(_ old: ActiveMMState) { self.old = old }
+
+    public func copy() -> V413Parent { V413Parent(ActiveMMState(old)) }
+
     public mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects) {
         old.begin(cpu, machine)
         old.contextSwitch(cpu, mm, machine, &effects)

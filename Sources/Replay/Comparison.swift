@@ -28,7 +28,7 @@ public struct Comparison: Sendable {
         var partedSince: Moment?
     }
 
-    init(old: String, new: String, cpus: Int, limit: Int) {
+    package init(old: String, new: String, cpus: Int, limit: Int) {
         self.old = old
         self.new = new
         self.limit = limit
@@ -58,7 +58,7 @@ public struct Comparison: Sendable {
     // MARK: IPI targets
 
     /// Word `index` of the CPUs that each of the two interrupts for the flush under way. ``endTargets(extraMM:missingMM:at:)`` follows the last one.
-    mutating func targets(_ index: Int, old: UInt64, new: UInt64) {
+    package mutating func targets(_ index: Int, old: UInt64, new: UInt64) {
         if old == new { return }
         forEachBit(old & ~new) { extra.append(index * 64 + $0) }
         forEachBit(new & ~old) { missing.append(index * 64 + $0) }
@@ -70,7 +70,7 @@ public struct Comparison: Sendable {
     var firstExtra: Int? { extra.first }
     var firstMissing: Int? { missing.first }
 
-    mutating func endTargets(extraMM: MM, missingMM: MM, at moment: Moment) {
+    package mutating func endTargets(extraMM: MM, missingMM: MM, at moment: Moment) {
         if !extra.isEmpty {
             extraIPITargets += extra.count
             if takes(.extraIPI) { divergences.append(Divergence(kind: .extraIPI, moment: moment, mm: extraMM, targets: extra, scheme: old, since: cpus[extra[0]].partedSince)) }
@@ -86,7 +86,7 @@ public struct Comparison: Sendable {
     // MARK: what happened on the CPU itself
 
     /// Compares what both did with the stimulus that was just applied to CPU `moment.cpu`, if ``Effects/areNotable(beside:)``.
-    mutating func note(_ stimulus: Stimulus, _ moment: Moment, old: Effects, new: Effects) {
+    package mutating func note(_ stimulus: Stimulus, _ moment: Moment, old: Effects, new: Effects) {
         compareFlush(stimulus, moment, old, new)
         let cpu = moment.cpu
         if old.redundantLoad {

@@ -25,7 +25,7 @@ struct LazyTLBCommand: ParsableCommand {
         version: lazytlbVersion,
         subcommands: [
             RecordCommand.self, TasksCommand.self,
-            ReportCommand.self, TimelineCommand.self, CheckCommand.self, BaselineCommand.self, DiffCommand.self, EventsCommand.self, InfoCommand.self,
+            ReportCommand.self, TimelineCommand.self, CheckCommand.self, BaselineCommand.self, DiffCommand.self, EventsCommand.self, InfoCommand.self, VerifyCommand.self,
         ])
 
     static func main() {

@@ -79,6 +79,7 @@ struct PropertyTests {
         #expect(counters.ipiTargets == counters.ipiFlushed + counters.ipiLeft + counters.ipiIgnored)
     }
 
+    /// No theorem: an IPI that only v4.12 sends, and that is taken two switches late, makes a CPU leave there (docs/verify.md). These histories show none.
     @Test(arguments: seeds) func `v4.13 interrupts no CPU that its parent does not, and that none that v4.12 does not`(seed: UInt64) throws {
         var rigs = [Rig(unknown: V412.id), Rig(unknown: V413Parent.id), Rig(unknown: V413.id)]
         for step in RandomHistory(seed: seed).steps {
