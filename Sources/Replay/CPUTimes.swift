@@ -56,17 +56,18 @@ struct CPUTimes: Sendable {
 
     /// Of all CPUs, in the order of ``Replay/schemes``.
     var totals: [StateTimes] {
-        Replay.schemes.indices.map { scheme in
+        let sums = (0..<Situation.count).map { number in
+            (0..<rows.count / Self.width).reduce(into: UInt64(0)) { $0.addClamped(row($1)[2 + Int(number)]) }
+        }
+        return Replay.schemes.indices.map { scheme in
             var times = StateTimes()
-            for cpu in 0..<rows.count / Self.width {
-                for number in 0..<Situation.count {
-                    let (situation, time) = (Situation(number: number), row(cpu)[2 + Int(number)])
-                    switch (situation.loaded(scheme), situation.task) {
-                    case (.none, _): times.initMM.addClamped(time)
-                    case (.user, .user): times.user.addClamped(time)
-                    case (.user, .none): times.lazy.addClamped(time)
-                    default: break
-                    }
+            for (number, time) in sums.enumerated() where time > 0 {
+                let situation = Situation(number: UInt64(number))
+                switch (situation.loaded(scheme), situation.task) {
+                case (.none, _): times.initMM.addClamped(time)
+                case (.user, .user): times.user.addClamped(time)
+                case (.user, .none): times.lazy.addClamped(time)
+                default: break
                 }
             }
             return times

@@ -115,7 +115,7 @@ public struct Replay: StimulusSink, Sendable {
         if moment.recordCPU == cpu { latency.answered(sender, by: cpu, at: moment.time) }
     }
 
-    /// A CPU leaves a mask: nothing that is compared.
+    /// A CPU leaves a mask: nothing that is compared. What the schemes did with the stimulus before is still there.
     @inline(never) @usableFromInline mutating func settled(_ cpu: Int, _ moment: Moment) {
         lastTime = max(lastTime, moment.time)
         v412.scheme.settle(cpu)

@@ -14,12 +14,14 @@ public struct Flat<Element>: FlatTable {
     }
 
     /// A table of its own with the same elements.
-    public func copy() -> Flat { Flat(Array(self)) }
+    public func copy() -> Flat { Flat(UnsafeBufferPointer(start: base, count: count)) }
 
-    public init(_ elements: [Element]) {
+    public init(_ elements: [Element]) { self = elements.withUnsafeBufferPointer { Flat($0) } }
+
+    private init(_ elements: UnsafeBufferPointer<Element>) {
         count = elements.count
         base = .allocate(apart: count)
-        for (index, element) in elements.enumerated() { (base + index).initialize(to: element) }
+        if let first = elements.baseAddress { base.initialize(from: first, count: count) }
         owner = FlatOwner(base, count)
     }
 }
@@ -80,7 +82,10 @@ public struct FlatList<Element>: FlatTable {
     /// A table of its own with the same elements.
     public func copy() -> FlatList {
         var copy = FlatList()
-        for element in self { copy.append(element) }
+        copy.append(upTo: count) { place in
+            place.initialize(from: base, count: count)
+            return count
+        }
         return copy
     }
 

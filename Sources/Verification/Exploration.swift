@@ -11,7 +11,7 @@ public struct Exploration: Sendable {
     /// States that are not the same but for the names of CPUs and mms.
     public private(set) var states = 0
     /// Steps from one of them to another, or to itself.
-    public private(set) var steps = 0
+    public private(set) var transitions = 0
     /// Steps of the shortest history to the state that is farthest.
     public private(set) var longest = 0
     /// There are no other states. Else those beyond the limit are not visited.
@@ -26,7 +26,7 @@ public struct Exploration: Sendable {
         public var scheme: String
         public var what: String
         public var history: [Step]
-        /// Steps that show the same.
+        /// Transitions that show the same.
         public var count = 1
     }
 
@@ -36,7 +36,7 @@ public struct Exploration: Sendable {
         public var new: String
         public var kind: Divergence.Kind
         public var history: [Step]
-        /// Steps that show the same.
+        /// Transitions that show the same.
         public var count = 1
     }
 
@@ -51,9 +51,9 @@ public struct Exploration: Sendable {
 
     /// - Parameters:
     ///   - length: of the longest histories; nil for any.
-    ///   - progress: called now and then with the numbers of states and of steps so far.
-    /// - Complexity: O(states · steps possible in each · namings).
-    public init(cpus: Int, mms: Int, length: Int? = nil, progress: (_ states: Int, _ steps: Int) -> Void = { _, _ in }) {
+    ///   - progress: called now and then with the numbers of states and of transitions so far.
+    /// - Complexity: O(transitions · namings).
+    public init(cpus: Int, mms: Int, length: Int? = nil, progress: (_ states: Int, _ transitions: Int) -> Void = { _, _ in }) {
         precondition(Self.limits.cpus.contains(cpus) && Self.limits.mms.contains(mms))
         (self.cpus, self.mms) = (cpus, mms)
         let names = World.Naming.all(cpus: cpus, mms: mms)
@@ -62,7 +62,7 @@ public struct Exploration: Sendable {
         var (next, depth, endOfDepth) = (0, 0, 1)
         while next < nodes.count {
             if next == endOfDepth { (depth, endOfDepth) = (depth + 1, nodes.count) }
-            if next & 1023 == 0 { progress(nodes.count, steps) }
+            if next & 63 == 0 { progress(nodes.count, transitions) }
             if let length, depth == length {
                 isComplete = false
                 break
@@ -71,7 +71,7 @@ public struct Exploration: Sendable {
             for step in world.possible {
                 var successor = world.copy()
                 let outcome = successor.take(step)
-                steps += 1
+                transitions += 1
                 note(outcome) { Self.history(of: next, nodes) + [step] }
                 if seen.insert(successor.signature(names)).inserted { nodes.append(Node(parent: Int32(next), step: step)) }
             }
@@ -88,6 +88,16 @@ public struct Exploration: Sendable {
             place = Int(nodes[place].parent)
         }
         return history.reversed()
+    }
+
+    /// What each scheme does with each step of a history, in words and in the order of ``Replay/schemes``.
+    public func effects(of history: [Step]) -> [[String]] {
+        var world = World(cpus: cpus, mms: mms)
+        var outcome = World.Outcome()
+        return history.map { step in
+            world.make(step, &outcome)
+            return World.schemes.indices.map { world.effect($0, step.stimulus) }
+        }
     }
 
     private mutating func note(_ outcome: World.Outcome, _ history: () -> [Step]) {
@@ -111,7 +121,8 @@ public struct Exploration: Sendable {
 extension World {
     static func after(_ history: [Step], cpus: Int, mms: Int) -> World {
         var world = World(cpus: cpus, mms: mms)
-        for step in history { _ = world.take(step) }
+        var outcome = Outcome()
+        for step in history { world.make(step, &outcome) }
         return world
     }
 }

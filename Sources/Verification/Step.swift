@@ -20,7 +20,7 @@ public struct Step: Equatable, Sendable {
         case .flushRange(let cpu, let mm, _): "CPU \(cpu): flush_tlb_mm_range(\(Self.name(mm))) begins"
         case .flushPage(let cpu, let mm): "CPU \(cpu): flush_tlb_page(\(Self.name(mm))) begins"
         case .batchLocal(let cpu): "CPU \(cpu): try_to_unmap_flush() of pages of \(batch.map(Self.name).joined(separator: " and ")) begins"
-        case .flushOthers(let cpu, _, _), .batchOthers(let cpu): "CPU \(cpu): flush_tlb_others(), if others are in the mask"
+        case .flushOthers(let cpu, _, _), .batchOthers(let cpu): "CPU \(cpu): flush_tlb_others()"
         case .deliver(let cpu, let sender): "CPU \(cpu): takes CPU \(sender)'s IPI"
         case .doFlushAll(let cpu): "CPU \(cpu): do_flush_tlb_all()"
         case .offline(let cpu): "CPU \(cpu): is marked offline"

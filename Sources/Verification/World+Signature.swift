@@ -20,13 +20,16 @@ extension World {
         let places: [Int]
         /// The name of each mm, of init_mm (0) as well.
         let mms: [UInt8]
+        /// The mms in the order of their names.
+        let inOrder: [MM]
 
         /// All of them.
         static func all(cpus: Int, mms: Int) -> [Naming] {
             permutations(Array(0..<cpus)).flatMap { order in
                 permutations(Array(1...mms)).map { names in
                     let places = order.indices.map { cpu in order.firstIndex(of: cpu)! }
-                    return Naming(order: order, places: places, mms: [0] + names.map(UInt8.init))
+                    let mms = [0] + names.map(UInt8.init)
+                    return Naming(order: order, places: places, mms: mms, inOrder: mms.indices.sorted { mms[$0] < mms[$1] }.map { MM(Int32($0)) })
                 }
             }
         }
@@ -44,6 +47,7 @@ extension World {
 
     private func signature(_ naming: Naming) -> [UInt8] {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(128)
         for cpu in naming.order {
             bytes += [naming.name(machine.mm[cpu]), naming.name(machine.activeMM[cpu])]
             add(phases[cpu], naming, to: &bytes)
@@ -54,9 +58,8 @@ extension World {
                 ]
             }
         }
-        // By their names.
-        for mm in (0...mms).sorted(by: { naming.mms[$0] < naming.mms[$1] }) {
-            for scheme in World.schemes.indices { bytes.append(naming.word(mask(scheme, MM(Int32(mm))))) }
+        for mm in naming.inOrder {
+            for scheme in World.schemes.indices { bytes.append(naming.word(mask(scheme, mm))) }
         }
         return bytes
     }

@@ -15,6 +15,8 @@ extension World {
             case .goingDown: if !isAwaited(cpu) { steps.append(Step(.cpuDown(cpu: cpu))) }
             case .down: steps.append(Step(.cpuUp(cpu: cpu)))
             }
+            // An IPI as well; who sends it, be it a CPU that is not among these, does not matter.
+            if isOnline(cpu) { steps.append(Step(.doFlushAll(cpu: cpu))) }
         }
         return steps
     }
@@ -27,14 +29,13 @@ extension World {
     private func free(_ cpu: Int, _ steps: inout [Step]) {
         let current = machine.mm[cpu]
         let users = (1...mms).map { MM(Int32($0)) }
-        for mm in users { steps.append(Step(.contextSwitch(cpu: cpu, mm: mm))) }
+        for mm in [.none] + users { steps.append(Step(.contextSwitch(cpu: cpu, mm: mm))) }
         if current == .none {
-            // A kernel thread's use_mm(); the idle loop; and the stopper, on whose behalf the CPU goes down.
+            // A kernel thread's use_mm(); the idle loop; the stopper.
             for mm in users { steps.append(Step(.useMM(cpu: cpu, mm: mm))) }
             steps.append(Step(.idleLeave(cpu: cpu)))
-            if (0..<cpus).contains(where: { $0 != cpu && isOnline($0) }) { steps.append(Step(.offline(cpu: cpu))) }
+            if canStop, (0..<cpus).contains(where: { $0 != cpu && isOnline($0) }) { steps.append(Step(.offline(cpu: cpu))) }
         } else {
-            steps.append(Step(.contextSwitch(cpu: cpu, mm: .none)))
             steps.append(Step(.exitMM(cpu: cpu)))
             // A new mm is one that nobody has.
             if let new = users.first(where: { !isUsed($0) }) { steps.append(Step(.exec(cpu: cpu, mm: new))) }
@@ -46,6 +47,8 @@ extension World {
             steps.append(Step(.batchLocal(cpu: cpu), batch: [mm]))
         }
         if users.count > 1 { steps.append(Step(.batchLocal(cpu: cpu), batch: users)) }
-        steps.append(Step(.doFlushAll(cpu: cpu)))
     }
+
+    /// stop_machine(): all CPUs that are up are in their stoppers, and none of them in a flush.
+    private var canStop: Bool { (0..<cpus).allSatisfy { phases[$0] == .free && machine.mm[$0] == .none || phases[$0] == .down } }
 }

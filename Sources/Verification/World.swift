@@ -95,14 +95,19 @@ struct World {
     mutating func take(_ step: Step) -> Outcome {
         let cpu = step.stimulus.cpu
         let wasStale = Self.schemes.indices.map { isStale($0, cpu) }
-        begin(step)
-        apply(step.stimulus)
         var outcome = Outcome()
-        for scheme in Self.schemes.indices { clean(scheme, step.stimulus) }
-        advance(step, &outcome)
+        make(step, &outcome)
         for scheme in Self.schemes.indices { check(scheme, &outcome) }
         for old in Self.schemes.indices.dropLast() { compare(old, step.stimulus, wasStale: wasStale[old], &outcome) }
         return outcome
+    }
+
+    /// Does the step, and tells only what a flush that ends with it leaves behind.
+    mutating func make(_ step: Step, _ outcome: inout Outcome) {
+        begin(step)
+        apply(step.stimulus)
+        for scheme in Self.schemes.indices { clean(scheme, step.stimulus) }
+        advance(step, &outcome)
     }
 
     /// What a step showed.
@@ -188,10 +193,34 @@ struct World {
         for cpu in 0..<cpus { stale[scheme][cpu] &= ~bit }
     }
 
+    /// What a scheme did with the latest step, in a few words.
+    func effect(_ scheme: Int, _ stimulus: Stimulus) -> String {
+        let effects = effects[scheme]
+        var words: [String] = []
+        if effects.sent {
+            let names = (0..<cpus).filter { targets(scheme, stimulus.cpu) & 1 << UInt64($0) != 0 }.map(String.init)
+            words.append(names.isEmpty ? "IPI to nobody" : "IPI to CPU \(names.joined(separator: ", "))")
+        }
+        if effects.left { words.append("leaves the mm") } else if effects.redundantLoad { words.append("loads CR3 again") } else if effects.cr3Load { words.append("loads CR3") }
+        if effects.flushed { words.append("flushes") }
+        if effects.staleLeave { words.append("leave_mm() in vain") }
+        if !words.isEmpty { return words.joined(separator: ", ") }
+        switch stimulus {
+        case .flushOthers, .batchOthers: return "no IPI"
+        case .deliver: return effects.delivery == .notTarget ? "none was sent" : "ignores it"
+        default: return "nothing"
+        }
+    }
+
     // MARK: Checks
 
     private func check(_ scheme: Int, _ outcome: inout Outcome) {
         for cpu in 0..<cpus {
+            let (mm, loaded) = (machine.mm[cpu], loaded(scheme, cpu))
+            if mm.isUser, loaded != mm || booked(scheme, cpu) != mm || state(scheme, cpu) != .ok {
+                outcome.violations.append((scheme, "a task runs with an mm that is not loaded, not booked, or not in state OK"))
+            }
+            if loaded != machine.activeMM[cpu], loaded != .initMM { outcome.violations.append((scheme, "an mm is loaded that the current task neither has nor borrows: it may be freed")) }
             if let broken = brokenInvariant(scheme, cpu) { outcome.violations.append((scheme, broken)) }
             for mm in 1...mms where mask(scheme, MM(Int32(mm))) & 1 << UInt64(cpu) != 0 && booked(scheme, cpu) != MM(Int32(mm)) {
                 outcome.violations.append((scheme, "in the mask of an mm that the bookkeeping does not name"))

@@ -14,8 +14,15 @@ final class ProgressLine: Sendable {
         let flag = Atomic(false)
     }
 
+    /// Of what is read of a trace.
+    convenience init?(_ progress: ReadingProgress, quiet: Bool, outputTo descriptor: Int32? = nil) {
+        self.init(quiet: quiet, outputTo: descriptor) { ProgressLine.text(progress.records, progress.share, seconds: $0) }
+    }
+
     /// nil where nobody wants to see it.
-    init?(_ progress: ReadingProgress, quiet: Bool, outputTo descriptor: Int32? = nil) {
+    ///
+    /// - Parameter text: what there is to see, so many seconds after the beginning.
+    init?(quiet: Bool, outputTo descriptor: Int32? = nil, text: @escaping @Sendable (_ seconds: Double) -> String) {
         guard !quiet, TextStyle.obeys(STDERR_FILENO) else { return nil }
         // Rows that run over the same terminal show that the work goes on.
         if let descriptor, isatty(descriptor) == 1 { return nil }
@@ -24,7 +31,7 @@ final class ProgressLine: Sendable {
         source.schedule(deadline: .now() + 1, repeating: .milliseconds(200))
         source.setEventHandler { [isShown] in
             isShown.flag.store(true, ordering: .relaxed)
-            ProgressLine.write("\r\(ProgressLine.text(progress.records, progress.share, seconds: monotonicTime() - start))\u{1b}[K")
+            ProgressLine.write("\r\(text(monotonicTime() - start))\u{1b}[K")
         }
         timer = source as! any DispatchSourceTimer & Sendable
         source.resume()

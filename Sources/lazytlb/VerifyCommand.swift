@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Report
+import Synchronization
 import Verification
 
 struct VerifyCommand: ParsableCommand {
@@ -36,20 +37,30 @@ struct VerifyCommand: ParsableCommand {
         let limits = Exploration.limits
         guard limits.cpus.contains(cpus) else { throw ValidationError("--cpus: expected \(limits.cpus.lowerBound) to \(limits.cpus.upperBound)") }
         guard limits.mms.contains(mms) else { throw ValidationError("--mms: expected \(limits.mms.lowerBound) to \(limits.mms.upperBound)") }
+        // Three CPUs and one mm have a million and a half of states.
+        if length == nil, cpus > 3 || cpus == 3 && mms > 1 { throw ValidationError("--length: needed for more than 3 CPUs with one mm, or 2 with any: there are too many states") }
         if let length, length < 1 { throw ValidationError("--length: expected a number from 1 on") }
     }
 
     func run() throws {
         try Failures.handle {
-            try OutputFile.demandPlaces([output], inputs: [])
-            let shows = !quiet && TextStyle.obeys(STDERR_FILENO)
-            let exploration = Exploration(cpus: cpus, mms: mms, length: length) { states, steps in
-                if shows { ByteWriter.put("\r\(states) states, \(steps) steps\u{1b}[K", to: STDERR_FILENO) }
+            var out = try OutputFile(path: output, inputs: [])
+            let progress = Progress()
+            let line = ProgressLine(quiet: quiet) { _ in "\(progress.states.load(ordering: .relaxed)) states, \(progress.transitions.load(ordering: .relaxed)) transitions" }
+            let exploration = Exploration(cpus: cpus, mms: mms, length: length) { states, transitions in
+                progress.states.store(states, ordering: .relaxed)
+                progress.transitions.store(transitions, ordering: .relaxed)
             }
-            if shows { ByteWriter.put("\r\u{1b}[K", to: STDERR_FILENO) }
+            line?.end()
             let style = output == nil || output == "-" ? TextStyle.forDescriptor(STDOUT_FILENO) : TextStyle()
-            try OutputFile.write(format == .json ? exploration.json() : exploration.text(style), to: output)
+            try out.write(format == .json ? exploration.json() : exploration.text(style))
+            try out.finish()
             if !exploration.violations.isEmpty { throw ExitCode(1) }
         }
+    }
+
+    private final class Progress: Sendable {
+        let states = Atomic(0)
+        let transitions = Atomic(0)
     }
 }

@@ -41,6 +41,24 @@ import Testing
         #expect(change?.ratio == nil)
     }
 
+    /// A report of an older version has no times in states: no difference of the recordings.
+    @Test func whatAnOlderReportDoesNotHaveIsNoDifference() {
+        func timed(_ lazy: UInt64) -> ReportDocument {
+            report { document in
+                for id in document.schemes.keys {
+                    var time = ReportDocument.CPUTime()
+                    (time.lazyNS, time.unknownNS) = (lazy, document.trace.cpuTimeNS - lazy)
+                    document.schemes[id]!.cpuTime = time
+                }
+            }
+        }
+        let (old, new) = ([Recording(report())], [Recording(timed(1_000_000))])
+        #expect(Diff("a", old, "b", new).exitStatus == 0 && Diff("b", new, "a", old).exitStatus == 0)
+        #expect(Diff("a", new, "b", new).unchanged > Diff("a", old, "b", new).unchanged)
+        // Where both have them they are compared.
+        #expect(Diff("a", new, "b", [Recording(timed(3_000_000))]).changes.contains { $0.metric == "kernel.cpu_time.lazy_ns" })
+    }
+
     /// As the numbers beside it, not as the estimate that a test would make of them.
     @Test func theRatioIsThatOfTheRatesShown() throws {
         func diff(_ left: Int, _ right: Int) -> Diff {

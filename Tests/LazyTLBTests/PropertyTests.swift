@@ -79,16 +79,16 @@ struct PropertyTests {
         #expect(counters.ipiTargets == counters.ipiFlushed + counters.ipiLeft + counters.ipiIgnored)
     }
 
-    /// No theorem: an IPI that only v4.12 sends, and that is taken two switches late, makes a CPU leave there (docs/verify.md). These histories show none.
-    @Test(arguments: seeds) func `v4.13 interrupts no CPU that its parent does not, and that none that v4.12 does not`(seed: UInt64) throws {
-        var rigs = [Rig(unknown: V412.id), Rig(unknown: V413Parent.id), Rig(unknown: V413.id)]
+    /// Not so of v4.12, whose extra IPIs may make a CPU leave that the others keep: docs/verify.md.
+    @Test(arguments: seeds) func `v4.13 interrupts no CPU that its parent does not`(seed: UInt64) throws {
+        var rigs = [Rig(unknown: V413Parent.id), Rig(unknown: V413.id)]
         for step in RandomHistory(seed: seed).steps {
             let targets = rigs.indices.map { index in
                 if let batch = step.batch { rigs[index].machine.batch[step.stimulus.cpu] = batch }
                 rigs[index].apply(step.stimulus)
                 return Set(rigs[index].targets(step.stimulus.cpu))
             }
-            try #require(targets[2].isSubset(of: targets[1]) && targets[1].isSubset(of: targets[0]), "\(step.stimulus) \(targets)")
+            try #require(targets[1].isSubset(of: targets[0]), "\(step.stimulus) \(targets)")
         }
     }
 

@@ -12,7 +12,7 @@ import Testing
         #expect(Self.small.isComplete)
         #expect(Self.small.violations.isEmpty, "\(Self.small.violations)")
         // Every kind of phase, and flushes of both CPUs under way at once, are there.
-        #expect(Self.small.states > 1000 && Self.small.steps > 3 * Self.small.states)
+        #expect(Self.small.states > 1000 && Self.small.transitions > 3 * Self.small.states)
     }
 
     /// What docs/reading-a-report.md says of each kind: which old scheme has it.

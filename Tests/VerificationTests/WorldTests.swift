@@ -53,13 +53,32 @@ import Testing
         #expect(violations.contains("v4.12: state OK, but the CPU is not in mm_cpumask(active_mm)"))
     }
 
+    /// A task has another mm than its CPU has loaded: what a switch that does not load CR3 would leave.
+    @Test func aTaskWithoutItsMMIsSeen() {
+        var (world, _) = world([.contextSwitch(cpu: 0, mm: a)])
+        world.machine.mm[0] = b
+        world.machine.activeMM[0] = b
+        let violations = Set(world.take(Step(.doFlushAll(cpu: 1))).violations.map(\.what))
+        #expect(violations == [
+            "a task runs with an mm that is not loaded, not booked, or not in state OK", "an mm is loaded that the current task neither has nor borrows: it may be freed",
+        ])
+    }
+
+    /// What a switch that does not set the state would leave.
+    @Test func aTaskOfALazyCPUIsSeen() {
+        var (world, _) = world([.contextSwitch(cpu: 0, mm: a), .contextSwitch(cpu: 0, mm: .none)])
+        world.machine.mm[0] = a
+        #expect(Set(world.take(Step(.doFlushAll(cpu: 1))).violations.map(\.what)) == ["a task runs with an mm that is not loaded, not booked, or not in state OK"])
+    }
+
     // MARK: What may happen
 
     @Test func aCPUWaitsForWhomItInterrupts() {
         let (world, _) = world([
             .contextSwitch(cpu: 0, mm: a), .contextSwitch(cpu: 1, mm: a), .flushRange(cpu: 1, mm: a, pages: 1), .flushOthers(cpu: 1, mm: a, pages: 1),
         ])
-        #expect(world.possible.filter { $0.stimulus.cpu == 1 }.isEmpty)
+        // But for what interrupts it.
+        #expect(world.possible.filter { $0.stimulus.cpu == 1 } == [Step(.doFlushAll(cpu: 1))])
         #expect(world.possible.filter { $0.stimulus == .deliver(cpu: 0, from: 1) }.count == 1)
     }
 
@@ -67,6 +86,24 @@ import Testing
         let (world, _) = world([.offline(cpu: 0)])
         #expect(world.possible.contains(Step(.cpuDown(cpu: 0))))
         #expect(!world.possible.contains(Step(.offline(cpu: 1))))
+        #expect(!self.world([.offline(cpu: 0), .cpuDown(cpu: 0)]).world.possible.contains(Step(.offline(cpu: 1))))
+    }
+
+    /// stop_machine().
+    @Test func aCPUGoesDownWhileNoneRunsATaskNorAFlush() {
+        let down = Step(.offline(cpu: 0))
+        #expect(world([]).world.possible.contains(down))
+        #expect(!world([.contextSwitch(cpu: 1, mm: a)]).world.possible.contains(down))
+        #expect(!world([.flushRange(cpu: 1, mm: a, pages: 1)]).world.possible.contains(down))
+        #expect(world([.contextSwitch(cpu: 1, mm: a), .contextSwitch(cpu: 1, mm: .none)]).world.possible.contains(down))
+    }
+
+    /// From the idle task to a kernel thread: enter_lazy_tlb() runs again, behind a leave_mm() that has set state OK.
+    @Test func tasksWithoutAnMMFollowEachOther() {
+        let idle = Step(.contextSwitch(cpu: 0, mm: .none))
+        let steps: [Stimulus] = [.contextSwitch(cpu: 0, mm: a), idle.stimulus, .idleLeave(cpu: 0)]
+        #expect(world(steps).world.possible.contains(idle))
+        #expect(world(steps).world.v413.state(0) == .ok && world(steps + [idle.stimulus]).world.v413.state(0) == .lazy)
     }
 
     @Test func execGivesAnMMThatNobodyHas() {

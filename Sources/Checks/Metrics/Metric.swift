@@ -56,6 +56,11 @@ extension Metric {
     }
 }
 
+extension Metric {
+    /// Reports and baselines of older versions do not have it: that it has no value there says nothing of the recording.
+    var mayBeAbsent: Bool { name.contains(".cpu_time.") }
+}
+
 /// What a metric's total is divided by before two recordings are compared.
 public enum Rate: String, Sendable, CaseIterable {
     /// As it is.

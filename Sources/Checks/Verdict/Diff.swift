@@ -64,6 +64,8 @@ public struct Diff: Sendable, Equatable, Codable {
         unchanged = 0
         for name in Set((left + right).flatMap(\.values.keys)).sorted() {
             guard let metric = MetricCatalogue.metric(named: name) else { continue }
+            func isAbsent(_ side: [Recording]) -> Bool { side.allSatisfy { $0.value(metric) == nil } }
+            if metric.mayBeAbsent, isAbsent(left) || isAbsent(right) { continue }
             if Self.isSame(metric, left, right) {
                 unchanged += 1
             } else if let change = Self.change(metric, left, right) {

@@ -274,11 +274,14 @@ extension ReportDocument.CPUTime {
     /// What is not known is the rest of the time.
     init(_ times: StateTimes, of whole: UInt64) {
         self.init()
-        (userNS, lazyNS, initNS) = (times.user, times.lazy, times.initMM)
-        var known = userNS
-        known.addClamped(lazyNS)
-        known.addClamped(initNS)
-        unknownNS = whole > known ? whole - known : 0
+        unknownNS = whole
+        func take(_ time: UInt64) -> UInt64 {
+            // In a damaged trace times may lie before its beginning.
+            let taken = min(time, unknownNS)
+            unknownNS -= taken
+            return taken
+        }
+        (userNS, lazyNS, initNS) = (take(times.user), take(times.lazy), take(times.initMM))
     }
 }
 

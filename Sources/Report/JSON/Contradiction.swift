@@ -1,3 +1,5 @@
+import Tables
+
 /// What no report on any trace can say, though each of its numbers could be one: who reads reports need not expect it any more.
 struct Contradiction {
     var key: String
@@ -11,7 +13,7 @@ extension ReportDocument {
     var contradiction: Contradiction? {
         if trace.events > 0, trace.cpus == 0 { return Contradiction(key: "trace.cpus", cause: "events, and no CPU that wrote them") }
         if recorded.contextSwitches > 0, schemes.isEmpty { return Contradiction(key: "schemes", cause: "context switches, and no scheme they were replayed with") }
-        return unknownScheme ?? parts.lazy.compactMap(\.contradiction).first
+        return unknownScheme ?? wrongTime ?? parts.lazy.compactMap(\.contradiction).first
     }
 
     /// A scheme that is named and has no counts.
@@ -21,6 +23,23 @@ extension ReportDocument {
             names += [("comparisons[\(index)].old", comparison.old), ("comparisons[\(index)].new", comparison.new)]
         }
         for case let (key, name?) in names where schemes[name] == nil { return Contradiction(key: key, cause: "the scheme \"\(name)\" is not among schemes") }
+        return nil
+    }
+
+    /// A scheme whose CPUs are in some state for more or less than the time that there is, or stale for longer than they have init_mm loaded.
+    private var wrongTime: Contradiction? {
+        for (name, scheme) in schemes.sorted(by: { $0.key < $1.key }) {
+            guard let time = scheme.cpuTime else { continue }
+            let sum = [time.userNS, time.lazyNS, time.initNS, time.unknownNS].reduce(into: UInt64(0)) { $0.addClamped($1) }
+            if sum != trace.cpuTimeNS {
+                return Contradiction(key: "schemes.\(name).cpu_time", cause: "\(sum) ns in all, not the \(trace.cpuTimeNS) ns of the trace's duration on its CPUs")
+            }
+        }
+        for (index, comparison) in comparisons.enumerated() {
+            guard let time = schemes[comparison.old]?.cpuTime, comparison.staleActiveMMNS > time.initNS else { continue }
+            return Contradiction(
+                key: "comparisons[\(index)].stale_active_mm_ns", cause: "\(comparison.staleActiveMMNS), more than the \(time.initNS) of schemes.\(comparison.old).cpu_time.init_ns")
+        }
         return nil
     }
 

@@ -40,7 +40,7 @@ struct TextReport {
         let tool = printable("\(document.tool.name) \(document.tool.version)")
         var lines = [heading("\(tool): \(printable(document.trace.path))"), ""]
         lines += wrapped(verdict(), width: style.width)
-        if let caveat = caveat() { lines += wrapped(caveat, width: style.width) }
+        for caveat in [caveat(), doubt()].compactMap({ $0 }) { lines += wrapped(caveat, width: style.width) }
         return lines
     }
 
@@ -107,6 +107,14 @@ struct TextReport {
             parts.append("\(percent(document.evidence.unknownTimeNS, of: cpuTime)) of \(times.whole)")
         }
         return parts.isEmpty ? nil : "Unknown, and not counted: \(list(parts)); see Evidence."
+    }
+
+    /// Where the kernel's own scheme does not predict its records, the history that is replayed is not the one that was. Recordings of which all is known miss less than one in a hundred.
+    private func doubt() -> String? {
+        guard let conformance = document.conformance else { return nil }
+        let whole = max(conformance.records, conformance.predicted)
+        guard Double(conformance.matched) < 0.98 * Double(whole) else { return nil }
+        return "\(printable(conformance.scheme)) predicts \(percent(conformance.matched, of: whole)) of what this kernel recorded, so the history that is replayed is not quite the one that was; see Conformance."
     }
 
     private func list(_ parts: [String]) -> String {

@@ -7,10 +7,10 @@ import TraceData
 struct LiveWindow: StimulusSink {
     var replay: Replay
     private var timeline: Timeline<V413>
-    private let times = StateTimes()
+    private let times = Times()
 
     /// ns by state, of all CPUs.
-    final class StateTimes {
+    final class Times {
         var lazy: UInt64 = 0
         var unknown: UInt64 = 0
         var all: UInt64 = 0
@@ -70,7 +70,7 @@ struct LiveWindow: StimulusSink {
     }
 
     /// The window ends.
-    mutating func finish(at end: UInt64) -> StateTimes {
+    mutating func finish(at end: UInt64) -> Times {
         timeline.finish(at: end)
         return times
     }
