@@ -26,7 +26,7 @@ extension ReportDocument {
         return nil
     }
 
-    /// A scheme whose CPUs are in some state for more or less than the time that there is, or stale for longer than they have init_mm loaded.
+    /// A scheme whose CPUs are in some state for more or less than the time that there is.
     private var wrongTime: Contradiction? {
         for (name, scheme) in schemes.sorted(by: { $0.key < $1.key }) {
             guard let time = scheme.cpuTime else { continue }
@@ -34,11 +34,6 @@ extension ReportDocument {
             if sum != trace.cpuTimeNS {
                 return Contradiction(key: "schemes.\(name).cpu_time", cause: "\(sum) ns in all, not the \(trace.cpuTimeNS) ns of the trace's duration on its CPUs")
             }
-        }
-        for (index, comparison) in comparisons.enumerated() {
-            guard let time = schemes[comparison.old]?.cpuTime, comparison.staleActiveMMNS > time.initNS else { continue }
-            return Contradiction(
-                key: "comparisons[\(index)].stale_active_mm_ns", cause: "\(comparison.staleActiveMMNS), more than the \(time.initNS) of schemes.\(comparison.old).cpu_time.init_ns")
         }
         return nil
     }
