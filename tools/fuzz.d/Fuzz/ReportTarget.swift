@@ -110,7 +110,9 @@ enum ReportTarget {
 
     private static func timeline<Model: Scheme>(_ file: TraceFile, _ model: Model.Type, replaying: Bool, _ level: EvidenceLevel) throws {
         let writer = ByteWriter(descriptor: nowhere)
-        var lines = TimelineLines(replaying ? .json : .text, to: writer, unit: file.clock.unit == .nanoseconds ? .ns : .count)
+        let format: TimelineFormat = !replaying ? .text : Model.id == V413.id ? .json : .perfetto
+        let output = format.output(to: writer, unit: file.clock.unit == .nanoseconds ? .ns : .count)
+        output.begin()
         let cpus = Reconstruction<Timeline<Model>>.cpuCount(file)
         let start = try Reconstruction<Timeline<Model>>.firstTime(file)
         var ends = [UInt64](repeating: start, count: cpus)
@@ -119,11 +121,12 @@ enum ReportTarget {
         let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: mms) { interval, mms in
             demand(interval.start == ends[interval.cpu], "rows of CPU \(interval.cpu) leave a hole or overlap at \(interval.start)")
             ends[interval.cpu] = interval.end
-            lines.line(interval, mms)
+            output.add(interval, mms)
         }
         let history = try Reconstruction(file, sink: sink, evidence: level)
         var timeline = history.sink
         timeline.finish(at: history.end)
+        output.end()
         writer.flush()
     }
 
