@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `lazytlb verify` on its way through arguments; what it finds is VerificationTests' matter.
@@ -39,6 +40,10 @@ import Testing
         let json = try lazytlb(options + ["--format", "json"])
         #expect(json.status == 0)
         let found = try JSONDecoder().decode(Found.self, from: json.output)
+        try withTemporaryFile(json.output) { path in
+            let validated = try Program.run("/usr/bin/python3", packageFolder.appendingPathComponent("tools/validate-report").path, "-v", path)
+            #expect(validated.text.hasSuffix(": valid\n"), "\(validated.text)")
+        }
         #expect((found.cpus, found.mms, found.complete, found.farthest) == (2, 1, false, 4))
         #expect(found.violations.isEmpty)
         let text = String(decoding: try lazytlb(options).output, as: UTF8.self)
