@@ -12,7 +12,8 @@ extension World {
             case .betweenHalves(let flush):
                 steps.append(Step(flush.isBatch ? .batchOthers(cpu: cpu) : .flushOthers(cpu: cpu, mm: flush.mms[0], pages: 1)))
             case .waiting: break
-            case .goingDown: if !isAwaited(cpu) { steps.append(Step(.cpuDown(cpu: cpu))) }
+            // Nobody waited for it when it was marked offline (stop_machine()), and nobody sends it anything since.
+            case .goingDown: steps.append(Step(.cpuDown(cpu: cpu)))
             case .down: steps.append(Step(.cpuUp(cpu: cpu)))
             }
             // An IPI as well; who sends it, be it a CPU that is not among these, does not matter.

@@ -81,9 +81,6 @@ struct World {
     /// The CPUs that have not answered the sender yet, under any scheme.
     func unanswered(_ sender: Int) -> UInt64 { World.schemes.indices.reduce(0) { $0 | pending($1, sender) } }
 
-    /// IPIs are on their way to it.
-    func isAwaited(_ cpu: Int) -> Bool { (0..<cpus).contains { unanswered($0) & 1 << UInt64(cpu) != 0 } }
-
     func isOnline(_ cpu: Int) -> Bool { machine.online.contains(cpu, 0) }
 
     /// A task runs on it, or borrows it.

@@ -11,7 +11,11 @@ import Testing
     private func world(_ steps: [Stimulus]) -> (world: World, violations: Set<String>) {
         var world = World(cpus: 2, mms: 2)
         var violations: Set<String> = []
-        for step in steps { violations.formUnion(world.take(Step(step)).violations.map { "\(World.schemes[$0.scheme]): \($0.what)" }) }
+        for step in steps {
+            var batch: [MM] = []
+            if case .batchLocal = step { batch = [a] }
+            violations.formUnion(world.take(Step(step, batch: batch)).violations.map { "\(World.schemes[$0.scheme]): \($0.what)" })
+        }
         return (world, violations)
     }
 
@@ -41,6 +45,22 @@ import Testing
         #expect(world.take(Step(.deliver(cpu: 0, from: 1))).violations.isEmpty)
         #expect(world.stale == Array(repeating: [0, 0b01], count: 3))
         #expect(world.phases == [.waiting(.init(mms: [a])), .free])
+    }
+
+    /// A batch flushes everything: what others' flushes of the mm are to take away, too.
+    @Test func aBatchThrowsOutAll() {
+        let (world, _) = world([.contextSwitch(cpu: 0, mm: a), .contextSwitch(cpu: 1, mm: a), .flushRange(cpu: 1, mm: a, pages: 1), .batchLocal(cpu: 0)])
+        #expect(world.stale == Array(repeating: [0, 0b01], count: 3))
+    }
+
+    /// It runs nothing any more that could use what its TLB has, and gets no IPI.
+    @Test func aCPUThatIsMarkedOfflineMayKeepWhatItHas() {
+        let steps: [Stimulus] = [
+            .contextSwitch(cpu: 0, mm: a), .contextSwitch(cpu: 0, mm: .none), .offline(cpu: 0), .flushRange(cpu: 1, mm: a, pages: 1), .flushOthers(cpu: 1, mm: a, pages: 1),
+        ]
+        let (world, violations) = world(steps)
+        #expect(violations.isEmpty && world.phases == [.goingDown, .free])
+        #expect(world.loaded(0, 0) == a)
     }
 
     @Test func aConditionOfTheKernelThatIsMetIsSeen() {
@@ -126,6 +146,17 @@ import Testing
         let whole = world(steps).world.signature(names)
         #expect(world(steps.dropLast() + [.flushRange(cpu: 1, mm: b, pages: 1)]).world.signature(names) != whole)
         #expect(world(Array(steps.dropLast())).world.signature(names) != whole)
+    }
+
+    /// The mask of a batch stays what it was when the batch began: a CPU that leaves afterwards is sent an IPI, one that left before is not.
+    @Test func whomABatchWillAskIsPartOfTheState() {
+        let names = World.Naming.all(cpus: 2, mms: 2)
+        let lazy: [Stimulus] = [.contextSwitch(cpu: 1, mm: a), .contextSwitch(cpu: 1, mm: .none)]
+        var late = world(lazy + [.batchLocal(cpu: 0), .idleLeave(cpu: 1)]).world
+        var early = world(lazy + [.idleLeave(cpu: 1), .batchLocal(cpu: 0)]).world
+        #expect(late.signature(names) != early.signature(names))
+        _ = (late.take(Step(.batchOthers(cpu: 0))), early.take(Step(.batchOthers(cpu: 0))))
+        #expect(late.unanswered(0) == 0b10 && early.unanswered(0) == 0)
     }
 
     /// Taking a step back is not possible: the copy is another world.

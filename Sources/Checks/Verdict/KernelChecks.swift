@@ -109,7 +109,7 @@ public enum KernelChecks {
     /// The recorded kernel never keeps an active_mm that CR3 does not hold.
     public static func noStaleActiveMM(_ document: ReportDocument) -> CheckResult.Finding {
         zero("no-stale-active-mm", "kernel.stale_active_mm_ns", document) { value in
-            let share = Double(document.trace.durationNS) * Double(document.trace.cpus)
+            let share = Double(document.trace.cpuTimeNS)
             let isTime = document.trace.timeUnit == .ns
             return "active_mm named an mm that CR3 did not hold for \(isTime ? fixed(value / 1e6, 3) + " ms" : numberText(value) + " ticks"), "
                 + "\(percentText(share > 0 ? value / share : 0)) of \(isTime ? "the CPU time" : "the CPUs' ticks")"
