@@ -25,7 +25,7 @@ struct TimelineCommand: ParsableCommand {
     @Option(help: "The buffer to read, by its name (default: the top one).")
     var buffer: String?
 
-    @Option(help: "text, csv, json (one object a line) or perfetto (tracks for ui.perfetto.dev).")
+    @Option(help: "text, csv, json (one object a line), perfetto (tracks for ui.perfetto.dev) or svg (a picture).")
     var format = TimelineFormat.text
 
     @Option(help: ArgumentHelp("Only these CPUs, e.g. 0,2-3. Can be given several times.", valueName: "list"), transform: CPUList.init)
@@ -95,11 +95,20 @@ struct TimelineCommand: ParsableCommand {
         let wanted = try CPUList.union(cpu, in: file)
         let span = try TimeSpan(from: from, to: to, file)
         // With probe events the names of mms are known at the end only, and are read beforehand.
-        let names = evidence == .all && file.hasProbes ? try Reconstruction(file, sink: NoSink(), kernel: kernel).mms : nil
-        let output = format.output(to: writer, unit: file.clock.unit == .nanoseconds ? .ns : .count)
+        let needsNames = evidence == .all && file.hasProbes
+        let beforehand = needsNames || format.needsSpan ? try Reconstruction(file, sink: NoSink(), evidence: evidence, kernel: kernel) : nil
+        var subject = TimelineSubject(
+            trace: file.path, kernel: try kernel.map { try RecordedKernel(named: $0, traced: file.kernelRelease).release } ?? file.kernelRelease,
+            scheme: replaying ? Model.id : nil, evidence: evidence.rawValue, clock: file.clock.name, unit: file.clock.unit == .nanoseconds ? .ns : .count,
+            cpus: wanted?.count ?? cpus)
+        if let beforehand {
+            try span.demandPart(of: beforehand.start, beforehand.end)
+            subject.span = span.part(of: beforehand.start, beforehand.end)
+        }
+        let output = format.output(to: writer, subject)
         output.begin()
         let start = try Reconstruction<NoSink>.firstTime(file)
-        let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: names) { interval, mms in
+        let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: needsNames ? beforehand?.mms : nil) { interval, mms in
             guard wanted?.contains(interval.cpu) ?? true, interval.end > span.from, interval.start < span.to else { return }
             var interval = interval
             interval.start = max(interval.start, span.from)
@@ -110,10 +119,10 @@ struct TimelineCommand: ParsableCommand {
         try span.demandPart(of: history.start, history.end)
         var timeline = history.sink
         timeline.finish(at: history.end)
-        output.end()
         let missing = MissingEvents(
             file, hasSwitches: history.switches > 0, hasFlushes: timeline.hasFlushes, hasLoads: timeline.hasLoads, silentChanges: history.evidence.silentChanges)
-        // Standard output has most rows by now: all, then. A file gets none.
+        // Standard output has most rows by now: all, then. A file gets none, and a picture is not begun before its end.
+        if missing.lines.isEmpty || !format.needsSpan { output.end() }
         if !missing.lines.isEmpty { writer.flush() }
         try missing.refuse()
         if history.evidence.clocksDiffer {

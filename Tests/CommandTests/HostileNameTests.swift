@@ -35,7 +35,7 @@ struct HostileNameTests {
 
     static let commands = [
         ["report"], ["report", "--divergences", "all"], ["report", "--format", "json"], ["timeline"], ["timeline", "--format", "csv"],
-        ["timeline", "--format", "json"], ["events"], ["events", "--format", "json"], ["info"], ["info", "--format", "json"],
+        ["timeline", "--format", "json"], ["timeline", "--format", "perfetto"], ["timeline", "--format", "svg"], ["events"], ["events", "--format", "json"], ["info"], ["info", "--format", "json"],
     ]
 
     @Test(arguments: commands) func `no output has a character that a terminal acts on`(command: [String]) throws {

@@ -64,7 +64,7 @@ import Testing
         #expect(text.output.split(separator: UInt8(ascii: "\n")).count == count + 1)
     }
 
-    @Test(arguments: [["--scheme", "v4.14"], ["--cpu", "x"], ["--from", "now"], ["--to", "1.0000000000"], ["--evidence", "some"], ["--format", "svg"]])
+    @Test(arguments: [["--scheme", "v4.14"], ["--cpu", "x"], ["--from", "now"], ["--to", "1.0000000000"], ["--evidence", "some"], ["--format", "html"]])
     func aBadOptionHasStatus2(_ options: [String]) throws {
         let outcome = try lazytlb(["timeline", trace] + options)
         #expect(outcome.status == 2)
@@ -121,6 +121,10 @@ import Testing
                 #expect(outcome.errors.hasPrefix("lazytlb: \(file): \(cause)"), "\(outcome.errors)")
                 #expect(outcome.errors == (try lazytlb(["report", "--kernel", "4.12", file])).errors)
                 #expect(try String(contentsOfFile: output, encoding: .utf8) == "old")
+                // A picture is drawn when all is known.
+                let picture = try lazytlb(["timeline", "--kernel", "4.12", "--format", "svg", file])
+                #expect(picture.status == 2)
+                #expect(picture.output.isEmpty)
             }
         }
     }

@@ -31,7 +31,10 @@ import Testing
         }
     }
 
-    private struct File: Decodable { var traceEvents: [Event] }
+    private struct File: Decodable {
+        var traceEvents: [Event]
+        var otherData: [String: String?]
+    }
 
     private func output(_ trace: String, _ format: String, _ options: [String]) throws -> Data {
         let outcome = try lazytlb(["timeline", trace, "--format", format] + options)
@@ -121,5 +124,14 @@ import Testing
         for (track, slices) in rows { #expect(found[track] == slices, "\(track)") }
         // Only a scheme that keeps an active_mm has a track of it.
         #expect(found.keys.contains { $0.hasSuffix(" active_mm") } == options.contains("v4.12"))
+    }
+
+    @Test func theFileSaysWhatItIsOf() throws {
+        let trace = "fixtures/v4.12-threads-2cpu-truth-c3idle.dat"
+        let replayed = try JSONDecoder().decode(File.self, from: output(trace, "perfetto", ["--scheme", "v4.13", "--evidence", "no-probes", "--to", "13.8"])).otherData
+        #expect(replayed == ["trace": trace, "kernel": "4.12.4-lab", "scheme": "v4.13", "evidence": "no-probes", "clock": "mono"])
+        let recorded = try JSONDecoder().decode(File.self, from: output(trace, "perfetto", ["--kernel", "4.11.2", "--to", "13.8"])).otherData
+        #expect(recorded["scheme"] == .some(nil))
+        #expect(recorded["kernel"] == "4.11.2")
     }
 }

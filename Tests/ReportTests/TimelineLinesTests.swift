@@ -24,7 +24,8 @@ import TraceData
         defer { try? FileManager.default.removeItem(atPath: path) }
         let file = try #require(FileHandle(forWritingAtPath: path))
         let writer = ByteWriter(descriptor: file.fileDescriptor)
-        let output = format.output(to: writer, unit: .ns)
+        let output = format.output(
+            to: writer, TimelineSubject(trace: "<trace>", evidence: "all", clock: "local", unit: .ns, cpus: 2, span: interval.start..<interval.end))
         output.begin()
         output.add(interval, mms)
         output.end()
@@ -87,8 +88,8 @@ import TraceData
 
     @Test(arguments: hostile)
     func aHostileNameIsThatOfASlice(_ comm: [UInt8]) throws {
-        let file = try #require(try JSONSerialization.jsonObject(with: Data(try lines(.perfetto, comm).utf8)) as? [String: [[String: Any]]])
-        let names = try #require(file["traceEvents"]).filter { $0["ph"] as? String == "B" }.map { $0["name"] as? String }
+        let file = try #require(try JSONSerialization.jsonObject(with: Data(try lines(.perfetto, comm).utf8)) as? [String: Any])
+        let names = try #require(file["traceEvents"] as? [[String: Any]]).filter { $0["ph"] as? String == "B" }.map { $0["name"] as? String }
         // The task, the mm that is loaded, the state, and the other mm that the bookkeeping has.
         let name = nameFromTrace(Comm(comm).bytes)
         #expect(names == ["\(name)-7", "\(name):7", "lazy", "init_mm"])

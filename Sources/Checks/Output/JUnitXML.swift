@@ -28,29 +28,3 @@ func renderJUnit(_ result: CheckResult) -> String {
     }
     return (lines + ["</testsuites>"]).joined(separator: "\n") + "\n"
 }
-
-/// Text for elements and attributes. What XML 1.0 forbids, even as a reference, and what changes the order or the sight of a text, becomes `\xNN` or `\u{N}`,
-/// so that it shows.
-func xml(_ text: String) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars {
-        switch scalar {
-        case "&": result += "&amp;"
-        case "<": result += "&lt;"
-        case ">": result += "&gt;"
-        case "\"": result += "&quot;"
-        case "\n": result += "&#10;"
-        case "\t": result += "&#9;"
-        default:
-            switch scalar.value {
-            case 0x20..<0x7F: result.unicodeScalars.append(scalar)
-            case 0xA0...0xD7FF, 0xE000...0xFFFD, 0x10000...0x10FFFF: result += printable(String(scalar))
-            case ..<0x100:
-                let digits = String(scalar.value, radix: 16, uppercase: true)
-                result += "\\x" + String(repeating: "0", count: 2 - digits.count) + digits
-            default: result += "\\u{" + String(scalar.value, radix: 16, uppercase: true) + "}"
-            }
-        }
-    }
-    return result
-}

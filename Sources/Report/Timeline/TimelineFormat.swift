@@ -16,14 +16,19 @@ public enum TimelineFormat: String, CaseIterable, Sendable {
     case text, csv, json
     /// Tracks of slices, for viewers of traces: ``TimelineTracks``.
     case perfetto
+    /// A picture of a fixed width: ``TimelinePicture``.
+    case svg
 
-    /// - Parameter unit: what the trace's clock counts.
-    public func output(to writer: ByteWriter, unit: ReportDocument.Trace.TimeUnit) -> any TimelineOutput {
+    /// Whether the times of the first and the last interval must be known before there are any.
+    public var needsSpan: Bool { self == .svg }
+
+    public func output(to writer: ByteWriter, _ subject: TimelineSubject) -> any TimelineOutput {
         switch self {
-        case .text: TimelineLines(.text, to: writer, unit: unit)
-        case .csv: TimelineLines(.csv, to: writer, unit: unit)
-        case .json: TimelineLines(.json, to: writer, unit: unit)
-        case .perfetto: TimelineTracks(to: writer)
+        case .text: TimelineLines(.text, to: writer, unit: subject.unit)
+        case .csv: TimelineLines(.csv, to: writer, unit: subject.unit)
+        case .json: TimelineLines(.json, to: writer, unit: subject.unit)
+        case .perfetto: TimelineTracks(to: writer, subject)
+        case .svg: TimelinePicture(to: writer, subject)
         }
     }
 }

@@ -12,6 +12,7 @@ import TraceData
 /// next slice begins, and where slices overlap one is dropped. Here it is the same number. Names come last in an event: some versions of a viewer look for the other members without knowing all escapes of JSON.
 public final class TimelineTracks: TimelineOutput {
     private let writer: ByteWriter
+    private let subject: TimelineSubject
     private let labels = Labels()
     private var mms: MMLabels
     private var isFirst = true
@@ -44,8 +45,8 @@ public final class TimelineTracks: TimelineOutput {
         case state(Interval.State)
     }
 
-    public init(to writer: ByteWriter) {
-        self.writer = writer
+    public init(to writer: ByteWriter, _ subject: TimelineSubject) {
+        (self.writer, self.subject) = (writer, subject)
         mms = MMLabels(labels) { name in ByteWriter.string { $0.json(name) } }
     }
 
@@ -69,7 +70,15 @@ public final class TimelineTracks: TimelineOutput {
             guard let latest = cpus[cpu].latest else { continue }
             for track in Track.allCases where slice(track, latest) != nil { end(track, cpu, at: latest.end) }
         }
-        writer.text("\n]}\n")
+        writer.text("\n],\n\"otherData\":")
+        var other = JSONObject(writer)
+        other.string("trace", subject.trace)
+        other.string("kernel", subject.kernel)
+        other.string("scheme", subject.scheme)
+        other.string("evidence", subject.evidence)
+        other.string("clock", subject.clock)
+        other.end()
+        writer.text("}\n")
     }
 
     private func slice(_ track: Track, _ interval: Interval) -> Slice? {

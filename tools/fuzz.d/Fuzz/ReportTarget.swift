@@ -110,15 +110,20 @@ enum ReportTarget {
 
     private static func timeline<Model: Scheme>(_ file: TraceFile, _ model: Model.Type, replaying: Bool, _ level: EvidenceLevel) throws {
         let writer = ByteWriter(descriptor: nowhere)
-        let format: TimelineFormat = !replaying ? .text : Model.id == V413.id ? .json : .perfetto
-        let output = format.output(to: writer, unit: file.clock.unit == .nanoseconds ? .ns : .count)
-        output.begin()
+        let format: TimelineFormat = !replaying ? (level == .all ? .text : .svg) : Model.id == V413.id ? .json : .perfetto
         let cpus = Reconstruction<Timeline<Model>>.cpuCount(file)
         let start = try Reconstruction<Timeline<Model>>.firstTime(file)
         var ends = [UInt64](repeating: start, count: cpus)
         // As TimelineCommand: with probe events the names of mms are known at the end only.
-        let mms = level == .all && file.hasProbes ? try Reconstruction(file, sink: Nothing()).mms : nil
-        let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: mms) { interval, mms in
+        let needsNames = level == .all && file.hasProbes
+        let beforehand = needsNames || format.needsSpan ? try Reconstruction(file, sink: Nothing(), evidence: level) : nil
+        let span = beforehand.map { $0.start..<max($0.start, $0.end) } ?? 0..<0
+        let subject = TimelineSubject(
+            trace: file.path, kernel: file.kernelRelease, scheme: replaying ? Model.id : nil, evidence: level.rawValue, clock: file.clock.name,
+            unit: file.clock.unit == .nanoseconds ? .ns : .count, cpus: cpus, span: span)
+        let output = format.output(to: writer, subject)
+        output.begin()
+        let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: needsNames ? beforehand?.mms : nil) { interval, mms in
             demand(interval.start == ends[interval.cpu], "rows of CPU \(interval.cpu) leave a hole or overlap at \(interval.start)")
             ends[interval.cpu] = interval.end
             output.add(interval, mms)
