@@ -122,7 +122,7 @@ public struct Reconstruction<Sink: StimulusSink> {
             replay.evidence.clocksDiffer = replay.clocks.differ(hasExactAnswers: rules.hasExactAnswers)
             self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead)
         } else {
-            file.willBeRead(times: first == nil ? 2 : 1)
+            file.willBeRead(times: first.map { $0.expectsSecond ? 0 : 1 } ?? 2)
             let first = if let first { first } else { try FirstPass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, on: workers.queues) }
             let ahead = Lookaheads(file, probes: false, on: workers.besideLast, pool: first.pool)
             var merge = RepeatedMerge(ahead.all, order: first.pass.order)
@@ -140,7 +140,7 @@ public struct Reconstruction<Sink: StimulusSink> {
 
     init(_ replay: InferredReconstruction<Sink>, _ first: FirstPass, _ ahead: Lookaheads) {
         var evidence = replay.evidence
-        evidence.clocksDiffer = first.pass.clocks.differ(hasExactAnswers: first.pass.walk.rules.hasExactAnswers)
+        evidence.clocksDiffer = first.clocksDiffer
         self.init(sink: replay.sink, mms: first.classes.mms, evidence: evidence, names: replay.names, replay.switchesByName, ahead)
     }
 
@@ -198,6 +198,13 @@ public struct FirstPass {
     let pass: EvidencePass
     let classes: TaskClasses
     let pool: BatchPool
+    /// Times of the first record and of the last, ns.
+    let start: UInt64
+    let end: UInt64
+    /// Whoever made it has said of the second pass, too, that the file will be read.
+    var expectsSecond = false
+
+    var clocksDiffer: Bool { pass.clocks.differ(hasExactAnswers: pass.walk.rules.hasExactAnswers) }
 
     /// Makes it.
     init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, on queues: [DispatchQueue]) throws(TraceError) {
@@ -209,6 +216,7 @@ public struct FirstPass {
 
     init(_ leader: Leader, _ classes: TaskClasses, _ pool: BatchPool) {
         (pass, self.classes, self.pool) = (leader.pass, classes, pool)
+        (start, end) = (leader.ahead.firstTime, leader.ahead.lastTime)
         leader.ahead.stayAlive()
     }
 }

@@ -1,8 +1,6 @@
 import ArgumentParser
 import Glibc
-import LazyTLB
 import Reconstruction
-import Replay
 import Report
 import TraceData
 import TraceForms
@@ -74,12 +72,13 @@ struct TimelineCommand: ParsableCommand {
             let line = ProgressLine(progress, quiet: quiet, outputTo: out.fileDescriptor)
             defer { line?.end() }
             let writer = ByteWriter(descriptor: out.fileDescriptor)
-            switch scheme {
-            case nil: try replay(file, V413.self, replaying: false, writer)
-            case V412.id: try replay(file, V412.self, replaying: true, writer)
-            case V413Parent.id: try replay(file, V413Parent.self, replaying: true, writer)
-            default: try replay(file, V413.self, replaying: true, writer)
-            }
+            let span = try TimeSpan(from: from, to: to, file)
+            let maker = TimelineMaker(scheme: scheme, evidence: evidence, kernel: kernel, cpus: try CPUList.union(cpu, in: file), from: span.from, to: span.to)
+            let made = try maker.make(file, demand: span.demandPart(of:_:)) { format.output(to: writer, $0) }
+            // Standard output may have most rows by now: all, then. A file gets none.
+            if !made.missing.lines.isEmpty { writer.flush() }
+            try made.missing.refuse()
+            if let clocks = made.clocks { Failures.say("\(file.path): \(clocks)") }
             do throws(WriteError) { try writer.finish() } catch {
                 guard case .failed = error, let output, output != "-" else { throw error }
                 throw Failures.fail("\(output): cannot write: \(error.text)")
@@ -88,50 +87,4 @@ struct TimelineCommand: ParsableCommand {
             if !file.problems.isEmpty { throw ExitCode(2) }
         }
     }
-
-    /// - Throws: ``TraceError``, also where the trace turns out to lack what makes rows true.
-    private func replay<Model: Scheme>(_ file: TraceFile, _ model: Model.Type, replaying: Bool, _ writer: ByteWriter) throws {
-        let cpus = Reconstruction<Replay>.cpuCount(file)
-        let wanted = try CPUList.union(cpu, in: file)
-        let span = try TimeSpan(from: from, to: to, file)
-        // With probe events the names of mms are known at the end only, and are read beforehand.
-        let needsNames = evidence == .all && file.hasProbes
-        let beforehand = needsNames || format.needsSpan ? try Reconstruction(file, sink: NoSink(), evidence: evidence, kernel: kernel) : nil
-        var subject = TimelineSubject(
-            trace: file.path, kernel: try kernel.map { try RecordedKernel(named: $0, traced: file.kernelRelease).release } ?? file.kernelRelease,
-            scheme: replaying ? Model.id : nil, evidence: evidence.rawValue, clock: file.clock.name, unit: file.clock.unit == .nanoseconds ? .ns : .count,
-            cpus: wanted?.count ?? cpus)
-        if let beforehand {
-            try span.demandPart(of: beforehand.start, beforehand.end)
-            subject.span = span.part(of: beforehand.start, beforehand.end)
-        }
-        let output = format.output(to: writer, subject)
-        output.begin()
-        let start = try Reconstruction<NoSink>.firstTime(file)
-        let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: needsNames ? beforehand?.mms : nil) { interval, mms in
-            guard wanted?.contains(interval.cpu) ?? true, interval.end > span.from, interval.start < span.to else { return }
-            var interval = interval
-            interval.start = max(interval.start, span.from)
-            interval.end = min(interval.end, span.to)
-            output.add(interval, mms)
-        }
-        let history = try Reconstruction(file, sink: sink, evidence: evidence, kernel: kernel)
-        try span.demandPart(of: history.start, history.end)
-        var timeline = history.sink
-        timeline.finish(at: history.end)
-        let missing = MissingEvents(
-            file, hasSwitches: history.switches > 0, hasFlushes: timeline.hasFlushes, hasLoads: timeline.hasLoads, silentChanges: history.evidence.silentChanges)
-        // Standard output has most rows by now: all, then. A file gets none, and a picture is not begun before its end.
-        if missing.lines.isEmpty || !format.needsSpan { output.end() }
-        if !missing.lines.isEmpty { writer.flush() }
-        try missing.refuse()
-        if history.evidence.clocksDiffer {
-            Failures.say("\(file.path): the CPUs' clocks differ, so that what hangs on their order may be wrong; lazytlb report measures by how much")
-        }
-    }
-}
-
-/// A sink that wants nothing but what the reconstruction itself finds.
-struct NoSink: StimulusSink {
-    mutating func apply(_ stimulus: Stimulus, at moment: Moment) {}
 }

@@ -52,12 +52,6 @@ struct TimeSpan {
         if let to = arguments.to, self.to <= start { throw TraceError(path: file.path, cause: "--to \(to.argument) is before all of the trace: \(range)") }
     }
 
-    /// What the span has of it.
-    func part(of start: UInt64, _ end: UInt64) -> Range<UInt64> {
-        let first = max(from, start)
-        return first..<max(first, min(to, end))
-    }
-
     private func text(_ time: UInt64) -> String {
         guard file.clock.unit == .nanoseconds else { return "\(time)" }
         let fraction = String(time % 1_000_000_000)

@@ -111,7 +111,3 @@ import TraceSynth
         #expect(try ClockSkew(file)?.inversions == 0)
     }
 }
-
-private struct NoSink: StimulusSink {
-    mutating func apply(_ stimulus: Stimulus, at moment: Moment) {}
-}

@@ -19,9 +19,6 @@ public enum TimelineFormat: String, CaseIterable, Sendable {
     /// A picture of a fixed width: ``TimelinePicture``.
     case svg
 
-    /// Whether the times of the first and the last interval must be known before there are any.
-    public var needsSpan: Bool { self == .svg }
-
     public func output(to writer: ByteWriter, _ subject: TimelineSubject) -> any TimelineOutput {
         switch self {
         case .text: TimelineLines(.text, to: writer, unit: subject.unit)

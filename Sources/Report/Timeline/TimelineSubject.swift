@@ -13,11 +13,11 @@ public struct TimelineSubject: Sendable {
     public var unit: ReportDocument.Trace.TimeUnit
     /// CPUs that are shown.
     public var cpus: Int
-    /// From the first moment that is shown to the last, in units of the clock. Empty where the output's format asks for none (``TimelineFormat/needsSpan``).
+    /// From the first moment that is shown to the last, in units of the clock.
     public var span: Range<UInt64>
 
     public init(
-        trace: String, kernel: String? = nil, scheme: String? = nil, evidence: String, clock: String, unit: ReportDocument.Trace.TimeUnit, cpus: Int, span: Range<UInt64> = 0..<0
+        trace: String, kernel: String? = nil, scheme: String? = nil, evidence: String, clock: String, unit: ReportDocument.Trace.TimeUnit, cpus: Int, span: Range<UInt64>
     ) {
         (self.trace, self.kernel, self.scheme, self.evidence) = (trace, kernel, scheme, evidence)
         (self.clock, self.unit, self.cpus, self.span) = (clock, unit, cpus, span)

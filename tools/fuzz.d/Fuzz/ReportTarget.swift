@@ -88,9 +88,9 @@ enum ReportTarget {
         let level = EvidenceLevel.allCases[Int(choice & 3) % 3]
         switch choice >> 2 & 7 {
         case 0, 1, 2, 3: try? report(file, level, isConcurrent: choice & 0x20 != 0, asJSON: choice & 0x40 != 0)
-        case 4: try? timeline(file, V413.self, replaying: false, level)
-        case 5: try? timeline(file, V412.self, replaying: true, level)
-        case 6: try? timeline(file, V413Parent.self, replaying: true, level)
+        case 4: try? timeline(file, nil, level == .all ? .text : level == .noProbes ? .svg : .json, level)
+        case 5: try? timeline(file, V412.id, .perfetto, level)
+        case 6: try? timeline(file, V413Parent.id, .perfetto, level)
         default: try? events(file, choice & 0x20 != 0 ? .json : .text)
         }
     }
@@ -108,30 +108,9 @@ enum ReportTarget {
         demand(again == [document], "a report is not what its JSON form says")
     }
 
-    private static func timeline<Model: Scheme>(_ file: TraceFile, _ model: Model.Type, replaying: Bool, _ level: EvidenceLevel) throws {
+    private static func timeline(_ file: TraceFile, _ scheme: String?, _ format: TimelineFormat, _ level: EvidenceLevel) throws {
         let writer = ByteWriter(descriptor: nowhere)
-        let format: TimelineFormat = !replaying ? (level == .all ? .text : .svg) : Model.id == V413.id ? .json : .perfetto
-        let cpus = Reconstruction<Timeline<Model>>.cpuCount(file)
-        let start = try Reconstruction<Timeline<Model>>.firstTime(file)
-        var ends = [UInt64](repeating: start, count: cpus)
-        // As TimelineCommand: with probe events the names of mms are known at the end only.
-        let needsNames = level == .all && file.hasProbes
-        let beforehand = needsNames || format.needsSpan ? try Reconstruction(file, sink: Nothing(), evidence: level) : nil
-        let span = beforehand.map { $0.start..<max($0.start, $0.end) } ?? 0..<0
-        let subject = TimelineSubject(
-            trace: file.path, kernel: file.kernelRelease, scheme: replaying ? Model.id : nil, evidence: level.rawValue, clock: file.clock.name,
-            unit: file.clock.unit == .nanoseconds ? .ns : .count, cpus: cpus, span: span)
-        let output = format.output(to: writer, subject)
-        output.begin()
-        let sink = Timeline<Model>(cpus: cpus, start: start, replaying: replaying, mms: needsNames ? beforehand?.mms : nil) { interval, mms in
-            demand(interval.start == ends[interval.cpu], "rows of CPU \(interval.cpu) leave a hole or overlap at \(interval.start)")
-            ends[interval.cpu] = interval.end
-            output.add(interval, mms)
-        }
-        let history = try Reconstruction(file, sink: sink, evidence: level)
-        var timeline = history.sink
-        timeline.finish(at: history.end)
-        output.end()
+        _ = try TimelineMaker(scheme: scheme, evidence: level).make(file) { Unbroken(format.output(to: writer, $0), from: $0.span.lowerBound) }
         writer.flush()
     }
 
@@ -149,7 +128,21 @@ enum ReportTarget {
     }
 }
 
-/// A sink that wants nothing but what the reconstruction itself finds.
-private struct Nothing: StimulusSink {
-    mutating func apply(_ stimulus: Stimulus, at moment: Moment) {}
+/// Demands that no CPU's intervals leave a hole or overlap.
+private final class Unbroken: TimelineOutput {
+    private let output: any TimelineOutput
+    private let start: UInt64
+    private var ends: [Int: UInt64] = [:]
+
+    init(_ output: any TimelineOutput, from start: UInt64) { (self.output, self.start) = (output, start) }
+
+    func begin() { output.begin() }
+
+    func add(_ interval: Interval, _ mms: MMTable) {
+        demand(interval.start == ends[interval.cpu, default: start], "rows of CPU \(interval.cpu) leave a hole or overlap at \(interval.start)")
+        ends[interval.cpu] = interval.end
+        output.add(interval, mms)
+    }
+
+    func end() { output.end() }
 }
