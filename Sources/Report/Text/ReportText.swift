@@ -1,164 +1,23 @@
 /// The text form of a report, for a person at a terminal or in a log.
 ///
-/// It begins with what one wants to know, then come the tables. Numbers are rounded; the JSON form has the exact ones.
-///
 /// - Parameter divergenceLimit: how many divergences to list at most, if the document has the list.
 public func renderText(_ document: ReportDocument, style: TextStyle, divergenceLimit: Int) -> String {
-    let report = TextReport(document: document, style: style, times: TimeFormat(unit: document.trace.timeUnit))
-    let sections = [
-        report.headline(), report.traceSection(), report.schemesSection(), report.cpuTimeSection(), report.comparisonsSection(),
-        report.interruptersSection(), report.matrixSection(), report.latencySection(), report.conformanceSection(),
-        report.marksSection(), report.evidenceSection(), report.divergencesSection(limit: divergenceLimit),
-        report.problemsSection(),
-    ]
-    return sections.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") + "\n" }.joined(separator: "\n")
+    let sections = ReportSections(document, width: style.width)
+    let head = [style.paint(sections.title, .heading), ""] + sections.headline.flatMap { wrapped($0, width: style.width) }
+    return ([head] + sections.all(divergenceLimit: divergenceLimit).map { $0.lines(style) }).map { $0.joined(separator: "\n") + "\n" }.joined(separator: "\n")
 }
 
-/// What the sections of the text report need. Each section is a function that gives lines, none if it has nothing to say.
-struct TextReport {
-    var document: ReportDocument
-    var style: TextStyle
-    var times: TimeFormat
-
-    /// The schemes of the document, oldest first.
-    var schemeIDs: [String] { schemesInOrder(document.schemes.keys) }
-
-    var cpuTime: UInt64 { document.trace.cpuTimeNS }
-
-    func heading(_ text: String) -> String {
-        style.paint(text, .heading)
-    }
-
-    /// A count as a cell; zero is faint, so that what happened stands out.
-    func cell(_ number: Int, _ role: TextStyle.Role = .plain) -> TextTable.Cell {
-        TextTable.Cell(grouped(number), number == 0 ? .faint : role)
-    }
-
-    // MARK: - What one wants to know first
-
-    func headline() -> [String] {
-        let tool = printable("\(document.tool.name) \(document.tool.version)")
-        var lines = [heading("\(tool): \(printable(document.trace.path))"), ""]
-        lines += wrapped(verdict(), width: style.width)
-        for caveat in [caveat(), doubt()].compactMap({ $0 }) { lines += wrapped(caveat, width: style.width) }
-        return lines
-    }
-
-    /// The comparison that spans most: the oldest scheme with the newest.
-    private var mainComparison: ReportDocument.Comparison? {
-        let order = schemeIDs
-        return document.comparisons.first { $0.old == order.first && $0.new == order.last } ?? document.comparisons.first
-    }
-
-    private func verdict() -> String {
-        guard let comparison = mainComparison else {
-            return document.schemes.isEmpty ? "No scheme was replayed." : "One scheme was replayed; there is nothing to compare."
-        }
-        let (old, new) = (printable(comparison.old), printable(comparison.new))
-        let targets = document.schemes[comparison.new]?.ipiTargets ?? 0
-        var parts: [String] = []
-        if comparison.extraIPITargets > 0 {
-            var share = ""
-            if targets > 0 {
-                share = " (\(percent(comparison.extraIPITargets, of: targets)) of the \(grouped(targets)) under \(new))"
+extension ReportSection {
+    fileprivate func lines(_ style: TextStyle) -> [String] {
+        [style.paint(title, emphasis)] + blocks.flatMap { block in
+            switch block {
+            case .table(let table): table.lines(style)
+            case .counters(let table): table.lines(style)
+            case .line(let text): ["  " + text]
+            case .paragraph(let text): wrapped(text, width: style.width)
+            case .entry(let place, let kind, let details):
+                ["  \(place) \(style.paint(kind, .bad))"] + details.flatMap { wrapped($0, width: style.width, indent: "      ") }
             }
-            parts.append("interrupted CPUs \(count(comparison.extraIPITargets, "time")) where \(new) does not\(share)")
         }
-        if comparison.missingIPITargets > 0 {
-            parts.append("left out \(count(comparison.missingIPITargets, "interrupt")) that \(new) sends")
-        }
-        if comparison.staleActiveMMNS > 0 {
-            parts.append(
-                "kept an active_mm that CR3 no longer held for \(times.duration(comparison.staleActiveMMNS)) "
-                    + "(\(percent(comparison.staleActiveMMNS, of: cpuTime)) of \(times.whole))")
-        }
-        if comparison.redundantCR3Loads > 0 {
-            parts.append("written CR3 \(count(comparison.redundantCR3Loads, "time")) with what it already held")
-        }
-        let others = comparison.divergences.values.reduce(0, +)
-        if parts.isEmpty, isHardlyKnown {
-            return others == 0
-                ? "Whether \(old) and \(new) differ on this trace is not known: hardly anything of it is."
-                : "\(old) and \(new) differ \(count(others, "time")) on this trace, of which hardly anything is known."
-        }
-        if parts.isEmpty {
-            return others == 0
-                ? "\(old) and \(new) do the same on this trace: no IPI target and no CR3 load differs."
-                : "\(old) and \(new) interrupt the same CPUs on this trace; they differ otherwise \(count(others, "time"))."
-        }
-        return "\(old) would have " + list(parts) + "."
-    }
-
-    /// So little that no difference says nothing: of a hundred flushes one has an mm, or of the CPU time a hundredth a loaded one.
-    private var isHardlyKnown: Bool {
-        let flushes = document.evidence.flushes
-        return Double(flushes.unknown) > 0.99 * Double(flushes.total) || Double(document.evidence.unknownTimeNS) > 0.99 * Double(cpuTime)
-    }
-
-    /// What of the trace the verdict does not cover.
-    private func caveat() -> String? {
-        let switches = document.evidence.switches
-        var parts: [String] = []
-        if switches.unknown > 0 { parts.append("\(percent(switches.unknown, of: switches.total)) of the context switches") }
-        if document.evidence.flushes.unknown > 0 {
-            parts.append("\(percent(document.evidence.flushes.unknown, of: document.evidence.flushes.total)) of the flushes")
-        }
-        if document.evidence.unknownTimeNS > 0 {
-            parts.append("\(percent(document.evidence.unknownTimeNS, of: cpuTime)) of \(times.whole)")
-        }
-        return parts.isEmpty ? nil : "Unknown, and not counted: \(list(parts)); see Evidence."
-    }
-
-    /// Where the kernel's own scheme does not predict its records, the history that is replayed is not the one that was. Recordings of which all is known miss less than one in a hundred.
-    private func doubt() -> String? {
-        guard let conformance = document.conformance else { return nil }
-        let whole = max(conformance.records, conformance.predicted)
-        guard Double(conformance.matched) < 0.98 * Double(whole) else { return nil }
-        return "\(printable(conformance.scheme)) predicts \(percent(conformance.matched, of: whole)) of what this kernel recorded, so the history that is replayed is not quite the one that was; see Conformance."
-    }
-
-    private func list(_ parts: [String]) -> String {
-        parts.count < 2 ? parts.joined() : parts.dropLast().joined(separator: ", ") + " and " + parts[parts.count - 1]
-    }
-
-    // MARK: - The trace
-
-    func traceSection() -> [String] {
-        let trace = document.trace
-        let recorded = document.recorded
-        var table = TextTable(alignments: [.left])
-        let container = trace.formatVersion.map { "trace.dat version \($0), compression \(printable(trace.compression))" }
-        let system = [trace.kernel, trace.machine].compactMap { $0.map(printable) }.joined(separator: " ")
-        let schemes = [recorded.scheme].compactMap { $0 } + (recorded.otherSchemes ?? [])
-        let scheme = schemes.isEmpty ? "runs none of the schemes, as far as is known" : "runs scheme \(schemes.map(printable).joined(separator: " or "))"
-        table.add(["kernel", "\(system.isEmpty ? "not known" : system); \(scheme)"])
-        let span = "\(times.duration(trace.durationNS)) from \(times.moment(trace.startNS)) on"
-        table.add(["time", "\(span), clock \(printable(trace.clock))"])
-        for (line, text) in clockSkew().enumerated() { table.add([line == 0 ? "clocks" : "", .init(text, .bad)]) }
-        table.add(["CPUs", "\(grouped(trace.cpus))"])
-        if let container {
-            table.add(["file", "\(container)"])
-        } else if let form = trace.form {
-            table.add(["form", "\([printable(form), trace.formDetail.map(printable)].compactMap { $0 }.joined(separator: " "))"])
-        }
-        if !trace.buffer.isEmpty { table.add(["buffer", "\(printable(trace.buffer))"]) }
-        let flushes =
-            recorded.cr3Loads + recorded.ipiSends + recorded.remoteShootdowns + recorded.localShootdowns
-            + recorded.localMMShootdowns + recorded.wrongCPU + recorded.other
-        table.add([
-            "records",
-            "\(grouped(trace.events)), of them \(grouped(recorded.contextSwitches)) sched_switch and \(grouped(flushes)) tlb_flush",
-        ])
-        if let workload = document.workload, workload.switches > 0 {
-            let tasks = workload.tasks.prefix(4).map { "\(printable($0.name)) \(percent($0.switches, of: workload.switches, decimals: 0))" }
-            table.add(["tasks", "\(tasks.joined(separator: ", "))\(workload.tasks.count > 4 ? ", …" : "") of the switches to other than idle tasks"])
-        }
-        table.add([
-            "lost",
-            trace.lostGaps == 0 && trace.lostEvents == 0
-                ? "none"
-                : .init("\(count(trace.lostEvents, "record")) known to be lost, in \(count(trace.lostGaps, "gap"))", .bad),
-        ])
-        return [heading("Trace")] + table.lines(style) + (trace.leftOut ?? []).flatMap { wrapped(printable($0), width: style.width) }
     }
 }

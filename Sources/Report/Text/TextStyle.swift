@@ -21,15 +21,10 @@ public struct TextStyle: Equatable, Sendable {
 
     private static func variable(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
 
-    /// What a piece of text is, which decides its colour.
-    enum Role {
-        case plain, heading, good, bad, faint
-    }
-
-    /// The text in the role's colour. The text must be printable already: see ``printable(_:)``.
-    func paint(_ text: String, _ role: Role) -> String {
+    /// The text in the colour that says what it is. The text must be printable already: see ``printable(_:)``.
+    func paint(_ text: String, _ emphasis: Emphasis) -> String {
         guard color, !text.isEmpty else { return text }
-        let code = switch role {
+        let code = switch emphasis {
         case .plain: ""
         case .heading: "1"
         case .good: "32"

@@ -1,38 +1,5 @@
-/// A table of text: columns aligned, two spaces apart, indented by two.
-struct TextTable {
-    enum Alignment {
-        case left, right
-    }
-
-    struct Cell: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
-        var text: String
-        var role: TextStyle.Role
-
-        init(_ text: String, _ role: TextStyle.Role = .plain) {
-            self.text = text
-            self.role = role
-        }
-
-        init(stringLiteral value: String) {
-            self.init(value)
-        }
-    }
-
-    /// The titles; nil for a table without a head.
-    var head: [String]?
-    /// One for each column, the last one goes on for those beyond.
-    var alignments: [Alignment]
-    private(set) var rows: [[Cell]] = []
-
-    init(head: [String]? = nil, alignments: [Alignment]) {
-        self.head = head
-        self.alignments = alignments
-    }
-
-    mutating func add(_ cells: [Cell]) {
-        rows.append(cells)
-    }
-
+/// Tables of text: columns aligned, two spaces apart, indented by two.
+extension ReportTable {
     /// Columns of the widest line.
     var width: Int {
         lines(TextStyle(width: .max)).map(displayWidth).max() ?? 0
@@ -54,35 +21,16 @@ struct TextTable {
             for (column, cell) in row.prefix(last + 1).enumerated() {
                 let text = column == 0 ? truncated(cell.text, toColumns: widths[0]) : cell.text
                 let padding = String(repeating: " ", count: max(0, widths[column] - displayWidth(text)))
-                let painted = style.paint(text, cell.role)
+                let painted = style.paint(text, cell.emphasis)
                 line += "  " + (alignment(column) == .right ? padding + painted : painted + (column == last ? "" : padding))
             }
             return line
         }
     }
-
-    private func alignment(_ column: Int) -> Alignment {
-        column < alignments.count ? alignments[column] : alignments.last ?? .left
-    }
 }
 
-/// A table of counters side by side: a row for each counter, a column for each scheme or pair of schemes.
-///
 /// If all columns do not fit into the width, it becomes several tables, one below the other, with the same rows.
-struct SideBySide {
-    var columns: [String]
-    private var labels: [String] = []
-    private var cells: [[TextTable.Cell]] = []
-
-    init(columns: [String]) {
-        self.columns = columns
-    }
-
-    mutating func add(_ label: String, _ values: [TextTable.Cell]) {
-        labels.append(label)
-        cells.append(values)
-    }
-
+extension SideBySide {
     func lines(_ style: TextStyle) -> [String] {
         let labelWidth = labels.map(displayWidth).max() ?? 0
         let widths = columns.indices.map { column in
@@ -97,10 +45,8 @@ struct SideBySide {
                 last += 1
                 width += 2 + widths[last]
             }
-            var table = TextTable(head: [""] + columns[first...last], alignments: [.left, .right])
-            for (label, row) in zip(labels, cells) { table.add([TextTable.Cell(label)] + row[first...last]) }
             if first > 0 { result.append("") }
-            result += table.lines(style)
+            result += table(first...last).lines(style)
             first = last + 1
         }
         return result

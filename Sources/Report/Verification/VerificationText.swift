@@ -19,7 +19,7 @@ extension Exploration {
     }
 
     private func size(_ style: TextStyle) -> [String] {
-        var table = TextTable(alignments: [.left])
+        var table = ReportTable(alignments: [.left])
         table.add(["states", "\(grouped(states)), but for the names of CPUs and mms\(isComplete ? ": all that there are" : "")"])
         table.add(["transitions", "\(grouped(transitions)) from one to another"])
         table.add(["farthest", "\(count(longest, "step")) from the start"])

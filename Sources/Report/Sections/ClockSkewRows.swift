@@ -1,4 +1,4 @@
-extension TextReport {
+extension ReportSections {
     /// What the CPUs' clocks say against each other, in a sentence for each CPU; empty if nothing.
     func clockSkew() -> [String] {
         guard let skew = document.trace.clockSkew else { return [] }

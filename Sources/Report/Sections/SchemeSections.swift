@@ -1,13 +1,13 @@
 /// The schemes side by side, and what sets them apart.
-extension TextReport {
-    func schemesSection() -> [String] {
+extension ReportSections {
+    func schemesSection() -> ReportSection? {
         let order = schemeIDs
-        guard !order.isEmpty else { return [] }
+        guard !order.isEmpty else { return nil }
         let schemes = order.map { document.schemes[$0]! }
         let recorded = document.recorded
         var table = SideBySide(columns: order.map(printable) + ["recorded"])
         func row(_ label: String, _ value: (ReportDocument.Scheme) -> Int, recorded: Int? = nil) {
-            table.add(label, schemes.map { cell(value($0)) } + [recorded.map { cell($0) } ?? TextTable.Cell("", .faint)])
+            table.add(label, schemes.map { cell(value($0)) } + [recorded.map { cell($0) } ?? ReportTable.Cell("", .faint)])
         }
         row("context switches", \.contextSwitches, recorded: recorded.contextSwitches)
         row("  outcome unknown", \.unknownSwitches)
@@ -16,12 +16,12 @@ extension TextReport {
         // v4.12's flush_tlb_page() flushes without a record, of which only probe events tell.
         let isSilent = recorded.scheme == "v4.12"
         let isMissing = isSilent && document.evidence.kind != "probes"
-        func atLeast(_ cell: TextTable.Cell, _ isBound: Bool) -> TextTable.Cell { isBound ? TextTable.Cell("≥ " + cell.text, cell.role) : cell }
+        func atLeast(_ cell: ReportTable.Cell, _ isBound: Bool) -> ReportTable.Cell { isBound ? ReportTable.Cell("≥ " + cell.text, cell.emphasis) : cell }
         let locals = cell(recorded.localMMShootdowns + recorded.localShootdowns)
         table.add("local flushes", schemes.map { atLeast(cell($0.localFlushes), isMissing) } + [atLeast(locals, isSilent)])
         row("IPI sends", \.ipiSends, recorded: recorded.ipiSends)
         if let unknown = document.evidence.flushes.unknownSends, unknown > 0 {
-            table.add("  of unknown mm", schemes.map { _ in TextTable.Cell("", .faint) } + [cell(unknown, .bad)])
+            table.add("  of unknown mm", schemes.map { _ in ReportTable.Cell("", .faint) } + [cell(unknown, .bad)])
         }
         row("IPI targets", \.ipiTargets)
         row("  flushed", \.ipiFlushed, recorded: recorded.remoteShootdowns)
@@ -30,34 +30,34 @@ extension TextReport {
         row("nr_tlb_remote_flush", \.vmstat.remoteFlush)
         row("nr_tlb_remote_flush_received", \.vmstat.remoteFlushReceived)
         row("nr_tlb_local_flush_all", \.vmstat.localFlushAll)
-        table.add("nr_tlb_local_flush_one", schemes.map { atLeast(cell($0.vmstat.localFlushOne), isMissing) } + [TextTable.Cell("", .faint)])
+        table.add("nr_tlb_local_flush_one", schemes.map { atLeast(cell($0.vmstat.localFlushOne), isMissing) } + [ReportTable.Cell("", .faint)])
         let warnings = Set(schemes.flatMap { $0.warnings.keys }).sorted()
         for warning in warnings {
             let label = truncated(printable(warning), toColumns: 48)
             table.add(
-                label, schemes.map { cell($0.warnings[warning] ?? 0, .bad) } + [TextTable.Cell("", .faint)])
+                label, schemes.map { cell($0.warnings[warning] ?? 0, .bad) } + [ReportTable.Cell("", .faint)])
         }
-        return [heading("Schemes")] + table.lines(style)
+        return ReportSection("Schemes", [.counters(table)])
     }
 
     /// In which state of the lazy TLB the CPUs would have been, and how long.
-    func cpuTimeSection() -> [String] {
+    func cpuTimeSection() -> ReportSection? {
         let order = schemeIDs
         let schemes = order.compactMap { document.schemes[$0]?.cpuTime }
-        guard !schemes.isEmpty, schemes.count == order.count else { return [] }
+        guard !schemes.isEmpty, schemes.count == order.count else { return nil }
         var table = SideBySide(columns: order.map(printable))
         func row(_ label: String, _ time: KeyPath<ReportDocument.CPUTime, UInt64>) {
-            table.add(label, schemes.map { TextTable.Cell(percent($0[keyPath: time], of: cpuTime), $0[keyPath: time] == 0 ? .faint : .plain) })
+            table.add(label, schemes.map { ReportTable.Cell(percent($0[keyPath: time], of: cpuTime), $0[keyPath: time] == 0 ? .faint : .plain) })
         }
         row("user: a task's own mm is loaded", \.userNS)
         row("lazy: one that the task borrows", \.lazyNS)
         row("init: init_mm", \.initNS)
         row("unknown", \.unknownNS)
-        return [heading("What CPUs would have loaded, in shares of \(times.whole)")] + table.lines(style)
+        return ReportSection("What CPUs would have loaded, in shares of \(times.whole)", [.counters(table)])
     }
 
-    func comparisonsSection() -> [String] {
-        guard !document.comparisons.isEmpty else { return [] }
+    func comparisonsSection() -> ReportSection? {
+        guard !document.comparisons.isEmpty else { return nil }
         let comparisons = document.comparisons
         var table = SideBySide(columns: comparisons.map { printable("\($0.old) vs \($0.new)") })
         func row(_ label: String, _ value: (ReportDocument.Comparison) -> Int) {
@@ -69,17 +69,17 @@ extension TextReport {
             "time with a stale active_mm",
             comparisons.map {
                 $0.staleActiveMMNS == 0
-                    ? TextTable.Cell("0", .faint) : TextTable.Cell(times.duration($0.staleActiveMMNS), .bad)
+                    ? ReportTable.Cell("0", .faint) : ReportTable.Cell(times.duration($0.staleActiveMMNS), .bad)
             })
         table.add(
-            "  of \(times.whole)", comparisons.map { TextTable.Cell(percent($0.staleActiveMMNS, of: cpuTime), .faint) })
+            "  of \(times.whole)", comparisons.map { ReportTable.Cell(percent($0.staleActiveMMNS, of: cpuTime), .faint) })
         row("redundant CR3 loads", \.redundantCR3Loads)
         let kinds = divergenceKinds(in: comparisons)
         table.add("divergences", comparisons.map { cell($0.divergences.values.reduce(0, +)) })
         for kind in kinds {
             table.add("  \(printable(kind))", comparisons.map { cell($0.divergences[kind] ?? 0) })
         }
-        return [heading("Differences, old scheme vs new scheme")] + table.lines(style)
+        return ReportSection("Differences, old scheme vs new scheme", [.counters(table)])
     }
 
     /// The kinds that occur: those that are known in the order of docs/reading-a-report.md, then others by name.
@@ -95,12 +95,12 @@ extension TextReport {
     /// The list of divergences, if it was asked for: what happened, and the records it follows from.
     ///
     /// Where several old schemes do the same beside the same new one, they share an entry.
-    func divergencesSection(limit: Int) -> [String] {
-        guard let divergences = document.divergences else { return [] }
+    func divergencesSection(limit: Int) -> ReportSection? {
+        guard let divergences = document.divergences else { return nil }
         let shown = divergences.prefix(max(limit, 0))
         let total = max(divergences.count, document.comparisons.reduce(0) { $0 + $1.divergences.values.reduce(0, +) })
         let title = "Divergences" + (shown.count < total ? ", the first \(grouped(shown.count)) of \(grouped(total))" : ": \(grouped(total))")
-        var lines: [String] = []
+        var entries: [ReportSection.Block] = []
         var shared = false
         var rest = shown[...]
         while let divergence = rest.popFirst() {
@@ -110,9 +110,9 @@ extension TextReport {
                 rest.removeFirst()
             }
             if olds.count > 1 { shared = true }
-            lines += entry(divergence, olds)
+            entries.append(entry(divergence, olds))
         }
-        return [heading(title + (shared ? "; those of several old schemes in one entry" : ""))] + lines
+        return ReportSection(title + (shared ? "; those of several old schemes in one entry" : ""), entries)
     }
 
     /// The two are the same but for the old scheme.
@@ -122,7 +122,7 @@ extension TextReport {
         return left == right
     }
 
-    private func entry(_ divergence: ReportDocument.Divergence, _ olds: [String]) -> [String] {
+    private func entry(_ divergence: ReportDocument.Divergence, _ olds: [String]) -> ReportSection.Block {
         var place = "\(times.moment(divergence.timeNS)) [\(threeDigits(divergence.cpu))] "
         if let pid = divergence.pid { place += truncated("\(printable(divergence.comm ?? "<...>"))-\(pid)", toColumns: 24) + " " }
         var what = divergence.mm.map { "mm \(printable($0))" } ?? "no mm"
@@ -131,14 +131,13 @@ extension TextReport {
         if let targets = divergence.targets { what += ", \(targets.count == 1 ? "CPU" : "CPUs") \(ranges(targets))" }
         if let sender = divergence.sender { what += ", from CPU \(sender)" }
         if let detail = divergence.detail { what += ", \(printable(detail))" }
-        var lines = ["  \(place) \(style.paint(printable(divergence.kind), .bad))"]
-        lines += wrapped(what, width: style.width, indent: "      ")
-        guard !divergence.records.isEmpty else { return lines }
-        let records = divergence.records.prefix(4).map {
-            "\(printable($0.event)) \(times.moment($0.timeNS)) [\(threeDigits($0.cpu))]"
+        var details = [what]
+        if !divergence.records.isEmpty {
+            let records = divergence.records.prefix(4).map { "\(printable($0.event)) \(times.moment($0.timeNS)) [\(threeDigits($0.cpu))]" }
+            let more = divergence.records.count > 4 ? ["and \(divergence.records.count - 4) more"] : []
+            details.append("from " + (records + more).joined(separator: ", "))
         }
-        let more = divergence.records.count > 4 ? ["and \(divergence.records.count - 4) more"] : []
-        return lines + wrapped("from " + (records + more).joined(separator: ", "), width: style.width, indent: "      ")
+        return .entry(place: place, kind: printable(divergence.kind), details: details)
     }
 
     /// A CPU as `trace-cmd report` writes it: at least three digits.
