@@ -280,10 +280,10 @@ public final class ByteWriter {
     }
 
     /// What `body` writes, as a string.
-    static func string(_ body: (ByteWriter) -> Void) -> String {
+    static func string(_ body: (ByteWriter) throws -> Void) rethrows -> String {
         let writer = ByteWriter(descriptor: -1)
         writer.collected = []
-        body(writer)
+        try body(writer)
         writer.flush()
         return String(decoding: writer.collected!, as: UTF8.self)
     }

@@ -2,22 +2,23 @@ import ArgumentParser
 import Glibc
 import Report
 import TraceData
+import TraceForms
 
 struct ReportCommand: ParsableCommand {
-    enum Format: String, Choice { case text, json }
+    enum Format: String, Choice { case text, json, html }
 
     static let configuration = CommandConfiguration(
         commandName: "report", _superCommandName: programName,
         abstract: "Replay traces through the lazy-TLB schemes and report what sets the schemes apart.",
         discussion: """
-            Several traces give one report each; JSON has them in an array. Exit status: 0 fine, 2 if a trace could not be read, or, \
+            Several traces give one report each; JSON has them in an array, HTML on one page, each with a picture of its timeline. Exit status: 0 fine, 2 if a trace could not be read, or, \
             with --keep-going, not all of it. docs/reading-a-report.md explains the sections.
             """)
 
     @Argument(help: ArgumentHelp("\(traceHelp)", valueName: "trace"))
     var traces: [String]
 
-    @Option(help: "text or json.")
+    @Option(help: "text, json or html (a page that needs nothing beside it).")
     var format = Format.text
 
     @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
@@ -32,34 +33,51 @@ struct ReportCommand: ParsableCommand {
 
     func run() throws {
         try Failures.handle {
-            var documents: [ReportDocument] = []
+            var reports: [Report] = []
             var failed = false
             try reading.checkKernel()
             try OutputFile.demandPlaces([output], inputs: traces)
             for path in traces {
                 do {
-                    let document = try reading.document(path, divergences: divergences?.limit)
-                    documents.append(document)
-                    if !document.problems.isEmpty { failed = true }
+                    let report = try report(TraceInput(path), number: reports.count)
+                    reports.append(report)
+                    if !report.document.problems.isEmpty { failed = true }
                 } catch let error as TraceError {
                     // The other traces' reports are not lost.
                     Failures.say(error.description)
                     failed = true
                 }
             }
-            if !documents.isEmpty { try write(documents) }
+            if !reports.isEmpty { try write(reports) }
             if failed { throw ExitCode(2) }
         }
     }
 
-    private func write(_ documents: [ReportDocument]) throws {
-        switch format {
-        case .json: try OutputFile.write(renderJSON(documents, asArray: traces.count > 1), to: output, inputs: traces)
-        case .text:
-            let style = output == nil || output == "-" ? TextStyle.forDescriptor(STDOUT_FILENO) : TextStyle()
-            let texts = documents.map { renderText($0, style: style, divergenceLimit: .max) }
-            try OutputFile.write(texts.joined(separator: "\n\n"), to: output, inputs: traces)
+    private typealias Report = (document: ReportDocument, picture: String?)
+
+    /// A report, and where the format has one, a picture of what the oldest scheme would have had loaded: where it differs from CR3 is what the schemes differ in most.
+    private func report(_ input: TraceInput, number: Int) throws -> Report {
+        try reading.withTrace(input) { file in
+            let document = try reading.document(file, divergences: divergences?.limit)
+            guard format == .html else { return (document, nil) }
+            let maker = TimelineMaker(scheme: RecordedKernel.schemes.first, evidence: reading.evidence, kernel: reading.kernel)
+            return (document, try maker.picture(file, prefix: "p\(number)"))
         }
+    }
+
+    private func write(_ reports: [Report]) throws {
+        let text =
+            switch format {
+            case .json: try renderJSON(reports.map(\.document), asArray: traces.count > 1)
+            case .html: renderHTML(reports, divergenceLimit: .max)
+            case .text: renderTexts(reports.map(\.document))
+            }
+        try OutputFile.write(text, to: output, inputs: traces)
+    }
+
+    private func renderTexts(_ documents: [ReportDocument]) -> String {
+        let style = output == nil || output == "-" ? TextStyle.forDescriptor(STDOUT_FILENO) : TextStyle()
+        return documents.map { renderText($0, style: style, divergenceLimit: .max) }.joined(separator: "\n\n")
     }
 }
 

@@ -56,11 +56,15 @@ struct TraceReport: ParsableArguments {
 
     /// The same of what is open already.
     func document(_ input: TraceInput, divergences: Int? = nil, deviations: Int? = nil) throws -> ReportDocument {
+        try withTrace(input) { try document($0, divergences: divergences, deviations: deviations) }
+    }
+
+    /// What is made of a trace that is read as the options say.
+    func withTrace<Result>(_ input: TraceInput, _ body: (TraceFile) throws -> Result) throws -> Result {
         let progress = ReadingProgress()
         let line = ProgressLine(progress, quiet: quiet)
         defer { line?.end() }
-        let file = try openTrace(input, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress), kernel: kernel)
-        return try document(file, divergences: divergences, deviations: deviations)
+        return try body(openTrace(input, options: TraceFile.Options(buffer: buffer, keepGoing: keepGoing, progress: progress), kernel: kernel))
     }
 
     /// The same of a trace that is open.

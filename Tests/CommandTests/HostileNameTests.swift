@@ -34,7 +34,7 @@ struct HostileNameTests {
     }
 
     static let commands = [
-        ["report"], ["report", "--divergences", "all"], ["report", "--format", "json"], ["timeline"], ["timeline", "--format", "csv"],
+        ["report"], ["report", "--divergences", "all"], ["report", "--format", "json"], ["report", "--format", "html", "--divergences", "all"], ["timeline"], ["timeline", "--format", "csv"],
         ["timeline", "--format", "json"], ["timeline", "--format", "perfetto"], ["timeline", "--format", "svg"], ["events"], ["events", "--format", "json"], ["info"], ["info", "--format", "json"],
     ]
 

@@ -1,4 +1,5 @@
 import Foundation
+import FoundationXML
 import Report
 import Testing
 
@@ -101,7 +102,7 @@ import Testing
         #expect(document.trace.kernel == "6.1.0")
     }
 
-    @Test(arguments: [["report"], ["report", "--divergences", "some", "x"], ["report", "--format", "html", "x"], ["no-such-command"]])
+    @Test(arguments: [["report"], ["report", "--divergences", "some", "x"], ["report", "--format", "pdf", "README.md"], ["no-such-command"]])
     func aBadCommandLineHasTheStatusOfBadInput(_ arguments: [String]) throws {
         let outcome = try lazytlb(arguments)
         #expect(outcome.status == 2)
@@ -113,5 +114,39 @@ import Testing
         let divergences = try #require(try readReports(json: outcome.output).first?.divergences)
         #expect(divergences.count == 10)
         #expect(divergences.map(\.timeNS) == divergences.map(\.timeNS).sorted())
+    }
+
+    /// A page with a report of each, and its picture; whatever refers to something in it finds one thing.
+    @Test func aPageHasAPictureOfEachTrace() throws {
+        let other = "fixtures/v4.13-reclaim-4cpu-plain.dat"
+        let outcome = try lazytlb(["report", "--format", "html", "--divergences", "3", good, other])
+        try #require(outcome.status == 0, "\(outcome.errors)")
+        let page = String(decoding: outcome.output, as: UTF8.self)
+        let parser = XMLParser(data: outcome.output)
+        let elements = Elements()
+        parser.delegate = elements
+        try #require(parser.parse(), "\(String(describing: parser.parserError))")
+        #expect(elements.counts["article"] == 2)
+        #expect(elements.counts["svg"] == 2)
+        #expect(Set(elements.identifiers).count == elements.identifiers.count)
+        for reference in page.matches(of: /url\(#([^)]*)\)/).map(\.1) { #expect(elements.identifiers.contains(String(reference)), "\(reference)") }
+        for trace in [good, other] {
+            #expect(page.contains("Loaded mm by CPU: \(trace)</text>"))
+            // Each picture is the one that timeline draws.
+            let picture = String(decoding: try lazytlb(["timeline", "--scheme", "v4.12", "--format", "svg", trace]).output, as: UTF8.self)
+            let bars = picture.split(separator: "\n").filter { $0.hasPrefix("<path class=") && $0.contains("<title>") }
+            #expect(bars.count > 10)
+            #expect(bars.allSatisfy { page.contains($0) })
+        }
+    }
+
+    private final class Elements: NSObject, XMLParserDelegate {
+        var counts: [String: Int] = [:]
+        var identifiers: [String] = []
+
+        func parser(_ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?, attributes: [String: String] = [:]) {
+            counts[name, default: 0] += 1
+            if let identifier = attributes["id"] { identifiers.append(identifier) }
+        }
     }
 }

@@ -66,6 +66,13 @@ public struct TimelineMaker {
         return Made(missing: missing, clocks: clocks)
     }
 
+    /// The same as a picture (SVG) that is a part of a document.
+    ///
+    /// - Parameter prefix: ``TimelinePicture/init(to:_:prefix:)``.
+    public func picture(_ file: TraceFile, prefix: String) throws -> String {
+        try ByteWriter.string { writer in _ = try make(file) { TimelinePicture(to: writer, $0, prefix: prefix) } }
+    }
+
     private func run<Model: Scheme>(_ file: TraceFile, _ known: Foreknowledge, _ model: Model.Type, _ output: any TimelineOutput) throws(TraceError) -> MissingEvents {
         let sink = Timeline<Model>(cpus: Reconstruction<NoSink>.cpuCount(file), start: known.start, replaying: scheme != nil, mms: known.mms) { [cpus, from, to] interval, mms in
             guard cpus?.contains(interval.cpu) ?? true, interval.end > from, interval.start < to else { return }

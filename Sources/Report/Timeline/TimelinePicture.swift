@@ -11,9 +11,12 @@ public final class TimelinePicture: TimelineOutput {
     private let subject: TimelineSubject
     private var columns: TimelineColumns
     private var mms = MMTable()
+    /// What the identifiers of its patterns begin with.
+    private let prefix: String
 
-    public init(to writer: ByteWriter, _ subject: TimelineSubject) {
-        (self.writer, self.subject) = (writer, subject)
+    /// - Parameter prefix: another one for each picture of a document; a letter first.
+    public init(to writer: ByteWriter, _ subject: TimelineSubject, prefix: String = "") {
+        (self.writer, self.subject, self.prefix) = (writer, subject, prefix)
         columns = TimelineColumns(of: subject.span, most: PictureLayout.columns(cpus: subject.cpus))
     }
 
@@ -48,17 +51,17 @@ public final class TimelinePicture: TimelineOutput {
             <style>
 
             """)
-        for slot in 0..<PictureLegend.slots { writer.string(".u\(slot){fill:\(PictureLegend.colour(slot))}.l\(slot){fill:url(#l\(slot))}\n") }
-        writer.string(".i{fill:\(PictureLegend.initMM)}.x{fill:url(#x)}.s{fill:\(PictureLegend.stale)}.grid{stroke:#000;stroke-opacity:.25}.small{fill:#555}\n</style>\n<defs>\n")
+        for slot in 0..<PictureLegend.slots { writer.string(".u\(slot){fill:\(PictureLegend.colour(slot))}.l\(slot){fill:url(#\(prefix)l\(slot))}\n") }
+        writer.string(".i{fill:\(PictureLegend.initMM)}.x{fill:url(#\(prefix)x)}.s{fill:\(PictureLegend.stale)}.grid{stroke:#000;stroke-opacity:.25}.small{fill:#555}\n</style>\n<defs>\n")
         for slot in 0..<PictureLegend.slots {
             let colour = PictureLegend.colour(slot)
             writer.string(
-                "<pattern id=\"l\(slot)\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">"
+                "<pattern id=\"\(prefix)l\(slot)\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">"
                     + "<rect width=\"5\" height=\"5\" fill=\"\(colour)\" fill-opacity=\".25\"/><rect width=\"1.5\" height=\"5\" fill=\"\(colour)\"/></pattern>\n")
         }
         writer.string(
             """
-            <pattern id="x" width="5" height="5" patternUnits="userSpaceOnUse"><rect width="5" height="5" fill="#fff"/><circle cx="2.5" cy="2.5" r=".8" fill="#999"/></pattern>
+            <pattern id="\(prefix)x" width="5" height="5" patternUnits="userSpaceOnUse"><rect width="5" height="5" fill="#fff"/><circle cx="2.5" cy="2.5" r=".8" fill="#999"/></pattern>
             </defs>
             <rect width="\(layout.width)" height="\(layout.height)" fill="#fff"/>
             <text x="\(PictureLayout.margin)" y="20" font-size="14" font-weight="bold">Loaded mm by CPU: \(trace)</text>
