@@ -73,7 +73,8 @@ struct TimelineCommand: ParsableCommand {
             defer { line?.end() }
             let writer = ByteWriter(descriptor: out.fileDescriptor)
             let span = try TimeSpan(from: from, to: to, file)
-            let maker = TimelineMaker(scheme: scheme, evidence: evidence, kernel: kernel, cpus: try CPUList.union(cpu, in: file), from: span.from, to: span.to)
+            var maker = TimelineMaker(scheme: scheme, evidence: evidence, kernel: kernel, cpus: try CPUList.union(cpu, in: file), from: span.from, to: span.to)
+            if format == .perfetto, let scheme { maker.divergences = try divergences(of: scheme, file) }
             let made = try maker.make(file, demand: span.demandPart(of:_:)) { format.output(to: writer, $0) }
             // Standard output may have most rows by now: all, then. A file gets none.
             if !made.missing.lines.isEmpty { writer.flush() }
@@ -86,5 +87,12 @@ struct TimelineCommand: ParsableCommand {
             try out.finish()
             if !file.problems.isEmpty { throw ExitCode(2) }
         }
+    }
+
+    /// Where a scheme does something else than the newest one, which a replay of both tells.
+    private func divergences(of scheme: String, _ file: TraceFile) throws -> [ReportDocument.Divergence] {
+        guard let newest = RecordedKernel.schemes.last, scheme != newest else { return [] }
+        let maker = ReportMaker(tool: .init(version: lazytlbVersion), evidence: evidence, kernel: kernel, jobs: processorCount())
+        return try maker.document(file, divergences: .max).divergences?.filter { $0.old == scheme && $0.new == newest } ?? []
     }
 }

@@ -27,7 +27,7 @@ import Testing
 
         init(from decoder: any Decoder) throws {
             let value = try decoder.singleValueContainer()
-            text = try (try? value.decode(String.self)) ?? String(value.decode(Int.self))
+            text = try (try? value.decode(String.self)) ?? (try? String(value.decode(Int.self))) ?? ""
         }
     }
 
@@ -53,7 +53,7 @@ import Testing
         // A viewer keeps threads of several processes apart by their numbers alone, and takes the one that has the process's for its main thread.
         #expect(Set(processes.keys).isDisjoint(with: threads.keys))
         var (slices, open, latest): ([String: [Slice]], [String: Slice], [String: UInt64]) = ([:], [:], [:])
-        for event in events where event.ph != "M" {
+        for event in events where event.ph != "M" && event.ph != "i" {
             let track = "\(try #require(processes[event.pid])) \(try #require(event.tid.flatMap { threads[$0] }))"
             let time = (try #require(event.ts) * 1000 as NSDecimalNumber).uint64Value
             #expect(time >= latest[track, default: 0], "\(track) goes back")
@@ -124,6 +124,46 @@ import Testing
         for (track, slices) in rows { #expect(found[track] == slices, "\(track)") }
         // Only a scheme that keeps an active_mm has a track of it.
         #expect(found.keys.contains { $0.hasSuffix(" active_mm") } == options.contains("v4.12"))
+    }
+
+    private struct Report: Decodable {
+        struct Divergence: Decodable {
+            var kind: String
+            var time_ns: UInt64
+            var cpu: Int
+            var old: String
+            var mm: String?
+            var targets: [Int]?
+            var sender: Int?
+        }
+
+        var divergences: [Divergence]
+    }
+
+    /// The same as in a report, and nothing of them in a timeline that is no old scheme's.
+    @Test(arguments: [
+        ("fixtures/v4.12-threads-2cpu-truth-c3idle.dat", "v4.12", ["--to", "14", "--cpu", "1"]), ("fixtures/v4.12-reclaim-4cpu-truth.dat", "v4.13-parent", []),
+    ])
+    func divergencesAreThoseOfTheReport(_ trace: String, _ scheme: String, _ options: [String]) throws {
+        let outcome = try lazytlb(["report", trace, "--format", "json", "--divergences", "all"])
+        let wanted = try JSONDecoder().decode(Report.self, from: outcome.output).divergences.filter {
+            $0.old == scheme && (options.isEmpty || $0.cpu == 1 && $0.time_ns <= 14_000_000_000)
+        }
+        #expect(wanted.count > 20)
+        let events = try JSONDecoder().decode(File.self, from: output(trace, "perfetto", ["--scheme", scheme] + options)).traceEvents
+        let tracks = Dictionary(events.filter { $0.name == "thread_name" }.map { ($0.tid!, "\($0.pid) \($0.args!["name"]!.text)") }, uniquingKeysWith: { $1 })
+        let found = try events.filter { $0.ph == "i" }.map { event in
+            #expect(tracks[try #require(event.tid)] == "\(event.pid) divergences")
+            let time = (try #require(event.ts) * 1000 as NSDecimalNumber).uint64Value
+            return "\(time) \(event.pid / 10 - 1) \(event.name ?? "") \(event.args?["mm"]?.text ?? "") \(event.args?["sender"]?.text ?? "") \(event.args?["targets"]?.text ?? "")"
+        }
+        let texts = wanted.map { "\($0.time_ns) \($0.cpu) \($0.kind) \($0.mm ?? "") \($0.sender.map(String.init) ?? "") \($0.targets.map { "\($0[0])" } ?? "")" }
+        // None of them has more than one target here.
+        #expect(wanted.allSatisfy { $0.targets?.count ?? 1 == 1 })
+        #expect(found.sorted() == texts.sorted())
+        for other in [["--scheme", "v4.13"], []] {
+            #expect(try !JSONDecoder().decode(File.self, from: output(trace, "perfetto", other + options)).traceEvents.contains { $0.ph == "i" })
+        }
     }
 
     @Test func theFileSaysWhatItIsOf() throws {

@@ -15,6 +15,8 @@ public struct TimelineMaker {
     /// Between these times, in units of the trace's clock.
     public var from: UInt64
     public var to: UInt64
+    /// Those of the scheme, for outputs that show them.
+    public var divergences: [ReportDocument.Divergence] = []
 
     public init(scheme: String? = nil, evidence: EvidenceLevel = .all, kernel: String? = nil, cpus: Set<Int>? = nil, from: UInt64 = 0, to: UInt64 = .max) {
         (self.scheme, self.evidence, self.kernel, self.cpus, self.from, self.to) = (scheme, evidence, kernel, cpus, from, to)
@@ -50,10 +52,11 @@ public struct TimelineMaker {
         defer { if file !== original { for problem in file.problems { original.note(problem) } } }
         try demand(known.start, known.end)
         let first = max(from, known.start)
-        let subject = TimelineSubject(
+        var subject = TimelineSubject(
             trace: file.path, kernel: try kernel.map { try RecordedKernel(named: $0, traced: file.kernelRelease).release } ?? file.kernelRelease, scheme: scheme,
             evidence: evidence.rawValue, clock: file.clock.name, unit: file.clock.unit == .nanoseconds ? .ns : .count,
             cpus: cpus?.count ?? Reconstruction<NoSink>.cpuCount(file), span: first..<max(first, min(to, known.end)))
+        subject.divergences = divergences.filter { (cpus?.contains($0.cpu) ?? true) && $0.timeNS >= first && $0.timeNS <= subject.span.upperBound }
         let taker = output(subject)
         taker.begin()
         let missing =

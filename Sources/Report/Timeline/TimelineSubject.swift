@@ -15,6 +15,8 @@ public struct TimelineSubject: Sendable {
     public var cpus: Int
     /// From the first moment that is shown to the last, in units of the clock.
     public var span: Range<UInt64>
+    /// Where the scheme that was replayed diverges from the newest one, as far as that was found out: on the CPUs and in the time that are shown, in the order of time.
+    public var divergences: [ReportDocument.Divergence] = []
 
     public init(
         trace: String, kernel: String? = nil, scheme: String? = nil, evidence: String, clock: String, unit: ReportDocument.Trace.TimeUnit, cpus: Int, span: Range<UInt64>

@@ -6,7 +6,7 @@ import TraceData
 /// The timeline as tracks of slices, in the JSON trace event format, which ui.perfetto.dev and chrome://tracing open.
 ///
 /// Each CPU is a process there, and has a track of the tasks (none for the idle task), one of the mm that is loaded, one of the state, and one of the mm that a stale
-/// bookkeeping names, if any does. What stays from one interval to the next is one slice.
+/// bookkeeping names, if any does. What stays from one interval to the next is one slice. Divergences are moments on a track of their own.
 ///
 /// A slice is two events, its begin and its end. One with a duration would be shorter, but viewers count µs in floating point: the sum of two such numbers need not be the number at which the
 /// next slice begins, and where slices overlap one is dropped. Here it is the same number. Names come last in an event: some versions of a viewer look for the other members without knowing all escapes of JSON.
@@ -27,7 +27,7 @@ public final class TimelineTracks: TimelineOutput {
     }
 
     private enum Track: Int, CaseIterable {
-        case task, loaded, state, active
+        case task, loaded, state, active, divergences
 
         var name: StaticString {
             switch self {
@@ -35,8 +35,12 @@ public final class TimelineTracks: TimelineOutput {
             case .loaded: "loaded mm"
             case .state: "state"
             case .active: "active_mm"
+            case .divergences: "divergences"
             }
         }
+
+        /// Those that are only there where there is something to show.
+        var isExtra: Bool { self == .active || self == .divergences }
     }
 
     private enum Slice: Equatable {
@@ -69,6 +73,9 @@ public final class TimelineTracks: TimelineOutput {
         for cpu in cpus.indices {
             guard let latest = cpus[cpu].latest else { continue }
             for track in Track.allCases where slice(track, latest) != nil { end(track, cpu, at: latest.end) }
+            let divergences = subject.divergences.filter { $0.cpu == cpu }
+            if !divergences.isEmpty { announce(.divergences, cpu) }
+            for divergence in divergences { moment(divergence) }
         }
         writer.text("\n],\n\"otherData\":")
         var other = JSONObject(writer)
@@ -87,6 +94,7 @@ public final class TimelineTracks: TimelineOutput {
         case .loaded: Slice.mm(interval.loaded)
         case .state: Slice.state(interval.state)
         case .active: interval.active == interval.loaded ? nil : Slice.mm(interval.active)
+        case .divergences: nil
         }
     }
 
@@ -142,6 +150,21 @@ public final class TimelineTracks: TimelineOutput {
 
     private func end(_ track: Track, _ cpu: Int, at end: UInt64) { event("E", cpu, track) { time(end, &$0) } }
 
+    private func moment(_ divergence: ReportDocument.Divergence) {
+        event("i", divergence.cpu, .divergences) { object in
+            time(divergence.timeNS, &object)
+            object.string("s", "t")
+            object.string("name", divergence.kind)
+            object.object("args") { arguments in
+                arguments.string("mm", divergence.mm)
+                if let targets = divergence.targets { arguments.string("targets", ranges(targets)) }
+                if let sender = divergence.sender { arguments.number("sender", sender) }
+                if let detail = divergence.detail { arguments.string("detail", detail) }
+                if let end = divergence.endNS { arguments.number("for_ns", end - min(end, divergence.timeNS)) }
+            }
+        }
+    }
+
     private func task(_ pid: Int32, _ comm: Comm) {
         if pid < 0 { return writer.text("\"?\"") }
         writer.text("\"")
@@ -154,7 +177,7 @@ public final class TimelineTracks: TimelineOutput {
     /// The names of a CPU and of its tracks, and their order.
     private func announce(_ cpu: Int) {
         name("process", "CPU \(cpu)", place: cpu, cpu, nil)
-        for track in Track.allCases where track != .active { announce(track, cpu) }
+        for track in Track.allCases where !track.isExtra { announce(track, cpu) }
     }
 
     private func announce(_ track: Track, _ cpu: Int) { name("thread", "\(track.name)", place: track.rawValue, cpu, track) }

@@ -101,6 +101,7 @@ enum ReportTarget {
         // Takes longer than all the rest.
         guard asJSON else {
             _ = renderText(document, style: TextStyle(), divergenceLimit: .max)
+            _ = renderHTML([(document, nil)], divergenceLimit: .max)
             return
         }
         let json = try renderJSON([document])
