@@ -42,6 +42,19 @@ public struct Interval: Sendable, Equatable {
     }
 }
 
+/// A tlb_flush record of the recorded kernel.
+public struct RecordedFlush: Sendable, Equatable {
+    public var cpu: Int
+    /// ns of the trace's clock.
+    public var time: UInt64
+    /// ``TLBReason``, or another number.
+    public var reason: Int32
+    /// Of 4 KiB; -1 for all.
+    public var pages: Int64
+
+    init(_ record: Held) { (cpu, time, reason, pages) = (Int(record.cpu), record.time, record.reason, record.pages) }
+}
+
 /// Cuts the history of each CPU into intervals, without overlap or hole from the first record of the trace to its last.
 ///
 /// Of the recorded kernel (its own records say what is loaded), or of a scheme replayed on the same stimuli.
@@ -55,6 +68,8 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     private let coming: Flat<IncomingTask?>
     private var output: Output
     private var hasNames: Bool
+    /// Told of the recorded kernel's tlb_flush records but those of CR3 loads, in the order of each CPU.
+    private let flush: ((RecordedFlush) -> Void)?
     /// There was a tlb_flush record, and one of a CR3 load.
     public private(set) var hasFlushes = false
     public private(set) var hasLoads = false
@@ -75,9 +90,13 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     ///   - start: the time at which every CPU's timeline begins, ns.
     ///   - replaying: false for the recorded kernel's own timeline, true for what `Model` would have done.
     ///   - mms: the mms of the trace, where the reconstruction itself knows their names only at its end (probe events).
+    ///   - flush: called with each tlb_flush record that is none of a CR3 load; those of one CPU in the order of time.
     ///   - emit: called with each interval when it ends; those of one CPU in the order of time.
-    public init(cpus: Int, start: UInt64, replaying: Bool, mms: MMTable?, emit: @escaping (Interval, MMTable) -> Void) {
+    public init(
+        cpus: Int, start: UInt64, replaying: Bool, mms: MMTable?, flush: ((RecordedFlush) -> Void)? = nil, emit: @escaping (Interval, MMTable) -> Void
+    ) {
         self.cpus = cpus
+        self.flush = flush
         output = Output(mms ?? MMTable(), emit)
         hasNames = mms != nil
         lane = replaying ? Lane(cpus: cpus) : nil
@@ -101,6 +120,7 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     public mutating func recorded(_ record: Held) {
         hasFlushes = true
         hasLoads = hasLoads || record.reason == TLBReason.onTaskSwitch
+        if let flush, record.reason != TLBReason.onTaskSwitch { flush(RecordedFlush(record)) }
     }
     public mutating func recordedLoad(cpu: Int, at time: UInt64) { (hasFlushes, hasLoads) = (true, true) }
 

@@ -9,6 +9,12 @@ public protocol TimelineOutput: AnyObject {
     func add(_ interval: Interval, _ mms: MMTable)
     /// Behind all intervals.
     func end()
+    /// What the recorded kernel's CPUs wrote of flushes, if that is wanted: those of a CPU in the order of time. Only of the recorded kernel's own timeline.
+    var flushes: ((RecordedFlush) -> Void)? { get }
+}
+
+extension TimelineOutput {
+    public var flushes: ((RecordedFlush) -> Void)? { nil }
 }
 
 /// The formats of `lazytlb timeline`.

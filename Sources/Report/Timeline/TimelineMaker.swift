@@ -77,7 +77,15 @@ public struct TimelineMaker {
     }
 
     private func run<Model: Scheme>(_ file: TraceFile, _ known: Foreknowledge, _ model: Model.Type, _ output: any TimelineOutput) throws(TraceError) -> MissingEvents {
-        let sink = Timeline<Model>(cpus: Reconstruction<NoSink>.cpuCount(file), start: known.start, replaying: scheme != nil, mms: known.mms) { [cpus, from, to] interval, mms in
+        var flushes: ((RecordedFlush) -> Void)?
+        if scheme == nil, let take = output.flushes {
+            flushes = { [cpus, from, to] flush in
+                if cpus?.contains(flush.cpu) ?? true, flush.time >= from, flush.time <= to { take(flush) }
+            }
+        }
+        let sink = Timeline<Model>(
+            cpus: Reconstruction<NoSink>.cpuCount(file), start: known.start, replaying: scheme != nil, mms: known.mms, flush: flushes
+        ) { [cpus, from, to] interval, mms in
             guard cpus?.contains(interval.cpu) ?? true, interval.end > from, interval.start < to else { return }
             var interval = interval
             interval.start = max(interval.start, from)

@@ -6,7 +6,8 @@ import TraceData
 /// The timeline as tracks of slices, in the JSON trace event format, which ui.perfetto.dev and chrome://tracing open.
 ///
 /// Each CPU is a process there, and has a track of the tasks (none for the idle task), one of the mm that is loaded, one of the state, and one of the mm that a stale
-/// bookkeeping names, if any does. What stays from one interval to the next is one slice. Divergences are moments on a track of their own.
+/// bookkeeping names, if any does. What stays from one interval to the next is one slice. Divergences are moments on a track of their own, and so are the recorded
+/// kernel's tlb_flush records.
 ///
 /// A slice is two events, its begin and its end. One with a duration would be shorter, but viewers count µs in floating point: the sum of two such numbers need not be the number at which the
 /// next slice begins, and where slices overlap one is dropped. Here it is the same number. Names come last in an event: some versions of a viewer look for the other members without knowing all escapes of JSON.
@@ -24,10 +25,12 @@ public final class TimelineTracks: TimelineOutput {
         var latest: Interval?
         /// The bookkeeping named another mm than the loaded one before, so that the track is there.
         var hasActive = false
+        /// The same of flushes.
+        var hasFlushes = false
     }
 
     private enum Track: Int, CaseIterable {
-        case task, loaded, state, active, divergences
+        case task, loaded, state, active, divergences, flushes
 
         var name: StaticString {
             switch self {
@@ -36,11 +39,12 @@ public final class TimelineTracks: TimelineOutput {
             case .state: "state"
             case .active: "active_mm"
             case .divergences: "divergences"
+            case .flushes: "tlb_flush"
             }
         }
 
         /// Those that are only there where there is something to show.
-        var isExtra: Bool { self == .active || self == .divergences }
+        var isExtra: Bool { rawValue >= Self.active.rawValue }
     }
 
     private enum Slice: Equatable {
@@ -94,7 +98,7 @@ public final class TimelineTracks: TimelineOutput {
         case .loaded: Slice.mm(interval.loaded)
         case .state: Slice.state(interval.state)
         case .active: interval.active == interval.loaded ? nil : Slice.mm(interval.active)
-        case .divergences: nil
+        case .divergences, .flushes: nil
         }
     }
 
@@ -149,6 +153,22 @@ public final class TimelineTracks: TimelineOutput {
     }
 
     private func end(_ track: Track, _ cpu: Int, at end: UInt64) { event("E", cpu, track) { time(end, &$0) } }
+
+    public var flushes: ((RecordedFlush) -> Void)? { { [unowned self] flush in moment(flush) } }
+
+    private func moment(_ flush: RecordedFlush) {
+        while cpus.count <= flush.cpu { cpus.append(CPU()) }
+        if !cpus[flush.cpu].hasFlushes {
+            cpus[flush.cpu].hasFlushes = true
+            announce(.flushes, flush.cpu)
+        }
+        event("i", flush.cpu, .flushes) { object in
+            time(flush.time, &object)
+            object.string("s", "t")
+            object.string("name", FlushReason(rawValue: UInt8(clamping: flush.reason))?.kernelName ?? "reason \(flush.reason)")
+            object.object("args") { $0.number("pages", flush.pages) }
+        }
+    }
 
     private func moment(_ divergence: ReportDocument.Divergence) {
         event("i", divergence.cpu, .divergences) { object in
