@@ -63,6 +63,7 @@ public struct History: StimulusSink, Sendable {
     public mutating func willRun(_ task: IncomingTask, cpu: Int) { coming[cpu] = task }
     public mutating func setBatch(_ batch: Batch, cpu: Int) { replay.setBatch(batch, cpu: cpu) }
     public mutating func complete(cpu: Int, at moment: Moment) { replay.complete(cpu: cpu, at: moment) }
+    public mutating func completeUnsent(cpu: Int, at moment: Moment) { replay.completeUnsent(cpu: cpu, at: moment) }
     public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) { replay.observedMask(mm, word, at: moment) }
 
     public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {

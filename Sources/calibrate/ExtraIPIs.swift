@@ -37,6 +37,13 @@ struct ExtraIPIs: StimulusSink, Sendable {
         replay.complete(cpu: cpu, at: moment)
     }
 
+    mutating func completeUnsent(cpu: Int, at moment: Moment) {
+        replay.completeUnsent(cpu: cpu, at: moment)
+        guard let (stimulus, begun) = again.removeValue(forKey: cpu) else { return }
+        replay.apply(stimulus, at: begun)
+        replay.completeUnsent(cpu: cpu, at: moment)
+    }
+
     mutating func recorded(_ record: Held) {
         replay.recorded(record)
         switch record.reason {

@@ -61,6 +61,11 @@ struct LiveWindow: StimulusSink {
         timeline.complete(cpu: cpu, at: moment)
     }
 
+    mutating func completeUnsent(cpu: Int, at moment: Moment) {
+        replay.completeUnsent(cpu: cpu, at: moment)
+        timeline.completeUnsent(cpu: cpu, at: moment)
+    }
+
     mutating func recorded(_ record: Held) { replay.recorded(record) }
     mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) { replay.observedMask(mm, word, at: moment) }
 
