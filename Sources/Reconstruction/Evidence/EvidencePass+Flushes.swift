@@ -8,7 +8,7 @@ extension EvidencePass {
         let (task, place) = (walk.tasks.place(node), state.place(cpu))
         task.pointee.userEvidence.addClamped(1)
         if case .of(let other) = place.pointee.loaded, other != node, !settled(node, other) {
-            relations[Self.key(node, other), default: Relation()].strong.addClamped(4)
+            relations[node, other].strong.addClamped(4)
         }
         if place.pointee.loaded == .unknown { place.pointee.loaded = .of(node) }
         if settlements.isOpen(cpu) { settlements.settle(cpu, node, task.pointee.switches, sure: true) }
@@ -87,7 +87,7 @@ extension EvidencePass {
             sender = state[cpu].send
         }
         guard let sender, sender.open, sender.node != other, !settled(sender.node, other) else { return }
-        relations[Self.key(sender.node, other), default: Relation()].different.addClamped(sender.weight)
+        relations[sender.node, other].different.addClamped(sender.weight)
     }
 
     /// The sender goes on: whoever has its mm loaded, and runs a task with an mm, has answered.
@@ -99,7 +99,7 @@ extension EvidencePass {
         if !elimination.isIdle { elimination.clear(sender) }
         if let only = flush.only {
             let node = walk.current(only)
-            if hasMM(node), node != sender, !settled(node, sender) { relations[Self.key(node, sender), default: Relation()].strong.addClamped(1) }
+            if hasMM(node), node != sender, !settled(node, sender) { relations[node, sender].strong.addClamped(1) }
         }
         let places = silentFlushes.places(cpu, sender, &relations)
         for other in state.indices where other != cpu && watch.isSilent(other, since: flush.begun) {
@@ -136,7 +136,7 @@ extension EvidencePass {
         guard unique >= 0, state.place(unique).pointee.send.open else { return nil }
         let (node, weight) = (state.base[unique].send.node, state.base[unique].send.weight)
         if settlements.isOpen(receiver) { settlements.settle(receiver, node, walk.tasks[node].switches, sure: weight > 1) }
-        if case .of(let other) = loaded, node != other, !settled(node, other) { relations[Self.key(node, other), default: Relation()].strong.addClamped(weight) }
+        if case .of(let other) = loaded, node != other, !settled(node, other) { relations[node, other].strong.addClamped(weight) }
         return unique
     }
 }

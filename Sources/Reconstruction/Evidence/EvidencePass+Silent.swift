@@ -4,7 +4,7 @@ import TraceData
 /// Switches that left CR3 alone: the task has the mm that was loaded, or has none any more. What it shows later tells which, or that it never shows one again.
 extension EvidencePass {
     mutating func cameSilently(_ node: Int32, on other: Int32) {
-        relations[Self.key(node, other), default: Relation()].silent.addClamped(1)
+        relations[node, other].silent.addClamped(1)
         if !usesLifeCycle { silentSinceShown[node, default: SilentRun()].add(other, shownAt: walk.tasks[node].switchesWithMM) }
         walk.tasks[node].silentOn = other
         walk.tasks[node].silentAt = walk.tasks[node].switches
@@ -42,7 +42,7 @@ extension EvidencePass {
     private func isLate(_ silent: UInt32, _ node: Int32, _ other: Int32) -> Bool {
         // (Flushes are evidence, too, of which there may be many while it runs once.)
         let loads = min(walk.tasks[node].userEvidence, walk.tasks[node].switchesWithMM)
-        guard silent > 0, loads > silent, relations[Self.key(node, other)]?.silent ?? 0 <= silent else { return false }
+        guard silent > 0, loads > silent, relations[node, other].silent <= silent else { return false }
         if !hasNameOf(other, node) { return true }
         // The ways to order them: with each silent switch there are at least twice as many.
         var ways = 1.0
@@ -51,7 +51,7 @@ extension EvidencePass {
     }
 
     /// A CR3 load has set the two apart.
-    private func isApart(_ a: Int32, _ b: Int32) -> Bool { relations[Self.key(a, b)]?.different ?? 0 > 0 }
+    private func isApart(_ a: Int32, _ b: Int32) -> Bool { relations[a, b].different > 0 }
 
     /// With an mm of its own it could not have come in silently on the mms of all of them, some of which are apart.
     private func isAmongStrangers(_ run: SilentRun) -> Bool { zip(run.others, run.others.dropFirst()).contains { isApart($0, $1) } }
@@ -105,8 +105,8 @@ extension EvidencePass {
 
     /// So many silent switches between the two say nothing of their mms, after all.
     mutating func takeBack(_ count: UInt32, _ a: Int32, _ b: Int32) {
-        let key = Self.key(a, b)
-        if let relation = relations[key] { relations[key]!.silent -= min(relation.silent, count) }
+        let silent = relations[a, b].silent
+        if silent > 0 { relations[a, b].silent -= min(silent, count) }
     }
 
     /// On whose mms a task has come in silently since it last showed an mm, and how often: of interest where it dies, and no record says that it exits.

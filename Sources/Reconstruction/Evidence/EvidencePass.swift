@@ -9,7 +9,7 @@ import TraceData
 struct EvidencePass {
     var walk: TraceWalk
     /// Without what is in ``silentFlushes``, up to the end.
-    var relations: [UInt64: Relation] = [:]
+    var relations = PairTable(empty: Relation())
     let silentFlushes: SilentFlushes
     /// Switches to a node that left CR3 alone while init_mm was loaded: only a task without an mm does that.
     private(set) var silentOnInit: [Int32: UInt32] = [:]
@@ -201,8 +201,6 @@ struct EvidencePass {
     /// What follows so far can be told without changing anything (``TaskClasses/init(soFar:)``): births are told, and none is missing.
     var canBeAskedEarly: Bool { usesLifeCycle && walk.gaps == 0 }
 
-    static func key(_ a: Int32, _ b: Int32) -> UInt64 { UInt64(UInt32(min(a, b))) << 32 | UInt64(UInt32(max(a, b))) }
-
     /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well. A task that was born
     /// in a gap may share it, too.
     @inline(__always) func settled(_ a: Int32, _ b: Int32) -> Bool {
@@ -242,7 +240,7 @@ struct EvidencePass {
         } else if loads {
             task.pointee.userEvidence.addClamped(1)
             if case .of(let other) = place.pointee.loaded, other != next, !(walk.rules.reloadsStale && wasLazy && source.peek(1)?.pages != 0), !settled(next, other) {
-                relations[Self.key(next, other), default: Relation()].different.addClamped(1)
+                relations[next, other].different.addClamped(1)
             }
             place.pointee.loaded = .of(next)
         } else if task.pointee.origin != .usesMM {
@@ -269,9 +267,9 @@ struct EvidencePass {
                 if step.loads { walk.tasks[other].userEvidence.addClamped(1) } else { walk.tasks[other].kernelEvidence.addClamped(1) }
             } else if !settled(next, other) {
                 if step.loads {
-                    relations[Self.key(next, other), default: Relation()].different.addClamped(1)
+                    relations[next, other].different.addClamped(1)
                 } else {
-                    relations[Self.key(next, other), default: Relation()].silent.addClamped(1)
+                    relations[next, other].silent.addClamped(1)
                 }
             }
         case .of, .unknown: break
@@ -283,6 +281,6 @@ struct EvidencePass {
     private var watchesVfork: Bool { !usesLifeCycle || walk.gaps > 0 }
 
     mutating func addStrong(_ a: Int32, _ b: Int32, _ weight: UInt32) {
-        relations[Self.key(a, b), default: Relation()].strong.addClamped(weight)
+        relations[a, b].strong.addClamped(weight)
     }
 }

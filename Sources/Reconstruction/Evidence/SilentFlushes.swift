@@ -26,7 +26,7 @@ struct SilentFlushes {
     init(cpus: Int) { self.cpus = cpus }
 
     /// Where to count for the flushes of a CPU's task. What was counted there for another goes to `relations`.
-    func places(_ cpu: Int, _ node: Int32, _ relations: inout [UInt64: Relation]) -> UnsafeMutablePointer<Place> {
+    func places(_ cpu: Int, _ node: Int32, _ relations: inout PairTable<Relation>) -> UnsafeMutablePointer<Place> {
         let row = rows.place(cpu % Self.rows)
         if row.pointee.places == nil { row.pointee.places = Flat(repeating: Place(), count: cpus) }
         let places = row.pointee.places!
@@ -39,7 +39,7 @@ struct SilentFlushes {
     }
 
     /// The other CPU's task was silent.
-    @inline(__always) static func count(_ place: UnsafeMutablePointer<Place>, _ node: Int32, _ sender: Int32, _ relations: inout [UInt64: Relation]) {
+    @inline(__always) static func count(_ place: UnsafeMutablePointer<Place>, _ node: Int32, _ sender: Int32, _ relations: inout PairTable<Relation>) {
         if _slowPath(place.pointee.node != node) {
             add(place.pointee, sender, to: &relations)
             place.pointee = Place(node: node)
@@ -48,14 +48,14 @@ struct SilentFlushes {
     }
 
     /// Adds what has not been added yet. It stays here: who asks for it has relations of its own.
-    func add(to relations: inout [UInt64: Relation]) { for row in rows { Self.add(row, to: &relations) } }
+    func add(to relations: inout PairTable<Relation>) { for row in rows { Self.add(row, to: &relations) } }
 
-    private static func add(_ row: Row, to relations: inout [UInt64: Relation]) {
+    private static func add(_ row: Row, to relations: inout PairTable<Relation>) {
         guard let places = row.places else { return }
         for place in places where place.count > 0 { add(place, row.node, to: &relations) }
     }
 
-    private static func add(_ place: Place, _ sender: Int32, to relations: inout [UInt64: Relation]) {
-        if place.count > 0 { relations[EvidencePass.key(place.node, sender), default: Relation()].different.addClamped(place.count) }
+    private static func add(_ place: Place, _ sender: Int32, to relations: inout PairTable<Relation>) {
+        if place.count > 0 { relations[place.node, sender].different.addClamped(place.count) }
     }
 }

@@ -200,18 +200,14 @@ struct TaskClasses {
     /// Joins the strongest first, and nothing that is seen apart more often than together.
     private mutating func joinByRelations(_ pass: EvidencePass) {
         var candidates: [Candidate] = []
-        for (key, relation) in pass.relations {
-            let (a, b) = (Int32(key >> 32), Int32(truncatingIfNeeded: key))
+        for (a, b, relation) in pass.relations {
             guard kinds[Int(a)] == .user, kinds[Int(b)] == .user else { continue }
             var same = relation.strong
             same.addClamped(relation.silent)
             if same > 0 { candidates.append(Candidate(a: a, b: b, same: same, strong: relation.strong > 0)) }
         }
         candidates.sort { ($0.strong ? 1 : 0, $0.same, $1.a, $1.b) > ($1.strong ? 1 : 0, $1.same, $0.a, $0.b) }
-        var apart = Differences()
-        for (key, relation) in pass.relations where relation.different > 0 {
-            apart.add(find(Int32(key >> 32)), find(Int32(truncatingIfNeeded: key)), relation.different)
-        }
+        var apart = differences(among: candidates, pass)
         // The life cycle has told the mms of these, so no two of them are one, whatever a task that was born in a gap shows beside both.
         var settled: Set<Int32> = []
         for node in kinds.indices where pass.usesLifeCycle && kinds[node] == .user && pass.walk.tasks.isSettled(Int32(node)) {
@@ -230,6 +226,22 @@ struct TaskClasses {
             unite(candidate.a, candidate.b, &apart, &settled)
         }
         joinByUnanswered(pass, &apart, &settled)
+    }
+
+    /// Which classes were seen apart, of those that some evidence may come to join. There may be millions of pairs of others, which nobody asks for.
+    private mutating func differences(among candidates: [Candidate], _ pass: EvidencePass) -> Differences {
+        var joined = self
+        for candidate in candidates { joined.join(candidate.a, candidate.b) }
+        for either in pass.either.keys {
+            joined.join(either.node, either.a)
+            joined.join(either.node, either.b)
+        }
+        for flush in pass.unansweredFlushes.counts.keys {
+            for suspect in flush.suspects { joined.join(flush.sender, suspect) }
+        }
+        var apart = Differences(nodes: parent.count)
+        for (a, b, relation) in pass.relations where relation.different > 0 && joined.find(a) == joined.find(b) { apart.add(find(a), find(b), relation.different) }
+        return apart
     }
 
     /// Joins the classes of two nodes: what is known of either holds for both.
@@ -295,8 +307,7 @@ struct TaskClasses {
     /// Tasks of which nothing tells whether they have an mm: those that always came in silently.
     private mutating func decideOpen(_ tasks: TaskNodes, _ pass: EvidencePass) {
         var silent: [Int32: [Int32: UInt32]] = [:]
-        for (key, relation) in pass.relations where relation.silent > 0 {
-            let (a, b) = (Int32(key >> 32), Int32(truncatingIfNeeded: key))
+        for (a, b, relation) in pass.relations where relation.silent > 0 {
             if kinds[Int(a)] == .open, kinds[Int(b)] == .user { silent[a, default: [:]][find(b), default: 0].addClamped(relation.silent) }
             if kinds[Int(b)] == .open, kinds[Int(a)] == .user { silent[b, default: [:]][find(a), default: 0].addClamped(relation.silent) }
         }
@@ -367,30 +378,5 @@ struct TaskClasses {
             }
             mms.add(mm[node], pid: owner.pid, name: owner.name.description)
         }
-    }
-}
-
-/// How often members of two classes were seen with different mms, kept while classes are joined.
-private struct Differences {
-    private var counts: [Int32: [Int32: UInt32]] = [:]
-
-    /// Two classes, by their roots as they are now, were seen apart.
-    mutating func add(_ a: Int32, _ b: Int32, _ count: UInt32) {
-        guard a != b else { return }
-        counts[a, default: [:]][b, default: 0].addClamped(count)
-        counts[b, default: [:]][a, default: 0].addClamped(count)
-    }
-
-    func between(_ a: Int32, _ b: Int32) -> UInt32 { counts[a]?[b] ?? 0 }
-
-    mutating func merge(_ a: Int32, _ b: Int32, into root: Int32) {
-        let gone = root == a ? b : a
-        guard let moved = counts.removeValue(forKey: gone) else { return }
-        for (other, count) in moved where other != root {
-            counts[root, default: [:]][other, default: 0].addClamped(count)
-            counts[other]?[gone] = nil
-            counts[other, default: [:]][root, default: 0].addClamped(count)
-        }
-        counts[root]?[gone] = nil
     }
 }

@@ -44,7 +44,7 @@ extension EvidencePass {
             // It would have answered. (Who has come in silently may have no mm.)
             let isActive = walk.current(other) == node && walk.tasks[node].userEvidence > 0 && !walk.tasks[node].isDead
             if isActive || suspects.contains(node) { continue }
-            if suspects.count == UnansweredFlushes.limit || relations[Self.key(sender, node)]?.strong ?? 0 > 0 { return }
+            if suspects.count == UnansweredFlushes.limit || relations[sender, node].strong > 0 { return }
             suspects.append(node)
         }
         if suspects.contains(where: { !settled(sender, $0) }) { unansweredFlushes.add(sender, suspects, at: begun, changed: watch.lastChange) }
