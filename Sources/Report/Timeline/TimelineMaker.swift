@@ -37,7 +37,8 @@ public struct TimelineMaker {
     ///   - output: what takes the intervals. ``TimelineOutput/end()`` is not called where something is missing.
     /// - Throws: ``TraceError`` where the trace cannot be read, ``UnknownKernel``.
     public func make(_ file: TraceFile, demand: (UInt64, UInt64) throws -> Void = { _, _ in }, output: (TimelineSubject) -> any TimelineOutput) throws -> Made {
-        var (file, original) = (file, file)
+        let original = file
+        var file = original
         var known = try Foreknowledge(file, evidence: evidence, kernel: kernel)
         var clocks: String?
         if known.clocksDiffer {
