@@ -126,6 +126,16 @@ import Testing
         #expect(found.keys.contains { $0.hasSuffix(" active_mm") } == options.contains("v4.12"))
     }
 
+    /// What is no slice, all of it on the tracks of that name.
+    private func moments(_ trace: String, _ options: [String], on track: String) throws -> [(time: UInt64, cpu: Int, event: Event)] {
+        let events = try JSONDecoder().decode(File.self, from: output(trace, "perfetto", options)).traceEvents
+        let tracks = Dictionary(events.filter { $0.name == "thread_name" }.map { ($0.tid!, "\($0.pid) \($0.args!["name"]!.text)") }, uniquingKeysWith: { $1 })
+        return try events.filter { $0.ph == "i" }.map { event in
+            #expect(tracks[try #require(event.tid)] == "\(event.pid) \(track)")
+            return ((try #require(event.ts) * 1000 as NSDecimalNumber).uint64Value, event.pid / 10 - 1, event)
+        }
+    }
+
     private struct Report: Decodable {
         struct Divergence: Decodable {
             var kind: String
@@ -150,12 +160,8 @@ import Testing
             $0.old == scheme && (options.isEmpty || $0.cpu == 1 && $0.time_ns <= 14_000_000_000)
         }
         #expect(wanted.count > 20)
-        let events = try JSONDecoder().decode(File.self, from: output(trace, "perfetto", ["--scheme", scheme] + options)).traceEvents
-        let tracks = Dictionary(events.filter { $0.name == "thread_name" }.map { ($0.tid!, "\($0.pid) \($0.args!["name"]!.text)") }, uniquingKeysWith: { $1 })
-        let found = try events.filter { $0.ph == "i" }.map { event in
-            #expect(tracks[try #require(event.tid)] == "\(event.pid) divergences")
-            let time = (try #require(event.ts) * 1000 as NSDecimalNumber).uint64Value
-            return "\(time) \(event.pid / 10 - 1) \(event.name ?? "") \(event.args?["mm"]?.text ?? "") \(event.args?["sender"]?.text ?? "") \(event.args?["targets"]?.text ?? "")"
+        let found = try moments(trace, ["--scheme", scheme] + options, on: "divergences").map { time, cpu, event in
+            "\(time) \(cpu) \(event.name ?? "") \(event.args?["mm"]?.text ?? "") \(event.args?["sender"]?.text ?? "") \(event.args?["targets"]?.text ?? "")"
         }
         let texts = wanted.map { "\($0.time_ns) \($0.cpu) \($0.kind) \($0.mm ?? "") \($0.sender.map(String.init) ?? "") \($0.targets.map { "\($0[0])" } ?? "")" }
         // None of them has more than one target here.
@@ -197,12 +203,7 @@ import Testing
         let shown = records.filter { $0.fields.reason != 0 && (options.isEmpty || $0.cpu == 2 && (9_500_000_000...10_000_000_000).contains($0.time_ns)) }
         let wanted = shown.map { "\($0.time_ns) \($0.cpu) \(names[$0.fields.reason]!) \($0.fields.pages)" }
         #expect(wanted.count > 100)
-        let events = try JSONDecoder().decode(File.self, from: output(trace, "perfetto", options)).traceEvents
-        let tracks = Dictionary(events.filter { $0.name == "thread_name" }.map { ($0.tid!, "\($0.pid) \($0.args!["name"]!.text)") }, uniquingKeysWith: { $1 })
-        let found = try events.filter { $0.ph == "i" }.map { event in
-            #expect(tracks[try #require(event.tid)] == "\(event.pid) tlb_flush")
-            return "\((try #require(event.ts) * 1000 as NSDecimalNumber).uint64Value) \(event.pid / 10 - 1) \(event.name ?? "") \(event.args?["pages"]?.text ?? "")"
-        }
+        let found = try moments(trace, options, on: "tlb_flush").map { time, cpu, event in "\(time) \(cpu) \(event.name ?? "") \(event.args?["pages"]?.text ?? "")" }
         #expect(found.sorted() == wanted.sorted())
         #expect(try !JSONDecoder().decode(File.self, from: output(trace, "perfetto", ["--scheme", "v4.13"] + options)).traceEvents.contains { $0.ph == "i" })
     }
