@@ -69,15 +69,23 @@ import TraceSynth
 
     /// By more and more: no constant brings it into order.
     @Test func aClockThatDriftsIsSaidToDiffer() throws {
-        let (document, text) = try report { data, table in
+        func drift(_ data: inout Data, _ table: Int) {
             let (start, size) = (number(data, table + 16), number(data, table + 24))
             for (count, page) in stride(from: Int(start), to: Int(start + size), by: 4096).enumerated() { put(number(data, page) + 300_000 * UInt64(count), page, &data) }
         }
+        let (document, text) = try report(.half, drift)
         let skew = try #require(document.trace.clockSkew)
         #expect(skew.inversions > 0)
         #expect(skew.inversionsLeft > 0)
         #expect(document.evidence.notes.contains { $0.hasPrefix("The CPUs' clocks differ, by ") })
         #expect(text.contains("The CPUs' clocks differ, by "))
+        // A timeline says it on standard error.
+        try changed(.half, drift) { path in
+            let outcome = try Program.lazytlb("timeline", path)
+            #expect(outcome.status == 0)
+            #expect(outcome.errors.contains("the CPUs' clocks differ"), "\(outcome.errors)")
+            #expect(outcome.errors.contains("what hangs on their order may be wrong"), "\(outcome.errors)")
+        }
     }
 
     private struct Row: Decodable, Equatable {

@@ -21,7 +21,7 @@ struct Differences {
 
     /// The two are one from here on.
     ///
-    /// - Complexity: O(*n*) with those that the one was seen apart from that was seen apart from fewer.
+    /// - Complexity: O(*n*) with the classes that one of the two was seen apart from, the one of which these are fewer.
     mutating func merge(_ a: Int32, _ b: Int32, into root: Int32) {
         var (from, to) = (names[Int(a)], names[Int(b)])
         if others[Int(from)].count > others[Int(to)].count { swap(&from, &to) }

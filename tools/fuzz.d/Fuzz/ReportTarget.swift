@@ -88,7 +88,7 @@ enum ReportTarget {
         let level = EvidenceLevel.allCases[Int(choice & 3) % 3]
         switch choice >> 2 & 7 {
         case 0, 1, 2, 3: try? report(file, level, isConcurrent: choice & 0x20 != 0, asJSON: choice & 0x40 != 0)
-        case 4: try? timeline(file, nil, level == .all ? .text : level == .noProbes ? .svg : .json, level)
+        case 4: try? timeline(file, nil, [.text, .json, .perfetto, .svg][Int(choice >> 5 & 3)], level)
         case 5: try? timeline(file, V412.id, .perfetto, level)
         case 6: try? timeline(file, V413Parent.id, .perfetto, level)
         default: try? events(file, choice & 0x20 != 0 ? .json : .text)
@@ -146,4 +146,6 @@ private final class Unbroken: TimelineOutput {
     }
 
     func end() { output.end() }
+
+    var flushes: ((RecordedFlush) -> Void)? { output.flushes }
 }
