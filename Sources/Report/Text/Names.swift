@@ -97,10 +97,8 @@ package func xml(_ text: String) -> String {
             switch scalar.value {
             case 0x20..<0x7F: result.unicodeScalars.append(scalar)
             case 0xA0...0xD7FF, 0xE000...0xFFFD, 0x10000...0x10FFFF: result += printable(String(scalar))
-            case ..<0x100:
-                let digits = String(scalar.value, radix: 16, uppercase: true)
-                result += "\\x" + String(repeating: "0", count: 2 - digits.count) + digits
-            default: result += "\\u{" + String(scalar.value, radix: 16, uppercase: true) + "}"
+            case ..<0x100: result += "\\x" + hex(scalar.value, digits: 2)
+            default: result += "\\u{" + hex(scalar.value, digits: 1) + "}"
             }
         }
     }

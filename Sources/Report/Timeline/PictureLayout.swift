@@ -1,5 +1,3 @@
-import Reconstruction
-
 /// Where everything is in a ``TimelinePicture``, in pixels.
 struct PictureLayout {
     static let margin = 16
@@ -21,15 +19,17 @@ struct PictureLayout {
     private let rows: Int
     private let columns: Int
     private let legendRows: Int
-    let explanationLines: Int
+    private let lines: Int
 
-    init(rows: Int, columns: Int, entries: Int, hasStale: Bool) {
-        (self.rows, self.columns) = (rows, columns)
+    /// - Parameters:
+    ///   - entries: those of the legend.
+    ///   - lines: of explanation, below it.
+    init(rows: Int, columns: Int, entries: Int, lines: Int, hasStale: Bool) {
+        (self.rows, self.columns, self.lines) = (rows, columns, lines)
         (bar, named) = rows <= 16 ? (20, 1) : rows <= 64 ? (12, 1) : (6, 2)
         strip = hasStale ? max(2, bar / 5) : 0
         pitch = bar + (hasStale ? strip + 1 : 0) + max(2, bar / 3)
         legendRows = (entries + Self.entriesInRow - 1) / Self.entriesInRow
-        explanationLines = hasStale ? 2 : 1
     }
 
     /// The lower end of the axis, above the bars.
@@ -44,7 +44,7 @@ struct PictureLayout {
         (Self.margin + place % Self.entriesInRow * ((width - Self.margin) / Self.entriesInRow), legend + place / Self.entriesInRow * 18)
     }
     var explanation: Int { legend + legendRows * 18 + 6 }
-    var height: Int { explanation + explanationLines * 16 }
+    var height: Int { explanation + lines * 16 }
 
     /// The width of so many columns: to the hundredth where one is no whole number of pixels.
     func write(_ count: Int, to writer: ByteWriter) {
@@ -66,28 +66,15 @@ struct PictureTicks {
         self.unit = unit
         // The least of 1, 2, 5, 10, 20, … that gives ten ticks at most.
         let length = span.upperBound - span.lowerBound
-        var (power, step) = (1 as UInt64, 1 as UInt64)
-        var digits = 0
-        search: while true {
-            for factor in [1, 2, 5] as [UInt64] {
-                let (candidate, overflow) = power.multipliedReportingOverflow(by: factor)
-                if overflow || length / candidate <= 10 {
-                    step = overflow ? .max : candidate
-                    break search
-                }
-            }
-            (power, digits) = (power.multipliedReportingOverflow(by: 10).partialValue, digits + 1)
-            if digits == 19 { break }
-        }
+        var (power, digits) = (1 as UInt64, 0)
+        while length / power > 50 { (power, digits) = (power * 10, digits + 1) }
+        let step = power * (length / power <= 10 ? 1 : length / power <= 20 ? 2 : 5)
         decimals = max(0, 9 - digits)
         var times: [UInt64] = []
-        var time = span.lowerBound / step * step
-        if time < span.lowerBound { time = time > UInt64.max - step ? .max : time + step }
-        while time <= span.upperBound, times.count <= 11 {
-            times.append(time)
-            let (next, overflow) = time.addingReportingOverflow(step)
-            if overflow { break }
-            time = next
+        var (time, isBeyond) = (span.lowerBound - span.lowerBound % step, false)
+        while !isBeyond, time <= span.upperBound {
+            if time >= span.lowerBound { times.append(time) }
+            (time, isBeyond) = time.addingReportingOverflow(step)
         }
         self.times = times
     }

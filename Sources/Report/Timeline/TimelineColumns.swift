@@ -29,7 +29,7 @@ struct TimelineColumns {
 
     /// What is known of one CPU.
     struct CPU {
-        /// In the order of columns. A kind is there once a column at most.
+        /// In the order of columns, those of one in no order. A kind is there once a column at most.
         fileprivate(set) var parts: [Part] = []
         /// By column: how long the bookkeeping named another mm than the loaded one. Empty if it never did.
         fileprivate(set) var stale: [UInt64] = []
@@ -38,9 +38,7 @@ struct TimelineColumns {
         fileprivate var sums: [Kind: UInt64] = [:]
 
         fileprivate mutating func close() {
-            // A dictionary's order is another one each time.
-            let kinds = sums.sorted { ($0.key.mm.index, $0.key.state.rawValue) < ($1.key.mm.index, $1.key.state.rawValue) }
-            for (kind, time) in kinds { parts.append(Part(column: open, kind: kind, time: time)) }
+            for (kind, time) in sums { parts.append(Part(column: open, kind: kind, time: time)) }
             sums.removeAll(keepingCapacity: true)
         }
     }

@@ -31,11 +31,15 @@ public final class TimelinePicture: TimelineOutput {
         columns.finish()
         let rows = columns.cpus.indices.filter { columns.cpus[$0] != nil }
         let legend = PictureLegend(columns, mms)
-        let layout = PictureLayout(rows: rows.count, columns: columns.count, entries: legend.entries.count, hasStale: legend.stale > 0)
+        let lines = explanation(hasStale: legend.stale > 0)
+        let layout = PictureLayout(rows: rows.count, columns: columns.count, entries: legend.entries.count, lines: lines.count, hasStale: legend.stale > 0)
         head(layout, legend)
         axis(layout)
         for (place, cpu) in rows.enumerated() { row(cpu, at: layout.top(of: place), isNamed: place % layout.named == 0, layout, legend) }
         entries(layout, legend)
+        for (place, line) in lines.enumerated() {
+            writer.string("<text x=\"\(PictureLayout.margin)\" y=\"\(layout.explanation + place * 16)\" class=\"small\">\(xml(line))</text>\n")
+        }
         writer.text("</svg>\n")
     }
 
@@ -98,18 +102,15 @@ public final class TimelinePicture: TimelineOutput {
             }
             writer.string("<text x=\"\(x + 42)\" y=\"\(y)\">\(xml(entry.text))</text>\n")
         }
-        for (place, line) in explanation(layout, legend).enumerated() {
-            writer.string("<text x=\"\(PictureLayout.margin)\" y=\"\(layout.explanation + place * 16)\" class=\"small\">\(xml(line))</text>\n")
-        }
     }
 
-    private func explanation(_ layout: PictureLayout, _ legend: PictureLegend) -> [String] {
+    private func explanation(hasStale: Bool) -> [String] {
         let width = max(1, columns.span.upperBound - columns.span.lowerBound) / UInt64(max(1, columns.count))
         var lines = [
             "Filled: a task with the mm runs. Hatched: lazy, a task without an mm runs on it. The height of a colour is its share of \(TimeFormat(unit: subject.unit).duration(width)), "
                 + "the time of a column; shares in the legend are of the time of all CPUs shown."
         ]
-        if legend.stale > 0 { lines.append("Below a bar: where the scheme's active_mm names another mm than the loaded one.") }
+        if hasStale { lines.append("Below a bar: where the scheme's active_mm names another mm than the loaded one.") }
         return lines
     }
 

@@ -74,11 +74,12 @@ public final class TimelineTracks: TimelineOutput {
     }
 
     public func end() {
+        let divergences = Dictionary(grouping: subject.divergences, by: \.cpu)
         for cpu in cpus.indices {
             guard let latest = cpus[cpu].latest else { continue }
             for track in Track.allCases where slice(track, latest) != nil { end(track, cpu, at: latest.end) }
-            let divergences = subject.divergences.filter { $0.cpu == cpu }
-            if !divergences.isEmpty { announce(.divergences, cpu) }
+            guard let divergences = divergences[cpu] else { continue }
+            announce(.divergences, cpu)
             for divergence in divergences { moment(divergence) }
         }
         writer.text("\n],\n\"otherData\":")
