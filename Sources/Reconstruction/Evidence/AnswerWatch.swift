@@ -1,3 +1,4 @@
+import LazyTLB
 import Tables
 
 /// Which CPUs answer a flush of one mm, and which do not, although a task with an mm runs there all the while: those have another mm.
@@ -12,6 +13,8 @@ struct AnswerWatch {
     private let answered: Flat<UInt64>
     /// By sender: its flush under way.
     private let flushes: Flat<Flush>
+    /// Row 0: the CPUs that have one.
+    private var senders: MaskTable
     /// When records of some CPU were missing last.
     private var lastGap: UInt64 = 0
     private(set) var openFlushes = 0
@@ -30,6 +33,7 @@ struct AnswerWatch {
         changed = Flat(repeating: 1, count: cpus)
         answered = Flat(repeating: 0, count: cpus)
         flushes = Flat(repeating: Flush(), count: cpus)
+        senders = MaskTable(cpus: cpus, rows: 1)
     }
 
     mutating func endGap(at time: UInt64) { lastGap = time }
@@ -37,25 +41,28 @@ struct AnswerWatch {
     mutating func change(_ cpu: Int, at time: UInt64) { changed[cpu] = time }
 
     mutating func begin(_ sender: Int, pages: Int64, at time: UInt64) {
-        if flushes[sender].begun == 0 { openFlushes += 1 }
+        if !senders.insert(sender, 0) { openFlushes += 1 }
         flushes[sender] = Flush(begun: max(1, time), pages: pages)
     }
 
     mutating func answer(_ cpu: Int, pages: Int64, unique sender: Int?, at time: UInt64) {
         answered[cpu] = time
         guard openFlushes > 0 else { return }
-        for other in 0..<flushes.count where other != cpu && flushes[other].begun > 0 && flushes[other].pages == pages {
+        for other in senders.others(than: cpu, 0) where flushes[other].pages == pages {
             flushes[other].answers += 1
             flushes[other].answerer = cpu
             if sender == other { flushes[other].isCounted = true }
         }
     }
 
+    /// The CPU has a flush under way.
+    @inline(__always) func isOpen(_ cpu: Int) -> Bool { openFlushes > 0 && senders.contains(cpu, 0) }
+
     /// The flush under way may have been answered.
     @inline(__always) func isAnswered(_ sender: Int) -> Bool { flushes[sender].answers > 0 }
 
     mutating func drop(_ sender: Int) {
-        if flushes[sender].begun > 0 { openFlushes -= 1 }
+        if senders.remove(sender, 0) { openFlushes -= 1 }
         flushes[sender].begun = 0
     }
 

@@ -58,14 +58,14 @@ extension EvidencePass {
         if walk.rules.sendsFirst, record.kind == .tlbFlush, kind != .switchLoaded, kind != .sent, state[cpu].send.underWay, !state[cpu].send.hasLocalHalf {
             state[cpu].send.hasLocalHalf = true
         } else if kind == .sent {
-            if watch.openFlushes > 0 { endFlush(cpu) }
+            if watch.isOpen(cpu) { endFlush(cpu) }
         } else {
             endSend(cpu)
         }
     }
 
     @inline(__always) mutating func endSend(_ cpu: Int) {
-        if watch.openFlushes > 0 { endFlush(cpu) }
+        if watch.isOpen(cpu) { endFlush(cpu) }
         dropSend(cpu)
     }
 
@@ -91,7 +91,7 @@ extension EvidencePass {
     }
 
     /// The sender goes on: whoever has its mm loaded, and runs a task with an mm, has answered.
-    private mutating func endFlush(_ cpu: Int) {
+    @inline(never) private mutating func endFlush(_ cpu: Int) {
         guard let flush = watch.end(cpu, inGap: openGaps > 0), state[cpu].send.open else { return }
         if flush.answers == 0 { unanswered(cpu, since: flush.begun) }
         guard usesLifeCycle else { return }

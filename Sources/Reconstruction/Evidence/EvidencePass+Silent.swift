@@ -3,11 +3,13 @@ import TraceData
 
 /// Switches that left CR3 alone: the task has the mm that was loaded, or has none any more. What it shows later tells which, or that it never shows one again.
 extension EvidencePass {
-    mutating func cameSilently(_ node: Int32, on other: Int32) {
+    mutating func cameSilently(_ node: Int32, _ task: UnsafeMutablePointer<TaskNode>, on other: Int32) {
         relations[node, other].silent.addClamped(1)
-        if !usesLifeCycle { silentSinceShown[node, default: SilentRun()].add(other, shownAt: walk.tasks[node].switchesWithMM) }
-        walk.tasks[node].silentOn = other
-        walk.tasks[node].silentAt = walk.tasks[node].switches
+        // What never shows an mm says nothing when it dies, unless it is a vfork() child, whose name would be the kernel's then.
+        let isKernel = task.pointee.hasKernelName && task.pointee.origin == .existing && task.pointee.userEvidence == 0
+        if !usesLifeCycle, !isKernel { silentRuns.add(task, on: other) }
+        task.pointee.silentOn = other
+        task.pointee.silentAt = task.pointee.switches
     }
 
     /// The task is dead. If it came in silently for the last time and showed no mm since, it may have run exit_mm() before. That is a
@@ -15,20 +17,19 @@ extension EvidencePass {
     mutating func died(_ node: Int32) {
         let task = walk.tasks[node]
         // Where a CR3 load has set the two apart, all silent switches since the task has last shown an mm are those of one that tears its own down, preempted.
-        if let run = silentSinceShown[node], run.shownAt == task.switchesWithMM {
+        if let run = silentRuns.ofLast(task) {
             let isLazy = task.userEvidence > 0 && isAmongStrangers(run)
-            for (other, count) in run.counts where isLazy || isApart(node, other) || isLate(count, node, other) {
-                takeBack(count, node, other)
-                silentSinceShown[node]!.counts[other] = nil
+            for other in run.others where run[other] > 0 && (isLazy || isApart(node, other) || isLate(run[other], node, other)) {
+                takeBack(run[other], node, other)
+                silentRuns[task.silentRun][other] = 0
                 if task.silentOn == other { walk.tasks[node].silentOn = -1 }
             }
-            if silentSinceShown[node]!.counts.isEmpty { silentSinceShown[node] = nil }
             if walk.tasks[node].silentOn < 0 { return }
         }
         guard task.silentOn >= 0, task.silentAt == task.switches, task.switchesWithMM < task.switches, task.userEvidence > 0 else { return }
         if hasNameOf(task.silentOn, node) { return }
         walk.tasks[node].silentOn = -1
-        if let count = silentSinceShown[node]?.counts[task.silentOn] { silentSinceShown[node]!.counts[task.silentOn] = count > 1 ? count - 1 : nil }
+        if task.silentRun >= 0, silentRuns[task.silentRun][task.silentOn] > 0 { silentRuns[task.silentRun][task.silentOn] -= 1 }
         takeBack(1, node, task.silentOn)
     }
 
@@ -54,24 +55,22 @@ extension EvidencePass {
     private func isApart(_ a: Int32, _ b: Int32) -> Bool { relations[a, b].different > 0 }
 
     /// With an mm of its own it could not have come in silently on the mms of all of them, some of which are apart.
-    private func isAmongStrangers(_ run: SilentRun) -> Bool { zip(run.others, run.others.dropFirst()).contains { isApart($0, $1) } }
+    private func isAmongStrangers(_ run: SilentRuns.Run) -> Bool { zip(run.others, run.others.dropFirst()).contains { isApart($0, $1) } }
 
     /// The trace ends before some tasks do that have given up their mm; and of those that died, the others of their name tell whether they were processes.
     mutating func forgetLazyRuns() {
         let families = Families(walk.tasks)
-        for (node, run) in silentSinceShown {
-            let task = walk.tasks[node]
-            guard run.shownAt == task.switchesWithMM, task.userEvidence > 0 else { continue }
-            guard task.isDead ? families.areProcesses(task.firstComm) : isAmongStrangers(run) else { continue }
-            for (other, count) in run.counts { takeBack(count, node, other) }
-            silentSinceShown[node] = nil
+        for (number, task) in walk.tasks.nodes.enumerated() where task.userEvidence > 0 {
+            guard let run = silentRuns.ofLast(task), task.isDead ? families.areProcesses(task.firstComm) : isAmongStrangers(run) else { continue }
+            for other in run.others { takeBack(run[other], Int32(number), other) }
+            walk.tasks[Int32(number)].silentRun = -1
         }
     }
 
     /// The node shares the mm of `parent` and died: when it came in silently on others' mms, it had given that up.
     mutating func forgetLastRun(_ node: Int32, but parent: Int32) {
-        guard let run = silentSinceShown[node], run.shownAt == walk.tasks[node].switchesWithMM else { return }
-        for (other, count) in run.counts where other != parent { takeBack(count, node, other) }
+        guard let run = silentRuns.ofLast(walk.tasks[node]) else { return }
+        for other in run.others where other != parent { takeBack(run[other], node, other) }
     }
 
     /// How tasks that began with the same name have died: the last one of a process tears its mm down, which shows if nothing comes between.
@@ -107,19 +106,5 @@ extension EvidencePass {
     mutating func takeBack(_ count: UInt32, _ a: Int32, _ b: Int32) {
         let silent = relations[a, b].silent
         if silent > 0 { relations[a, b].silent -= min(silent, count) }
-    }
-
-    /// On whose mms a task has come in silently since it last showed an mm, and how often: of interest where it dies, and no record says that it exits.
-    struct SilentRun {
-        var shownAt: UInt32 = 0
-        var counts: [Int32: UInt32] = [:]
-        /// The same tasks, in the order in which it met them.
-        var others: [Int32] = []
-
-        mutating func add(_ other: Int32, shownAt: UInt32) {
-            if shownAt != self.shownAt { self = SilentRun(shownAt: shownAt) }
-            if counts[other] == nil { others.append(other) }
-            counts[other, default: 0].addClamped(1)
-        }
     }
 }

@@ -11,8 +11,6 @@ struct EvidencePass {
     /// Without what is in ``silentFlushes``, up to the end.
     var relations = PairTable(empty: Relation())
     let silentFlushes: SilentFlushes
-    /// Switches to a node that left CR3 alone while init_mm was loaded: only a task without an mm does that.
-    private(set) var silentOnInit: [Int32: UInt32] = [:]
     /// How often a node answered one of two nodes' flushes.
     var either: [Either: UInt32] = [:]
     var settlements: GapSettlements
@@ -22,13 +20,16 @@ struct EvidencePass {
     /// CPUs whose records are missing here and now.
     var openGaps = 0
     var vforks: VforkWatch
-    var silentSinceShown: [Int32: SilentRun] = [:]
+    /// Of those that may be children, since it was last looked at how long the others run (``VforkWatch/longestRun``).
+    var vforkSleeps = 0
+    /// Kept where births are not told.
+    var silentRuns = SilentRuns()
     var watch: AnswerWatch
     var unansweredFlushes = UnansweredFlushes()
     var elimination: Elimination
     var clocks: ClockWatch
     let usesLifeCycle: Bool
-    /// 0 if births are told and CPUs may be lazy.
+    /// 0 if CPUs may be lazy.
     private let unusual: Int
     /// The order in which the records came, for the second pass.
     var order = MergeOrder(sources: 0)
@@ -39,6 +40,8 @@ struct EvidencePass {
         var loaded = LoadedNode.unknown
         var isLazy = false
         var gap = Gap.unheard
+        /// When the current task came in, ns, or another one before that; 0 at the start.
+        var cameIn: UInt64 = 0
         var send = Send()
     }
 
@@ -76,7 +79,7 @@ struct EvidencePass {
         senders = MaskTable(cpus: cpus, rows: 1)
         settlements = GapSettlements(cpus: cpus)
         usesLifeCycle = lifeCycle
-        unusual = lifeCycle && !rules.mayLeaveAtOnce ? 0 : 1
+        unusual = rules.mayLeaveAtOnce ? 1 : 0
         vforks = VforkWatch(killable: rules.killableState)
         watch = AnswerWatch(cpus: cpus)
         silentFlushes = SilentFlushes(cpus: cpus)
@@ -111,13 +114,15 @@ struct EvidencePass {
         let record = source.head
         let cpu = source.cpu
         let place = state.place(cpu)
+        let gone = walk.current(cpu)
         if isPlain, place.pointee.gap == .none, !record.inHardIRQ, let change = walk.stepUsualSwitch(source) {
             // None of the rest of what follows has anything to do then.
-            if place.pointee.send.isSet { setSend(cpu, Send()) }
+            endSend(cpu)
             clocks.switched(cpu, from: record.prevPID, to: record.nextPID)
             watch.change(cpu, at: record.time)
             if change.loads { settlements.close(cpu) }
             cameIn(change.next, change.task, cpu, place, loads: change.loads, source)
+            if watchesVfork { watchVfork(cpu, from: gone, to: change.next, prevState: record.word1, at: record.time) }
             // Else its pids do not tell all.
             guard record.pid == record.prevPID, change.task.pointee.pid == record.nextPID else { return .any }
             return change.loads ? .loadingSwitch(to: change.next) : .silentSwitch(to: change.next)
@@ -126,10 +131,10 @@ struct EvidencePass {
         return .any
     }
 
-    /// Nothing is watched for that only few traces have, nor a flush whose answers are counted.
+    /// Nothing is watched for that only few traces have.
     private var isPlain: Bool {
         // One branch for all, since none is ever the one that decides.
-        @inline(__always) get { elimination.count | watch.openFlushes | walk.gaps | unusual == 0 }
+        @inline(__always) get { elimination.count | unusual == 0 }
     }
 
     @inline(never) private mutating func consumeUnusualSwitch(_ source: Lookahead) {
@@ -140,7 +145,7 @@ struct EvidencePass {
         clocks.switched(step.cpu, from: record.prevPID, to: record.nextPID)
         watch.change(step.cpu, at: record.time)
         switched(step, source)
-        if watchesVfork { watchVfork(step, prevState: record.word1, at: record.time) }
+        if watchesVfork { watchVfork(step.cpu, from: step.node, to: step.next, prevState: record.word1, at: record.time) }
     }
 
     /// Before all else: where records are missing, up to the first one that tells whose turn it is.
@@ -247,9 +252,9 @@ struct EvidencePass {
             if settlements.isOpen(cpu) { settleSilently(cpu, next) }
             switch place.pointee.loaded {
             case .unknown: if walk.tasks.isSettled(next) || task.pointee.userEvidence > 0 { place.pointee.loaded = .of(next) }
-            case .initMM: silentOnInit[next, default: 0].addClamped(1)
+            case .initMM: task.pointee.silentOnInit.addClamped(1)
             case .of(let other):
-                if other != next, !settled(next, other) { cameSilently(next, on: other) }
+                if other != next, !settled(next, other) { cameSilently(next, task, on: other) }
             }
         }
     }
@@ -261,7 +266,7 @@ struct EvidencePass {
         switch state[cpu].loaded {
         case .initMM:
             if hasNone { break }
-            if step.loads { walk.tasks[next].userEvidence.addClamped(1) } else { silentOnInit[next, default: 0].addClamped(1) }
+            if step.loads { walk.tasks[next].userEvidence.addClamped(1) } else { walk.tasks[next].silentOnInit.addClamped(1) }
         case .of(let other) where other != next:
             if hasNone {
                 if step.loads { walk.tasks[other].userEvidence.addClamped(1) } else { walk.tasks[other].kernelEvidence.addClamped(1) }
@@ -278,7 +283,9 @@ struct EvidencePass {
     }
 
     /// Births are not told, or may be lost.
-    private var watchesVfork: Bool { !usesLifeCycle || walk.gaps > 0 }
+    private var watchesVfork: Bool {
+        @inline(__always) get { !usesLifeCycle || walk.gaps > 0 }
+    }
 
     mutating func addStrong(_ a: Int32, _ b: Int32, _ weight: UInt32) {
         relations[a, b].strong.addClamped(weight)

@@ -163,14 +163,14 @@ struct TaskClasses {
                     decide(node, .kernel, .convention)
                 }
             case .existing where task.isListed: decide(node, .user, .snapshot)
-            case .existing: decideExisting(node, task, pass.silentOnInit[Int32(node)] ?? 0)
+            case .existing: decideExisting(node, task)
             }
         }
     }
 
-    private mutating func decideExisting(_ node: Int, _ task: TaskNode, _ silentOnInit: UInt32) {
+    private mutating func decideExisting(_ node: Int, _ task: TaskNode) {
         var against = task.kernelEvidence
-        against.addClamped(silentOnInit)
+        against.addClamped(task.silentOnInit)
         if task.userEvidence > 0, task.userEvidence >= against {
             decide(node, .user, .hardware)
         } else if task.hasKernelName {

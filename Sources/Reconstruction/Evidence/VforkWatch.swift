@@ -40,6 +40,8 @@ struct VforkWatch {
     private var sleepers: [Int32: (name: Comm, place: Int, children: [Int32])] = [:]
     private var children: [Int32: Child] = [:]
     private var ends = 0
+    /// No task runs that came in before, ns, but for idle tasks.
+    var longestRun: UInt64 = 0
     /// The last few that came in first, by name: the parent may fall asleep a moment later.
     private var fresh: [Comm: [Int32]] = [:]
 
@@ -94,14 +96,23 @@ struct VforkWatch {
     /// Records are missing: whoever sleeps may have run meanwhile. What was found before stays.
     mutating func forgetAll() {
         let found = claims
+        let start = longestRun
         self = VforkWatch(killable: killable)
-        claims = found
+        (claims, longestRun) = (found, start)
     }
 
     /// A child goes to sleep: whoever was woken before is not its parent, since it still has the mm.
-    mutating func childSlept(_ node: Int32) {
-        guard children[node] != nil, !children[node]!.hasEnded else { return }
-        children[node]!.woken.removeAll()
+    ///
+    /// - Returns: it may still be a child.
+    mutating func childSlept(_ node: Int32) -> Bool {
+        guard let child = children[node] else { return false }
+        if !child.woken.isEmpty { children[node]!.woken.removeAll() }
+        // Whoever is still to fall asleep as its parent has run since before it came in.
+        if child.candidates.isEmpty, child.since < longestRun {
+            children[node] = nil
+            return false
+        }
+        return true
     }
 
     /// A child loads CR3 outside of a switch and becomes `load`, or is dead without that (-1).
@@ -131,28 +142,42 @@ struct VforkWatch {
 }
 
 extension EvidencePass {
-    mutating func watchVfork(_ step: Step, prevState: UInt64, at time: UInt64) {
-        let (node, next) = (step.node, step.next)
-        if walk.tasks[node].isVforkChild {
-            if walk.tasks[node].isDead {
-                endVfork(node, load: -1)
-            } else if prevState & 0xff != 0 {
-                vforks.childSlept(node)
-            }
-        }
+    /// A switch.
+    @inline(__always) mutating func watchVfork(_ cpu: Int, from node: Int32, to next: Int32, prevState: UInt64, at time: UInt64) {
+        let (gone, task) = (walk.tasks.place(node), walk.tasks.place(next))
+        let start = state[cpu].cameIn
+        state[cpu].cameIn = time
+        if gone.pointee.isVforkChild, gone.pointee.isDead || prevState & 0xff != 0 { childWentToSleep(node) }
         if node > 0, vforks.isParents(prevState) {
-            walk.tasks[node].isVforkParent = true
-            vforks.slept(node, comm: walk.tasks[node].comm, since: walk.tasks[node].cameIn)
+            gone.pointee.isVforkParent = true
+            vforks.slept(node, comm: gone.pointee.comm, since: start)
         }
-        walk.tasks[next].cameIn = time
-        if walk.tasks[next].isVforkParent {
-            walk.tasks[next].isVforkParent = false
+        if task.pointee.isVforkParent {
+            task.pointee.isVforkParent = false
             vforks.woke(next)
         }
-        if walk.tasks[next].switches == 1, walk.tasks[next].origin == .existing {
-            walk.tasks[next].isVforkChild = true
-            vforks.appeared(next, comm: walk.tasks[next].comm, at: time)
+        if task.pointee.switches == 1, task.pointee.origin == .existing {
+            task.pointee.isVforkChild = true
+            vforks.appeared(next, comm: task.pointee.comm, at: time)
         }
+    }
+
+    /// Or is dead.
+    @inline(never) private mutating func childWentToSleep(_ node: Int32) {
+        if walk.tasks[node].isDead { return endVfork(node, load: -1) }
+        vforkSleeps += 1
+        // So that it costs the same with many CPUs.
+        if vforkSleeps * 4 >= state.count {
+            vforkSleeps = 0
+            vforks.longestRun = longestRun
+        }
+        walk.tasks[node].isVforkChild = vforks.childSlept(node)
+    }
+
+    private var longestRun: UInt64 {
+        var start = UInt64.max
+        for cpu in state.indices where walk.current(cpu) != 0 && state[cpu].gap != .unheard { start = min(start, state[cpu].cameIn) }
+        return start
     }
 
     mutating func endVfork(_ node: Int32, load: Int32) {

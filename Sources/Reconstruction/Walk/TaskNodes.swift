@@ -79,13 +79,15 @@ struct TaskNode {
     /// When it was first seen, a task with a higher pid had been: it is older than that one, as long as pids do not wrap around
     /// (alloc_pid() hands them out in order).
     var isOlder = false
-    /// When it came in last.
-    var cameIn: UInt64 = 0
     /// The name with which it came in first.
     var firstComm = Comm.empty
     /// The node on whose mm it last came in silently, and the number of that switch.
     var silentOn: Int32 = -1
     var silentAt: UInt32 = 0
+    /// Its number in ``SilentRuns``; negative if it has none.
+    var silentRun: Int32 = -1
+    /// Switches to it that left CR3 alone while init_mm was loaded: only a task without an mm does that.
+    var silentOnInit: UInt32 = 0
     /// Its last flush of all pages had no half of its own, as that of an mm's last user.
     var tearsDown = false
     /// Of a kernel thread: what it is while it uses a process's mm; -1 if it was not seen to.
