@@ -75,7 +75,7 @@ let package = Package(
         .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TraceSynth", "TraceWriting", "TestSupport"]),
         .testTarget(name: "TraceFormsTests", dependencies: ["TraceForms", "TraceData", "TraceWriting", "CZstd", "Report", "TestSupport", "lazytlb"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth", "TestSupport"]),
-        .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "Tables", "TraceData", "LazyTLB", "Replay", "AccuracyKit", "TraceSynth", "TraceWriting"]),
+        .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "Tables", "TraceData", "LazyTLB", "Replay", "AccuracyKit", "TraceSynth", "TraceWriting", "TestSupport"]),
         .testTarget(name: "ReplayTests", dependencies: ["Replay", "Reconstruction", "LazyTLB", "TraceData", "TraceSynth", "TestSupport"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Replay", "Reconstruction", "LazyTLB"]),
         .testTarget(name: "ReportTests", dependencies: ["Report", "Replay", "Reconstruction", "LazyTLB", "TraceData"], exclude: ["Golden"]),

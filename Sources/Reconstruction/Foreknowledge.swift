@@ -23,8 +23,7 @@ public struct Foreknowledge {
         } else {
             // With the pass that comes behind it.
             file.willBeRead(times: 2)
-            var first = try FirstPass(
-                file, cpus: Reconstruction<NoSink>.cpuCount(file), rules: KernelRules(file, kernel: kernel), lifeCycle: level != .switchesOnly, on: [])
+            var first = try FirstPass.make(file, cpus: Reconstruction<NoSink>.cpuCount(file), rules: KernelRules(file, kernel: kernel), by: level, on: [])
             first.expectsSecond = true
             (mms, start, end, clocksDiffer, self.first) = (first.classes.mms, first.start, first.end, first.clocksDiffer, first)
         }

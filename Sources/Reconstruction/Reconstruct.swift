@@ -123,7 +123,7 @@ public struct Reconstruction<Sink: StimulusSink> {
             self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead)
         } else {
             file.willBeRead(times: first.map { $0.expectsSecond ? 0 : 1 } ?? 2)
-            let first = if let first { first } else { try FirstPass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, on: workers.queues) }
+            let first = if let first { first } else { try FirstPass.make(file, cpus: cpus, rules: rules, by: level, on: workers.queues) }
             let ahead = Lookaheads(file, probes: false, on: workers.besideLast, pool: first.pool)
             var merge = RepeatedMerge(ahead.all, order: first.pass.order)
             let any = try merge.next()
@@ -141,6 +141,10 @@ public struct Reconstruction<Sink: StimulusSink> {
     init(_ replay: InferredReconstruction<Sink>, _ first: FirstPass, _ ahead: Lookaheads) {
         var evidence = replay.evidence
         evidence.clocksDiffer = first.clocksDiffer
+        let walk = first.pass.walk
+        if !walk.usesLifeCycle, walk.tellsChanges, !walk.tellsBirths {
+            evidence.notes.append("No task_newtask record tells of a birth, and no snapshot of the tasks: records of exec, exit and new names are not used, since any task may be another's child.")
+        }
         self.init(sink: replay.sink, mms: first.classes.mms, evidence: evidence, names: replay.names, replay.switchesByName, ahead)
     }
 
@@ -206,11 +210,17 @@ public struct FirstPass {
 
     var clocksDiffer: Bool { pass.clocks.differ(hasExactAnswers: pass.walk.rules.hasExactAnswers) }
 
-    /// Makes it.
-    init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, on queues: [DispatchQueue]) throws(TraceError) {
+    /// Makes it. nil as soon as what the walk has seen shows that it should be made otherwise.
+    init?(
+        _ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, on queues: [DispatchQueue], asLongAs isRight: (TraceWalk) -> Bool
+    ) throws(TraceError) {
         let pool = Lookaheads.pool(file, isConcurrent: !queues.isEmpty)
         var leader = try Leader(file, cpus: cpus, rules: rules, lifeCycle: lifeCycle, pace: nil, on: queues, pool: pool)
-        while try leader.readOn() {}
+        var goesOn = true
+        while goesOn {
+            goesOn = try leader.readOn()
+            if !isRight(leader.pass.walk) { return nil }
+        }
         self.init(leader, leader.conclusion(savedNames: file.commands), pool)
     }
 

@@ -185,4 +185,52 @@ import Testing
         #expect(one.evidence.kind == .flushes)
         #expect(with.infer().mms(of: 11) != one.mms(of: 11))
     }
+
+    /// Another name means an exec only where that may be lost. (pthread_setname_np() of another thread writes to /proc/self/task/TID/comm; v6.14 to v6.17 do not record whom it renames.)
+    @Test(arguments: [true, false, nil] as [Bool?]) func aThreadThatAnotherOneRenamesStaysWhatItIs(tellsPID: Bool?) {
+        var script = Script("6.14.0", cpus: 1)
+        script.name(10, "app")
+        script.name(11, "app")
+        for _ in 0..<6 {
+            script.run(10, loads: true)
+            script.flush(.localMM, 1)
+            script.run(11)
+            script.flush(.localMM, 1)
+            script.run(20, loads: true)
+        }
+        script.run(10, loads: true)
+        if let tellsPID { script.rename(11, to: "worker", tellsPID: tellsPID) } else { script.name(11, "worker") }
+        for _ in 0..<6 {
+            script.run(20, loads: true)
+            script.run(11, loads: true)
+            script.flush(.localMM, 1)
+            script.run(10)
+            script.flush(.localMM, 1)
+        }
+        script.run(0)
+        let found = script.infer()
+        #expect(Set(found.mms(of: 10) + found.mms(of: 11)).count == 1)
+        #expect(found.mm(of: 10) != found.mm(of: 20))
+    }
+
+    /// Whoever else execs on a CPU came there by a switch that is not recorded.
+    @Test func anExecOfATaskThatTheCPUWasNotSeenToSwitchToIsAGap() {
+        var script = Script("5.10.0", cpus: 2)
+        for pid: Int32 in [10, 20] { script.run(pid, on: 1, loads: true) }
+        script.flush(.localMM, 1, on: 1)
+        script.run(10)
+        // Its CR3 load was on another CPU.
+        script.flush(.localMM, 1, on: 1, pid: 99)
+        let before = script.infer().evidence.brokenChains
+        var second = Script("5.10.0", cpus: 2)
+        for pid: Int32 in [10, 20] { second.run(pid, on: 1, loads: true) }
+        second.flush(.localMM, 1, on: 1)
+        second.run(10)
+        second.execOf(99, on: 1)
+        second.flush(.localMM, 3, on: 1)
+        second.run(0, on: 1)
+        let found = second.infer()
+        #expect(found.evidence.brokenChains == before)
+        #expect(found.notes.flushes.local.last?.mm != found.mm(of: 20))
+    }
 }

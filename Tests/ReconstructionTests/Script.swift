@@ -83,6 +83,22 @@ struct Script {
         add(cpu, pid, .exec, 0, 0, details)
     }
 
+    /// The sched_process_exec alone, of a task that came to the CPU unseen.
+    mutating func execOf(_ pid: Int32, on cpu: Int = 0) {
+        var details = Details()
+        (details.pid, details.otherPID) = (pid, pid)
+        add(cpu, pid, .exec, 0, 0, details)
+        current[cpu] = pid
+    }
+
+    /// A task_rename by the current task of itself or another one. From v6.14 to v6.17 the record does not tell of whom.
+    mutating func rename(_ pid: Int32, to comm: Comm, tellsPID: Bool = true, on cpu: Int = 0) {
+        var details = Details()
+        (details.pid, details.otherPID, details.comm, details.oldComm) = (tellsPID ? pid : current[cpu], tellsPID ? pid : -1, comm, self.comm(pid))
+        names[pid] = comm
+        add(cpu, current[cpu], .rename, 0, 0, details)
+    }
+
     /// The current task's sched_process_exit.
     mutating func exit(on cpu: Int = 0) {
         var details = Details()

@@ -20,7 +20,7 @@ public enum OneReading<Sink: StimulusSink> {
     }
 
     init?(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel, kernel: String? = nil, workers: Workers = Workers(jobs: 1), pace: Leader.Pace) throws(TraceError) {
-        guard level != .switchesOnly, file.formats.event(named: "task_newtask") != nil, !(level == .all && file.hasProbes) else { return nil }
+        guard level != .switchesOnly, !(level == .all && file.hasProbes), file.tellsBirthsEarly() else { return nil }
         file.willBeRead(times: 1)
         let cpus = Reconstruction<Sink>.cpuCount(file)
         let rules = KernelRules(file, kernel: kernel)

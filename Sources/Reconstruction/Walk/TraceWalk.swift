@@ -23,6 +23,9 @@ struct TraceWalk {
     private(set) var gaps = 0
     private(set) var lostEvents: UInt64 = 0
     private(set) var snapshots = TaskSnapshots()
+    /// A birth was recorded, or a snapshot of the tasks; and something else of the life cycle.
+    private(set) var tellsBirths = false
+    private(set) var tellsChanges = false
 
     struct PerCPU {
         /// The current task; negative if not known, as no task's pid is.
@@ -70,12 +73,14 @@ struct TraceWalk {
             step.broken = true
         case .tlbFlush: flush(record, source, step)
         case .newTask, .exec, .exit, .rename:
+            if record.kind == .newTask { tellsBirths = true } else { tellsChanges = true }
             if usesLifeCycle {
                 follow(record, source, step)
                 lifeCycle(record, source.headDetails, step)
             }
         case .marker:
             step.kind = .marker
+            if SnapshotLine.begins(source.headDetails.text) { tellsBirths = true }
             if usesLifeCycle {
                 if cpus[step.cpu].pid < 0 { follow(record, source, step) }
                 snapshots.take(source.headDetails.text, &tasks)
@@ -162,7 +167,7 @@ struct TraceWalk {
         let comm = record.comm
         // Every CPU's idle task has a name of its own.
         if record.nextPID != 0, tasks.place(next).pointee.comm != comm {
-            if usesLifeCycle { next = execUnseen(next, pid: record.nextPID, comm) }
+            if usesLifeCycle, gaps > 0 || brokenChains > 0 { next = execUnseen(next, pid: record.nextPID, comm) }
             let task = tasks.place(next)
             task.pointee.comm = comm
             task.pointee.hasKernelName = comm.isKernelThread
@@ -283,7 +288,7 @@ struct TraceWalk {
         let cpu = step.cpu
         let known = cpus[cpu].pid
         // An exec by a thread that is not the leader gives it the leader's pid without a switch; its CR3 load has the new pid already.
-        let renamed = known > 0 && record.pid > 0 && !record.inHardIRQ && (record.kind == .exec || execFollows(source, pid: record.pid, old: known))
+        let renamed = known > 0 && record.pid > 0 && !record.inHardIRQ && execFollows(source, pid: record.pid, old: known)
         if known >= 0, !renamed {
             step.broken = true
             // From v6.14 on a CPU that comes back may be in the mask of an mm that it had, and answer a flush before its first switch.
@@ -302,7 +307,7 @@ struct TraceWalk {
 
     private mutating func execFollows(_ source: Lookahead, pid: Int32, old: Int32) -> Bool {
         if !usesLifeCycle { return source.head.kind == .tlbFlush && source.head.reason == TLBReason.onTaskSwitch }
-        var distance = 1
+        var distance = 0
         while let next = source.peek(distance) {
             if next.kind == .exec {
                 let details = source.peekDetails(distance)
@@ -331,6 +336,8 @@ struct TraceWalk {
             tasks.die(node)
         case .rename:
             guard let node = tasks.existing(details.pid) else { break }
+            // Without a pid in the record (v6.14 to v6.17) it is the writer's, who may have renamed another (/proc/PID/comm).
+            if details.otherPID < 0, tasks[node].comm != .empty, tasks[node].comm != details.oldComm { break }
             tasks[node].comm = details.comm
             if details.pid == record.pid, tasks[node].origin == .afterLoad, tasks[node].isExec == nil { tasks[node].isExec = true }
         default: break

@@ -63,11 +63,13 @@ public enum TLBReason {
 /// What the less frequent records carry beside their ``CompactRecord``, decoded while their bytes were at hand.
 public struct Details: Sendable, Equatable {
     public var probe = ProbeFields()
-    /// The task that the record speaks of, and a second one (parent of a fork, old_pid of an exec).
+    /// The task that the record speaks of, and a second one (parent of a fork, old_pid of an exec; of a rename the same one, negative if the record does not tell, which is the writer then).
     public var pid: Int32 = 0
     public var otherPID: Int32 = 0
     public var cloneFlags: UInt64 = 0
     public var comm = Comm.empty
+    /// Of a rename: the name before.
+    public var oldComm = Comm.empty
     /// The text of a marker, up to ``textLimit``.
     public var text = ""
 
@@ -92,7 +94,7 @@ public struct Details: Sendable, Equatable {
         case .exit: pid = formats.exit(record).pid
         case .rename:
             let rename = formats.rename(record)
-            (pid, comm) = (rename.pid ?? record.pid, rename.newComm)
+            (pid, otherPID, comm, oldComm) = (rename.pid ?? record.pid, rename.pid ?? -1, rename.newComm, rename.oldComm)
         case .marker: text = formats.marker(record, limit: Self.textLimit)
         default: formats.probe(record, into: &probe)
         }
