@@ -3,17 +3,21 @@ import Tables
 
 /// How often each tlb_flush record (CPU, reason, pages) was written, or would have been.
 public struct FlushTally: Sendable {
-    /// Pages -1 to 62 have a counter of their own on each CPU; others, and unknown reasons, are rare and lie in the dictionary.
+    /// Pages -1 to 62 have a counter of their own on each CPU; others, and unknown reasons, are rare and lie in the dictionary: a kernel takes up to 33 pages one by one
+    /// (tlb_single_page_flush_ceiling).
     @inlinable static var slots: Int { 64 }
     @inlinable static var reasons: Int { 6 }
     /// By reason, pages and CPU: the CPUs side by side, since few pages are frequent.
     @usableFromInline let counts: Flat<Int>
     @usableFromInline let cpus: Int
     private var rare: [Key: Int] = [:]
+    /// By reason, and behind those the others: the records of which there are too many different ones. They count, and match none.
+    private var beyond = [Int](repeating: 0, count: FlushTally.reasons + 1)
+    private static let rareLimit = 1 << 15
     /// Counts of another tally that are this one's as well: what is the same for several is counted once.
     private let common: Flat<Int>?
     /// - Complexity: O(CPUs).
-    public var total: Int { counts.indices.reduce(0) { $0 + count(at: $1) } + rare.values.reduce(0, +) }
+    public var total: Int { counts.indices.reduce(0) { $0 + count(at: $1) } + rare.values.reduce(0, +) + beyond.reduce(0, +) }
 
     private struct Key: Hashable {
         var cpu: Int
@@ -31,7 +35,7 @@ public struct FlushTally: Sendable {
     }
 
     /// A tally of its own with the same counts, and what is common to both.
-    init(_ other: FlushTally) { (cpus, counts, common, rare) = (other.cpus, other.counts.copy(), other.common, other.rare) }
+    init(_ other: FlushTally) { (cpus, counts, common, rare, beyond) = (other.cpus, other.counts.copy(), other.common, other.rare, other.beyond) }
 
     @inlinable @inline(__always)
     public mutating func add(cpu: Int, reason: Int32, pages: Int64) {
@@ -49,7 +53,12 @@ public struct FlushTally: Sendable {
     private func count(at index: Int) -> Int { counts[index] + (common?[index] ?? 0) }
 
     @usableFromInline mutating func addRare(_ cpu: Int, _ reason: Int32, _ pages: Int64) {
-        rare[Key(cpu: cpu, reason: reason, pages: pages), default: 0] += 1
+        let key = Key(cpu: cpu, reason: reason, pages: pages)
+        if rare.count < Self.rareLimit || rare[key] != nil {
+            rare[key, default: 0] += 1
+        } else {
+            beyond[0..<Int32(Self.reasons) ~= reason ? Int(reason) : Self.reasons] += 1
+        }
     }
 
     /// The size of the multiset intersection of the two.
@@ -63,7 +72,7 @@ public struct FlushTally: Sendable {
     /// The records of one reason, all CPUs and pages; `nil` for reasons beyond those known.
     public func count(reason: Int32?) -> Int {
         guard let reason else { return total - (0..<Int32(Self.reasons)).reduce(0) { $0 + count(reason: $1) } }
-        var sum = rare.reduce(0) { $1.key.reason == reason ? $0 + $1.value : $0 }
+        var sum = rare.reduce(0) { $1.key.reason == reason ? $0 + $1.value : $0 } + beyond[Int(reason)]
         for index in indices(of: reason) { sum += count(at: index) }
         return sum
     }

@@ -58,4 +58,16 @@ struct DeliveryTests {
         script.flush(.remote, 1, on: 1, inIRQ: true)
         #expect(senders(script) == [2])
     }
+
+    /// A handler that was queued for an idle CPU without an IPI may be run by the stopper thread (flush_smp_call_function_queue(), v5.8), in task context.
+    @Test func `a stopper thread that leaves while a flush waits has answered it`() {
+        var script = script("5.10.0")
+        script.name(17, "migration/1")
+        script.run(17, on: 1)
+        flush(&script, Script.everything, on: 0)
+        script.flush(.taskSwitch, on: 1)
+        script.run(0)
+        #expect(senders(script) == [0])
+        #expect(script.infer().evidence.flushes == 1)
+    }
 }

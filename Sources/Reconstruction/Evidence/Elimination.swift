@@ -23,6 +23,9 @@ struct Elimination {
     private var witnesses: [Witness]
     /// By CPU: the end of its gap has been seen.
     private var isBehind: [Bool]
+    /// Nodes that all tracked CPUs have among their suspects, and those that all which are behind their gaps have cleared: most are, and that is told at every switch.
+    private var allSuspect: Set<Int32> = []
+    private var allCleared: Set<Int32> = []
 
     init(cpus: Int) {
         witnesses = [Witness](repeating: Witness(), count: cpus)
@@ -40,9 +43,13 @@ struct Elimination {
         isTracked[cpu] = true
         witnesses[cpu] = Witness()
         isBehind[cpu] = false
+        allSuspect.removeAll(keepingCapacity: true)
     }
 
-    mutating func end(_ cpu: Int) { isBehind[cpu] = true }
+    mutating func end(_ cpu: Int) {
+        isBehind[cpu] = true
+        allCleared.removeAll(keepingCapacity: true)
+    }
 
     /// - Complexity: O(*n*) in the number of CPUs with such a gap, if this is one; else O(1).
     mutating func stop(_ cpu: Int) {
@@ -60,6 +67,7 @@ struct Elimination {
 
     /// A node with an mm, or one that may have one, runs somewhere.
     mutating func suspect(_ node: Int32) {
+        guard allSuspect.insert(node).inserted else { return }
         var isOver = false
         for cpu in tracked { isOver = add(node, cpu) || isOver }
         guard isOver else { return }
@@ -83,6 +91,7 @@ struct Elimination {
 
     /// A flush of the node's mm is over, with IPIs.
     mutating func clear(_ node: Int32) {
+        guard allCleared.insert(node).inserted else { return }
         for cpu in tracked where isBehind[cpu] && !witnesses[cpu].cleared.contains(node) { witnesses[cpu].cleared.append(node) }
     }
 }

@@ -4,7 +4,7 @@ import TraceData
 
 /// What flushes, and the answers to them, tell of which tasks share an mm.
 extension EvidencePass {
-    mutating func flushed(_ cpu: Int, _ node: Int32, pages: Int64) {
+    mutating func flushed(_ cpu: Int, _ node: Int32, pages: Int64, at time: UInt64) {
         let (task, place) = (walk.tasks.place(node), state.place(cpu))
         task.pointee.userEvidence.addClamped(1)
         if case .of(let other) = place.pointee.loaded, other != node, !settled(node, other) {
@@ -13,7 +13,7 @@ extension EvidencePass {
         if place.pointee.loaded == .unknown { place.pointee.loaded = .of(node) }
         if settlements.isOpen(cpu) { settlements.settle(cpu, node, task.pointee.switches, sure: true) }
         if !walk.rules.sendsFirst {
-            setSend(cpu, Send(node: node, pages: pages, paired: true))
+            setSend(cpu, Send(node: node, pages: pages, at: time, paired: true))
         } else if place.pointee.send.awaitsLocal {
             // The sender runs its own half before it waits (smp_call_function_many_cond()). If it was answered already, this is another
             // flush, of its own mm, behind that of another process's page.
@@ -22,28 +22,29 @@ extension EvidencePass {
         }
     }
 
-    /// The sender's own half follows its SEND_IPI sooner, ns (14 µs in the middle of emulated kernels' recordings; under 2 ms of 99.4 % of the flushes of everything): else it may
-    /// be a flush of its own, behind a batch.
+    /// The sender's own half and its SEND_IPI lie closer together, ns (14 µs in the middle of emulated kernels' recordings; under 2 ms of 99.4 % of the flushes of everything): else it may
+    /// be a flush of its own, beside a batch or one of another process's page.
     private static var halfLimit: UInt64 { 2_000_000 }
 
     mutating func sent(_ cpu: Int, _ node: Int32, _ source: Lookahead) {
         let pages = source.head.pages
         let before = state[cpu].send
-        var send = Send(open: before.paired && before.pages == pages, node: before.node, pages: pages, weight: 4)
-        if walk.rules.sendsFirst, let next = source.ownNext() {
+        let time = source.headTime
+        var send = Send(open: before.paired && before.pages == pages && time &- before.at <= Self.halfLimit, node: before.node, pages: pages, at: time, weight: 4)
+        if walk.rules.sendsFirst, case let distance = source.ownNextDistance, let next = source.peek(distance) {
             let isOwn = next.kind == .tlbFlush && next.pid == source.head.pid
-            let isHalf = isOwn && next.isOwnHalf(of: source.head)
+            let isSoon = isOwn && next.time &- time <= Self.halfLimit
+            let isHalf = isSoon && walk.rules.isHalf(next, of: source.head)
             // Where births are told only the rest hangs on this, so it is better to be sure (``flushed(_:_:pages:)``).
             send.awaitsLocal = usesLifeCycle && isHalf && next.pages == pages
-            let isSoon = pages != Stimulus.flushAll || next.time &- source.head.time <= Self.halfLimit
             // The last user of an mm is lazy when it tears it down.
-            let tearsDown = isOwn && next.reason == TLBReason.onTaskSwitch && pages == Stimulus.flushAll && walk.tasks[node].origin != .kernel
-            send.open = isHalf && isSoon && !usesLifeCycle || tearsDown
+            let isLazy = isSoon && next.reason == TLBReason.onTaskSwitch && pages == Stimulus.flushAll && walk.tasks[node].origin != .kernel
+            send.open = isHalf && !usesLifeCycle || isLazy && walk.mayTearDown(source, behind: distance)
             send.node = node
             if pages == Stimulus.flushAll, node >= 0 { walk.tasks[node].tearsDown = !isOwn || next.reason != TLBReason.localMMShootdown && next.reason != TLBReason.localShootdown }
         } else if !send.open, walk.rules.flushesPageSilently, pages == 1, walk.tasks[node].origin != .kernel {
             // flush_tlb_page(): mostly of the task's own mm.
-            send = Send(open: true, node: node, pages: 1, weight: 1)
+            send = Send(open: true, node: node, pages: 1, at: time, weight: 1)
         }
         send.underWay = true
         setSend(cpu, send)

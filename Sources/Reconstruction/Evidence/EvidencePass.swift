@@ -62,6 +62,8 @@ struct EvidencePass {
         var open = false
         var node: Int32 = -1
         var pages: Int64 = 0
+        /// When its latest record was written, ns.
+        var at: UInt64 = 0
         /// The local half was seen: the next SEND_IPI belongs to it.
         var paired = false
         /// The local half is to come, if it is one.
@@ -171,7 +173,7 @@ struct EvidencePass {
             watch.change(cpu, at: record.time)
             state[cpu].loaded = .of(step.next)
             // What follows is the end of the mm that the task had.
-            if !walk.rules.sendsFirst, walk.tasks[step.next].origin != .usesMM { setSend(cpu, Send(node: step.node, pages: -1, paired: true)) }
+            if !walk.rules.sendsFirst, walk.tasks[step.next].origin != .usesMM { setSend(cpu, Send(node: step.node, pages: -1, at: record.time, paired: true)) }
         case .left, .leftToPoke:
             settlements.close(cpu)
             state[cpu].loaded = .initMM
@@ -193,7 +195,7 @@ struct EvidencePass {
     @inline(__always) private mutating func took(_ kind: Step.Kind, _ cpu: Int, _ node: Int32, _ source: Lookahead) {
         let record = source.head
         switch kind {
-        case .flushed: flushed(cpu, node, pages: record.pages)
+        case .flushed: flushed(cpu, node, pages: record.pages, at: record.time)
         case .sent: sent(cpu, node, source)
         case .answered:
             if !elimination.isIdle { clear(cpu, pages: record.pages) }

@@ -254,6 +254,8 @@ struct TaskClasses {
     }
 
     /// Each unanswered flush has someone who shares the sender's mm among its suspects: the only one left, of those with a name of the sender's.
+    ///
+    /// What one tells may be what another one lacked, so all that are open are looked at again, up to a million times together: enough for any but those that were made up for this.
     private mutating func joinByUnanswered(_ pass: EvidencePass, _ apart: inout Differences, _ settled: inout Set<Int32>) {
         let tasks = pass.walk.tasks
         var cases = pass.unansweredFlushes.counts.filter { kinds[Int($0.key.sender)] == .user }
@@ -263,8 +265,10 @@ struct TaskClasses {
                 return a == b ? $0.suspects.lexicographicallyPrecedes($1.suspects) : a < b
             }
         var goesOn = true
-        while goesOn {
+        var looks = 1 << 20
+        while goesOn, looks > 0 {
             goesOn = false
+            looks -= cases.count
             var open: [(sender: Int32, suspects: [Int32], count: UInt32)] = []
             for entry in cases {
                 let sender = find(entry.sender)

@@ -28,7 +28,7 @@ extension InferredReconstruction {
             // Flushes that the receiver has to answer besides, and how many of `later` are among them.
             var open = 0
             var counted = 0
-            while let record = other.peek(distance), record.time <= end {
+            while let record = other.peek(distance), record.time <= end, record.kind != .lost {
                 distance += 1
                 guard record.time >= send.time, mayAnswer(record, send), !isClaimed(receiver, record.time) else { continue }
                 let sends = later ?? laterSends(than: send, besides: source, until: end)
@@ -57,7 +57,7 @@ extension InferredReconstruction {
     private mutating func addAll(to mask: inout MaskTable, _ source: Lookahead, until end: UInt64, _ send: Held) {
         for other in sources where other.state != source.state {
             var distance = 0
-            while let record = other.peek(distance), record.time <= end {
+            while let record = other.peek(distance), record.time <= end, record.kind != .lost {
                 distance += 1
                 if record.time >= send.time, mayAnswer(record, send) { mask.insert(other.cpu, 0) }
             }
@@ -136,9 +136,15 @@ extension InferredReconstruction {
     mutating func endOfWait(_ source: Lookahead, _ send: Held) -> UInt64 {
         var distance = 1
         var halves = rules.sendsFirst ? 1 : 0
+        // The head's own half of it comes first, or none does. (By time they cannot be told where the clock is coarse.)
+        var isBehind = source.head.kind == .tlbFlush && source.head.reason == TLBReason.remoteSendIPI
         while let next = source.peek(distance) {
             distance += 1
-            if next.inHardIRQ || next.time <= send.time { continue }
+            if next.inHardIRQ { continue }
+            guard isBehind else {
+                isBehind = true
+                continue
+            }
             halves -= 1
             if halves >= 0, next.kind == .tlbFlush, next.reason != TLBReason.remoteSendIPI { continue }
             return next.time
@@ -190,6 +196,8 @@ extension InferredReconstruction {
             var distance = 0
             while let record = other.peek(distance), record.time <= end {
                 distance += 1
+                // Another flush may be lost, too.
+                if record.kind == .lost { return true }
                 guard record.time >= send.time, record.kind == .tlbFlush else { continue }
                 if record.inHardIRQ || record.pages < 0 && record.reason != TLBReason.remoteSendIPI { return true }
             }
@@ -219,12 +227,12 @@ extension InferredReconstruction {
         for other in sources where other.state != source.state {
             var distance = 0
             var before: Held?
-            while let record = other.peek(distance), record.time < end {
+            while let record = other.peek(distance), record.time < end, record.kind != .lost {
                 distance += 1
                 if record.inHardIRQ { continue }
                 if record.kind == .tlbFlush, record.reason == TLBReason.remoteSendIPI, record.time > send.time, !rules.hasExactAnswers || record.pages == send.pages {
                     let half = rules.sendsFirst ? other.peek(distance) : before
-                    let isOfOwn = half.map { $0.kind == .tlbFlush && $0.isOwnHalf(of: record) } ?? false
+                    let isOfOwn = half.map { $0.kind == .tlbFlush && rules.isHalf($0, of: record) } ?? false
                     found.append(LaterSend(time: record.time, cpu: other.cpu, mm: isOfOwn ? state[other.cpu].mm : .unknown))
                 }
                 before = record

@@ -9,7 +9,8 @@ extension InferredReconstruction {
         while let next = source.peek(distance) {
             distance += 1
             if next.inHardIRQ { continue }
-            return next.kind == .tlbFlush && next.reason == TLBReason.remoteSendIPI && next.pid == source.head.pid ? next : nil
+            let isOwn = next.kind == .tlbFlush && next.reason == TLBReason.remoteSendIPI && next.pid == source.head.pid
+            return isOwn && rules.areSoon(source.head, next) ? next : nil
         }
         return nil
     }
@@ -22,7 +23,7 @@ extension InferredReconstruction {
         }
         evidence.flushes += 1
         var send = rules.sendsFirst ? nil : nextSend(source)
-        if let found = send, rules.hasExactAnswers, found.pages != source.head.pages { send = nil }
+        if let found = send, !rules.isHalf(source.head, of: found) { send = nil }
         let pages = rules.asked(send?.pages ?? source.head.pages)
         if walk.tasks[node].origin == .usesMM, !state[cpu].mm.isUser { useMM(cpu, findings.nodes[Int(node)].mm, moment) }
         let mm = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
@@ -182,8 +183,9 @@ extension InferredReconstruction {
     /// v5.13 and later: the sender's own half comes behind its SEND_IPI.
     mutating func localFollows(_ source: Lookahead, _ moment: Moment) -> Bool {
         let (cpu, pages) = (moment.cpu, source.head.pages)
-        guard let local = source.ownNext(), local.kind == .tlbFlush, local.pid == moment.pid else { return false }
-        if local.isOwnHalf(of: source.head) || state[cpu].mm.isUser && walk.globalASIDFollows(source) {
+        let distance = source.ownNextDistance
+        guard let local = source.peek(distance), local.kind == .tlbFlush, local.pid == moment.pid, rules.areSoon(source.head, local) else { return false }
+        if rules.isHalf(local, of: source.head) || state[cpu].mm.isUser && walk.globalASIDFollows(source) {
             state[cpu].sentMM = state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu]
             apply(.flushRange(cpu: cpu, mm: state[cpu].sentMM, pages: rules.asked(pages)), moment)
             state[cpu].localDone = true
@@ -199,7 +201,7 @@ extension InferredReconstruction {
             state[cpu].localDone = true
             return true
         }
-        if local.reason == TLBReason.onTaskSwitch, pages == Stimulus.flushAll, moment.pid > 0 {
+        if local.reason == TLBReason.onTaskSwitch, pages == Stimulus.flushAll, moment.pid > 0, walk.mayTearDown(source, behind: distance) {
             tearDown(state[cpu].mm.isUser ? state[cpu].mm : observed.loaded[cpu], pages, moment)
             state[cpu].localDone = true
             return true
@@ -312,6 +314,8 @@ extension InferredReconstruction {
 
     mutating func complete(_ cpu: Int, _ moment: Moment) {
         state[cpu].sending = false
+        // A half that did not come, after all.
+        state[cpu].localDone = false
         senders.remove(cpu, 0)
         sink.complete(cpu: cpu, at: moment)
     }

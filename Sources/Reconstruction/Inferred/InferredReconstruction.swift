@@ -317,8 +317,9 @@ struct InferredReconstruction<Sink: StimulusSink> {
             state[cpu].localDone = false
             return load(cpu, .initMM, moment.time)
         }
+        // Handlers that were queued without an IPI run from the idle loop, or from the stopper (flush_smp_call_function_queue(), kernel/smp.c).
+        if rules.answersInIdle, moment.pid == 0 || step.node >= 0 && walk.tasks[step.node].comm.isStopper, isAwaited(cpu) { return leftInIRQ(step, moment) }
         if moment.pid == 0 {
-            if rules.answersInIdle, isAwaited(cpu) { return leftInIRQ(step, moment) }
             apply(.idleLeave(cpu: cpu), moment)
             return load(cpu, .initMM, moment.time)
         }

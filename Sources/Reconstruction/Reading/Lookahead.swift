@@ -62,13 +62,13 @@ public struct Lookahead: TimedSource {
     }
 
     /// The next record of this CPU outside of interrupts; nil if the view does not reach to one.
-    func ownNext() -> Held? {
+    func ownNext() -> Held? { peek(ownNextDistance) }
+
+    /// How far behind the head that is, or would be.
+    var ownNextDistance: Int {
         var distance = 1
-        while let next = peek(distance) {
-            distance += 1
-            if !next.inHardIRQ { return next }
-        }
-        return nil
+        while let next = peek(distance), next.inHardIRQ { distance += 1 }
+        return distance
     }
 
     /// The next sched_switch is one from the idle task to a thread that brings the CPU up. Behind the stopper thread that means that the CPU has gone off and come back: tracepoints are silent

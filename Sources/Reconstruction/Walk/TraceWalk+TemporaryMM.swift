@@ -24,6 +24,10 @@ extension TraceWalk {
     /// ns, with much room for an emulated CPU.
     private static let longestPoke: UInt64 = 200_000
 
+    /// The TASK_SWITCH record `distance` records behind the task's SEND_IPI of everything may be of the mm's end: it is lazy by then, and leaves the mm with its own half. So
+    /// does an exec, whose new mm is loaded then, and a visit to a temporary one.
+    mutating func mayTearDown(_ source: Lookahead, behind distance: Int) -> Bool { pokes(source, behind: distance) == 0 && ending(source, behind: 0) != .exec }
+
     enum Ending { case exec, exit }
 
     /// An odd number of CR3 loads by a task with an mm are visits, and an exec or the end of its mm besides: what the life cycle's records behind them tell, or those before.
