@@ -64,6 +64,7 @@ public struct TraceInfo {
             switch clock.unit {
             case .nanoseconds: "ns"
             case .cycles: "cycles, not ns"
+            case .jiffies: "jiffies, not ns"
             case .events: "a count of events, no time"
             case .unknown: "numbers"
             }

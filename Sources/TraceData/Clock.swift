@@ -15,6 +15,8 @@ public struct Clock: Sendable, Equatable {
         case nanoseconds = "ns"
         /// Of the time stamp counter.
         case cycles
+        /// Of the kernel's timer, of which most kernels have 100 to 1000 a second; a trace does not tell how many.
+        case jiffies
         /// Records: the clock is an atomic counter.
         case events
         /// Nobody knows: the trace is a text that has numbers only.
@@ -29,6 +31,7 @@ public struct Clock: Sendable, Equatable {
     public var unit: Unit {
         switch name {
         case "counter": .events
+        case "uptime": .jiffies
         case Self.withoutUnit.name: .unknown
         case _ where scaled: .nanoseconds
         case "x86-tsc", "ppc-tb": .cycles

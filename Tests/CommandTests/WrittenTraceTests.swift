@@ -58,7 +58,10 @@ import Testing
     /// Threads read CPUs ahead of each other.
     @Test(arguments: [false, true]) func problemsComeInOneOrderWhateverTheNumberOfThreads(tellsBirths: Bool) throws {
         var trace = WrittenTrace(cpus: 2)
-        if tellsBirths { trace.formats.append(WrittenTrace.newTask) }
+        if tellsBirths {
+            trace.formats.append(WrittenTrace.newTask)
+            trace.make(0, 900_000, 10)
+        }
         for (cpu, damaged) in [5001, 1501].enumerated() {
             for index in 0..<6000 {
                 let time = UInt64(1_000_000 + 1000 * index + cpu)
@@ -76,6 +79,53 @@ import Testing
             #expect(Set(outcomes.map(\.output)).count == 1)
             let causes = try readReports(json: outcomes[0].output)[0].problems.map(\.cause)
             #expect(causes.map { $0.prefix(6) } == ["CPU 0:", "CPU 1:"])
+        }
+    }
+
+    private func turns(_ trace: WrittenTrace) {
+        for index in 0..<100 {
+            let (gone, next): (Int32, Int32) = index % 2 == 0 ? (8, 7) : (7, 8)
+            trace.run(0, UInt64(1_000_000 + 2000 * index), gone, next)
+            trace.flush(0, UInt64(1_000_100 + 2000 * index), gone, 0, -1)
+            trace.flush(0, UInt64(1_000_200 + 2000 * index), next, 3, 1)
+        }
+    }
+
+    /// A full buffer that is not overwritten takes no more records, and leaves no mark: only its statistics tell. What was overwritten came before all that is there.
+    @Test(arguments: [("dropped events", 7), ("commit overrun", 7), ("overrun", 0)]) func whatTheBufferDroppedIsLost(name: String, lost: Int) throws {
+        var trace = WrittenTrace(cpus: 1)
+        turns(trace)
+        let text = Array("CPU: 0\nentries: 0\n\(name): 7\n\0".utf8)
+        trace.options = WrittenTrace.le(UInt16(2)) + WrittenTrace.le(UInt32(text.count)) + text
+        try trace.open { path in
+            let found = try report(path)
+            #expect((found.trace.lostEvents, found.trace.lostGaps) == (lost, lost > 0 ? 1 : 0))
+            #expect(found.evidence.notes.contains { $0.contains("took no more when it was full: 7 records") } == (lost > 0))
+            let refused = try Program.lazytlb("baseline", "--output", "/dev/null", path)
+            #expect((refused.status == 0) == (lost == 0), "\(refused.errors)")
+        }
+    }
+
+    /// trace_clock_jiffies(), kernel/trace/trace_clock.c: numbers of the timer's ticks, whose length a trace does not tell.
+    @Test func theClockUptimeCountsNoTime() throws {
+        var trace = WrittenTrace(cpus: 1)
+        trace.clock = "local global counter [uptime] perf mono\n"
+        turns(trace)
+        try trace.open { path in
+            let (found, info) = (try report(path), try Program.lazytlb("info", path))
+            #expect(found.trace.timeUnit == .count)
+            #expect(info.text.contains("uptime (jiffies, not ns)"))
+        }
+    }
+
+    @Test(arguments: [("4.8.17-lab", true), ("4.9.0", false)]) func kernelsWhoseRecordsAreNotKnownAreSaidToBeSo(release: String, isOlder: Bool) throws {
+        var trace = WrittenTrace(cpus: 1)
+        trace.release = release
+        turns(trace)
+        try trace.open { path in
+            let (found, text) = (try report(path), try Program.lazytlb("report", path).text)
+            #expect(found.evidence.notes.contains { $0.contains("before v4.9") } == isOlder)
+            #expect(text.contains("≥ 100"))
         }
     }
 }

@@ -25,7 +25,9 @@ public enum KernelChecks {
         let least = document.evidence.kind == "probes" ? leastShare : leastInferredShare
         let warnings = sum(scheme.warnings.values)
         finding.details = deviations(conformance, scheme, document.trace.timeUnit)
-        let shareText = "\(conformance.scheme) predicts \(grouped(conformance.matched)) of \(grouped(whole)) tlb_flush records (\(fixed(share * 100, 2, roundingDown: true)) %)"
+        let more = conformance.predicted - conformance.records
+        let others = more > 0 ? ", and \(grouped(conformance.predicted - conformance.matched)) that were not written" : ""
+        let shareText = "\(conformance.scheme) predicts \(grouped(conformance.matched)) of \(grouped(conformance.records)) tlb_flush records\(others) (\(fixed(share * 100, 2, roundingDown: true)) %)"
         if let lack = recording.lacks(for: metric, limits) {
             finding.reason = "\(lack); \(shareText)"
             return finding

@@ -77,7 +77,6 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         /// The mm whose mask the CPU is still to leave after a switch.
         var lingering = MM.none
         var pendingPID: Int32 = 0
-        var pendingCause = Record.Kind.other
         /// The remote half belongs to the flush's own record, behind which no send follows.
         var remoteAtRecord = false
         /// The remote half comes before the CPU's next record.
@@ -182,7 +181,6 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     mutating func postpone(_ stimulus: Stimulus, _ moment: Moment) {
         state[moment.cpu].pending = stimulus
         state[moment.cpu].pendingPID = moment.pid
-        state[moment.cpu].pendingCause = moment.cause
     }
 
     mutating func takeEffect(_ cpu: Int, _ moment: Moment) {
@@ -216,7 +214,10 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
             }
             let done = next == mm ? seen : observed.loaded[cpu] == mm ? !seen : false
             guard done else { continue }
-            takeEffect(cpu, Moment(time: moment.time, cpu: cpu, pid: state[cpu].pendingPID, cause: state[cpu].pendingCause))
+            // It follows from the observer's record: none of the CPU itself was written then.
+            var shown = Moment(time: moment.time, cpu: cpu, pid: state[cpu].pendingPID, cause: moment.cause)
+            shown.recordCPU = moment.recordCPU
+            takeEffect(cpu, shown)
             if state[cpu].lingering == mm, !seen { settled(cpu, Moment(time: moment.time, cpu: cpu, pid: moment.pid, cause: .ctxsw)) }
         }
     }

@@ -16,6 +16,9 @@ extension ReportBuilder {
             notes.append(
                 "This kernel's flush_tlb_page() writes no record where no other CPU has the mm: local flushes, nr_tlb_local_flush_one and noop-local-flush are lower bounds.")
         }
+        if version < KernelVersion(4, 9) {
+            notes.append("What the records of kernels before v4.9 mean is not known here: they are read as those of v4.12, and no scheme is known to be this kernel's.")
+        }
         if version >= KernelVersion(4, 20) {
             notes.append(
                 "Since v4.20 SEND_IPI is recorded before lazy CPUs are left out" + (version >= KernelVersion(6, 14) ? ", since v6.14 for CPUs that have long left the mm, too" : "")

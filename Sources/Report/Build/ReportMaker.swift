@@ -30,7 +30,7 @@ public struct ReportMaker: Sendable {
         func replayed(_ file: TraceFile) throws(TraceError) -> Replayed { try self.replayed(file, recorded, divergences: divergences ?? 0, deviations: deviations) }
         var (history, lists) = try replayed(file)
         // Half of the work is for nothing then, but the other traces need no pass more.
-        let skew = history.evidence.clocksDiffer ? try ClockSkew(file, kernel: kernel) : nil
+        let skew = history.evidence.clocksDiffer && file.clock.unit != .jiffies ? try ClockSkew(file, kernel: kernel) : nil
         if let skew, !skew.cpus.isEmpty {
             let corrected = try file.corrected(by: skew.offsets)
             (history, lists) = try replayed(corrected)
@@ -50,7 +50,12 @@ public struct ReportMaker: Sendable {
         context.silentCPUs = file.cpusWithoutData
         var document = ReportDocument(history, context)
         document.trace.clockSkew = skew.flatMap(ReportDocument.ClockSkew.init)
-        if let note = clockNote(history, skew) { document.evidence.notes.append(note) }
+        if file.clock.unit == .jiffies {
+            document.evidence.notes.append("Of records of one jiffy on different CPUs nothing tells the order. What hangs on that may be wrong.")
+        } else if let note = clockNote(history, skew) {
+            document.evidence.notes.append(note)
+        }
+        document.evidence.notes += file.dropNotes
         document.problems = file.problems.map { .init(offset: $0.error.offset, line: $0.error.line, cause: $0.shortDescription) }
         return document
     }

@@ -93,13 +93,15 @@ struct ReportSections {
     private func caveat() -> String? {
         let switches = document.evidence.switches
         var parts: [String] = []
-        if switches.unknown > 0 { parts.append("\(percent(switches.unknown, of: switches.total)) of the context switches") }
+        // A scheme may know less than the records show of the recorded kernel: what another one would have loaded there.
+        let schemes = document.schemes.values
+        let unknown = schemes.reduce(switches.unknown) { max($0, $1.unknownSwitches) }
+        let unknownTime = schemes.reduce(document.evidence.unknownTimeNS) { max($0, $1.cpuTime?.unknownNS ?? 0) }
+        if unknown > 0 { parts.append("\(percent(unknown, of: switches.total)) of the context switches") }
         if document.evidence.flushes.unknown > 0 {
             parts.append("\(percent(document.evidence.flushes.unknown, of: document.evidence.flushes.total)) of the flushes")
         }
-        if document.evidence.unknownTimeNS > 0 {
-            parts.append("\(percent(document.evidence.unknownTimeNS, of: cpuTime)) of \(times.whole)")
-        }
+        if unknownTime > 0 { parts.append("\(percent(unknownTime, of: cpuTime)) of \(times.whole)") }
         return parts.isEmpty ? nil : "Unknown, and not counted: \(list(parts)); see Evidence."
     }
 
@@ -108,7 +110,9 @@ struct ReportSections {
         guard let conformance = document.conformance else { return nil }
         let whole = max(conformance.records, conformance.predicted)
         guard Double(conformance.matched) < 0.98 * Double(whole) else { return nil }
-        return "\(printable(conformance.scheme)) predicts \(percent(conformance.matched, of: whole)) of what this kernel recorded, so the history that is replayed is not quite the one that was; see Conformance."
+        let more = conformance.predicted - conformance.matched
+        let others = more > 0 ? ", and \(count(more, "record")) that it did not write" : ""
+        return "\(printable(conformance.scheme)) predicts \(percent(conformance.matched, of: conformance.records)) of what this kernel recorded\(others), so the history that is replayed is not quite the one that was; see Conformance."
     }
 
     private func list(_ parts: [String]) -> String {

@@ -1,5 +1,10 @@
+import TraceData
+
 /// The schemes side by side, and what sets them apart.
 extension ReportSections {
+    /// The recorded kernel is older than all that are known, and read as `v4.12`.
+    private var isOlder: Bool { KernelVersion(release: document.trace.kernel).map { $0 < KernelVersion(4, 9) } ?? false }
+
     func schemesSection() -> ReportSection? {
         let order = schemeIDs
         guard !order.isEmpty else { return nil }
@@ -14,7 +19,7 @@ extension ReportSections {
         row("CR3 loads", \.cr3Loads, recorded: recorded.cr3Loads)
         row("leave_mm with effect", \.leaveMM)
         // v4.12's flush_tlb_page() flushes without a record, of which only probe events tell.
-        let isSilent = recorded.scheme == "v4.12"
+        let isSilent = recorded.scheme == "v4.12" || isOlder
         let isMissing = isSilent && document.evidence.kind != "probes"
         func atLeast(_ cell: ReportTable.Cell, _ isBound: Bool) -> ReportTable.Cell { isBound ? ReportTable.Cell("≥ " + cell.text, cell.emphasis) : cell }
         let locals = cell(recorded.localMMShootdowns + recorded.localShootdowns)

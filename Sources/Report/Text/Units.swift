@@ -61,7 +61,7 @@ public struct TimeFormat {
 
     /// A span: three digits and a unit, as "12.3 µs"; a plain count where the clock is not one of time.
     func duration(_ span: UInt64) -> String {
-        guard unit == .ns else { return grouped(span) + " ticks" }
+        guard unit == .ns else { return count(Int(clamping: span), "tick") }
         let figure = Figure(span)
         let fraction = String(figure.value % figure.scale)
         let decimals = figure.decimals == 0 ? "" : "." + String(repeating: "0", count: figure.decimals - fraction.count) + fraction
