@@ -20,12 +20,16 @@ public struct PerfWriter {
         public static let identifier = SampleType(rawValue: 1 << 16)
     }
 
-    public struct Attribute {
+    public struct Attribute: Sendable {
         public var type: UInt32
         public var config: UInt64 = 0
         public var sampleType: SampleType
         public var readFormat: UInt64 = 0
         public var clockID: Int32? = 1
+        /// sample_period, or sample_freq.
+        public var period: UInt64 = 1
+        /// Bits beside sample_id_all and use_clockid, by number: 10 freq, 27 write_backward.
+        public var flags: [UInt64] = []
         public var ids: [UInt64]
 
         public init(type: UInt32 = 2, sampleType: SampleType = [.identifier, .ip, .tid, .time, .cpu, .period, .raw], ids: [UInt64] = []) {
@@ -122,12 +126,13 @@ public struct PerfWriter {
         // sample_id_all, and use_clockid; in a big-endian file the first bit is the highest.
         var flags: UInt64 = 1 << 18
         if attribute.clockID != nil { flags |= 1 << 25 }
+        for bit in attribute.flags { flags |= 1 << bit }
         if bigEndian {
             var turned: UInt64 = 0
             for bit in 0..<64 where flags >> UInt64(bit) & 1 != 0 { turned |= 1 << UInt64(63 - bit) }
             flags = turned
         }
-        var out = number(attribute.type) + number(UInt32(112)) + number(attribute.config) + number(UInt64(1)) + number(attribute.sampleType.rawValue)
+        var out = number(attribute.type) + number(UInt32(112)) + number(attribute.config) + number(attribute.period) + number(attribute.sampleType.rawValue)
         out += number(attribute.readFormat) + number(flags) + [UInt8](repeating: 0, count: 44) + number(attribute.clockID ?? 0)
         return out + [UInt8](repeating: 0, count: 112 - out.count)
     }
@@ -169,11 +174,12 @@ public struct PerfWriter {
 
     /// What `perf record -o -` writes: all of it is records.
     public var pipe: [UInt8] {
-        var out = Array("PERFILE2".utf8) + number(UInt64(16))
-        for attribute in attributes { out += Self.record(64, bytes(attribute) + attribute.ids.flatMap(number)) }
-        for (feature, content) in features where feature != 1 { out += Self.record(80, number(UInt64(feature)) + content) }
+        let magic = Array("PERFILE2".utf8)
+        var out = (bigEndian ? magic.reversed() : magic) + number(UInt64(16))
+        for attribute in attributes { out += Self.record(64, bytes(attribute) + attribute.ids.flatMap(number), bigEndian: bigEndian) }
+        for (feature, content) in features where feature != 1 { out += Self.record(80, number(UInt64(feature)) + content, bigEndian: bigEndian) }
         let formats = tracingData + [UInt8](repeating: 0, count: 7 - (tracingData.count + 7) % 8)
-        if hasFormats { out += Self.record(66, number(UInt32(formats.count))) + formats }
+        if hasFormats { out += Self.record(66, number(UInt32(formats.count)), bigEndian: bigEndian) + formats }
         return out + records
     }
 }

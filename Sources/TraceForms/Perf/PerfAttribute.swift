@@ -29,9 +29,24 @@ struct PerfAttribute {
     var sampleIDAll: Bool
     /// clockid_t of the times; nil for perf's own clock, which is sched_clock().
     var clockID: Int32?
+    /// Which of the event's records became samples.
+    var sampling = Sampling.all
+    /// `perf record --overwrite`: the newest records take the place of the oldest.
+    var isOverwritten = false
     var ids: [UInt64] = []
     /// Where it stands in the file.
     var offset: UInt64
+
+    /// Which records of a tracepoint become samples (perf_swevent_event(), kernel/events/core.c).
+    enum Sampling: Equatable {
+        case all
+        /// None: the event is only counted, as the others of a group with `:S` are.
+        case none
+        /// As many as come to so many a second.
+        case frequency(UInt64)
+        /// One of so many.
+        case period(UInt64)
+    }
 
     static let tracepoint: UInt32 = 2
     var isTracepoint: Bool { type == Self.tracepoint }
@@ -45,13 +60,22 @@ struct PerfAttribute {
         type = try cursor.u32("an event's type")
         try cursor.skip(4, "an event's size")
         config = try cursor.u64("an event's config")
-        try cursor.skip(8, "an event's period")
+        let period = try cursor.u64("an event's period")
         sampleType = SampleType(rawValue: try cursor.u64("an event's sample_type"))
         readFormat = try cursor.u64("an event's read_format")
         // A bit field: on big-endian machines its first bit is the highest.
         let flags = try cursor.u64("an event's flags")
         func flag(_ number: UInt64) -> Bool { flags >> (cursor.bigEndian ? 63 - number : number) & 1 != 0 }
         sampleIDAll = flag(18)
+        isOverwritten = flag(27)
+        if flag(10) {
+            sampling = .frequency(period)
+        } else if period == 0 {
+            sampling = .none
+        } else if period > 1, !sampleType.contains(.period) {
+            // Where a sample tells its period, the kernel writes each event, and how much it counts.
+            sampling = .period(period)
+        }
         // wakeup_events to sample_stack_user; clockid came with PERF_ATTR_SIZE_VER3 or so (Linux 4.1).
         guard flag(25), cursor.remaining >= 48 else { return }
         try cursor.skip(44, "an event's attributes")

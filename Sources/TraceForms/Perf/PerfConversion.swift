@@ -208,8 +208,28 @@ final class PerfConversion {
         let geometry = SubbufferGeometry(bigEndian: header.bigEndian, longSize: tracing.longSize ?? 8, size: Self.pageSize)
         let trace = try converting(file.path) { () throws(WritingError) in try ConvertedTrace(geometry) }
         rounds = PerfRounds(trace, path: file.path, keepGoing: options.keepGoing)
-        formats = EventFormats(texts: tracing.formats, path: file.path, bigEndian: header.bigEndian, longSize: tracing.longSize ?? 8)
+        let formats = EventFormats(texts: tracing.formats, path: file.path, bigEndian: header.bigEndian, longSize: tracing.longSize ?? 8)
+        self.formats = formats
+        try demandAllRecords(formats)
         isReady = true
+    }
+
+    /// Refuses an event of which perf was to write a part only: a replay would take what is between two samples for not having been.
+    private func demandAllRecords(_ formats: EventFormats) throws(TraceError) {
+        for attribute in header.attributes where attribute.isTracepoint {
+            guard let event = UInt16(exactly: attribute.config).flatMap({ formats.event($0) }), event.kind != .other else { continue }
+            let name = "\(event.system):\(event.name)"
+            let cause: String
+            switch attribute.sampling {
+            case .all:
+                if attribute.isOverwritten { rounds!.beginsWithGaps = true }
+                continue
+            case .none: cause = "perf only counted \(name), as one of a group ({…}:S), and the file has no records of it"
+            case .frequency(let count): cause = "perf took some \(count) samples of \(name) a second, and the file lacks all other records of it"
+            case .period(let count): cause = "perf took a sample of \(name) every \(count) times, and the file lacks all other records of it"
+            }
+            throw TraceError(path: file.path, offset: attribute.offset, cause: "\(cause); \(PerfSamples.adviceOnSampling)")
+        }
     }
 
     private func sample(_ body: UnsafeRawBufferPointer, _ offset: UInt64) throws(TraceError) {
@@ -303,6 +323,9 @@ final class PerfConversion {
         // perf inject puts its own command there.
         if header.command.contains("record"), !recordsAllCPUs {
             list.append("perf was not told to record all CPUs (-a): what other tasks did may be missing, and with it what the CPUs had loaded.")
+        }
+        if rounds!.beginsWithGaps {
+            list.append("perf kept only the latest records (--overwrite): how many came before them it does not tell, so a gap is taken to begin each CPU.")
         }
         if samples.clockName == "perf" { list.append("Times are of perf's own clock, which CPUs need not have in common. (perf record -k mono takes one that they have.)") }
         if countedLost > lost { list.append("The kernel counted \(countedLost) lost events, the file tells of \(lost) where they are missing.") }

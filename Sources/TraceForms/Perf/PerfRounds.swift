@@ -38,6 +38,8 @@ struct PerfRounds {
     private var blocks: [PerfBlock] = []
     private var blocksBefore: [PerfBlock] = []
     private(set) var problems: [TraceProblem] = []
+    /// What came before the first record of a CPU may be missing.
+    var beginsWithGaps = false
     /// Samples that no sub-buffer can hold.
     private(set) var tooLong = 0
     private var largest: Int
@@ -115,6 +117,7 @@ struct PerfRounds {
 
     @inline(__always) private mutating func write(_ entry: Entry) throws(WritingError) {
         let writer = trace.writer(cpu: Int(entry.cpu))
+        if _slowPath(beginsWithGaps), lastTimes[Int(entry.cpu)] == 0 { writer.lose(nil) }
         lastTimes[Int(entry.cpu)] = entry.time
         guard let data = entry.data else { return writer.lose(entry.lost == 0 ? nil : entry.lost) }
         let size = Int(entry.size)

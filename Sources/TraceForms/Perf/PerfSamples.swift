@@ -10,6 +10,7 @@ struct PerfSamples {
     }
 
     static let advice = "record with `perf record -a -e sched:sched_switch -e tlb:tlb_flush …`"
+    static let adviceOnSampling = "record with `perf record -c 1 -a -e sched:sched_switch -e tlb:tlb_flush …`"
 
     /// That of all samples, if it is the same for all.
     private var layout: PerfSampleLayout?
