@@ -117,6 +117,16 @@ import TraceForms
         }
     }
 
+    /// `trace-cmd report --ts-diff`; in ns with -t, in the clock's own units where these are others.
+    @Test(arguments: ["        ", "(+29)   ", "(+28454)", "(+-3)   ", "(+18446744073709551615)"]) func theTimeSinceTheLineBeforeIsSteppedOver(_ difference: String) throws {
+        let text = "            bash-100     [002]  5.000100: \(difference) tlb_flush:            pages=7 reason=local shootdown (2)\n"
+        try Text.open(Data(text.utf8)) { file in
+            let found = try Text.records(file)
+            #expect(found.map { $0["pages"] } == ["7"])
+            #expect(!file.origin.leftOut.contains { $0.contains("that the replay does not use") })
+        }
+    }
+
     @Test func aBufferIsReadByTheNameBeforeItsLines() throws {
         let text =
             "cpus=4\n          \(Text.line("tlb_flush: pages:1 reason:x (2)"))"
