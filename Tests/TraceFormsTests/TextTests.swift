@@ -127,6 +127,31 @@ import TraceForms
         }
     }
 
+    /// trace_stack_print() and trace_user_stack_print(), kernel/trace/trace_output.c: by a trigger, or the options stacktrace and userstacktrace.
+    @Test func stacksOfTheKernelsTextAreSteppedOver() throws {
+        let text = """
+            # tracer: nop
+            #
+            # entries-in-buffer/entries-written: 6/6   #P:2
+            #
+            \(Text.line(Text.flush))\(Text.line("<stack trace>")) => trace_event_raw_event_tlb_flush
+             => flush_tlb_func+0x12/0x340
+             => flush_tlb_mm_range <ffffffff8105a122>
+            \(Text.line("<user stack trace>")) =>  <00007f4277776353>
+             => /usr/lib/x86_64-linux-gnu/libc.so.6[+0x106353]
+             => ??
+            \(Text.line("tracing_mark_write: hello"))\(Text.line("<stack trace>")) => vfs_write
+            \(Text.line("tlb_flush: pages:7 reason:local shootdown (2)"))
+            """
+        try Text.open(Data(text.utf8)) { file in
+            let found = try Text.records(file)
+            #expect(found.map(\.event) == ["tlb_flush", "print", "tlb_flush"])
+            #expect(found[1]["buf"] == "hello\n")
+            #expect(file.problems.isEmpty)
+            #expect(file.origin.leftOut.contains("3 lines are of events that the replay does not use: kernel_stack (2), user_stack (1)."), "\(file.origin.leftOut)")
+        }
+    }
+
     @Test func aBufferIsReadByTheNameBeforeItsLines() throws {
         let text =
             "cpus=4\n          \(Text.line("tlb_flush: pages:1 reason:x (2)"))"

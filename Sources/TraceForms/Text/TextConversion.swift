@@ -235,11 +235,7 @@ final class TextConversion {
             return
         }
         inStack = false
-        guard let event = EventPart(head, end) else {
-            // Of the function tracer.
-            "function".utf8CString.withUnsafeBytes { names.skip($0.baseAddress!.assumingMemoryBound(to: UInt8.self), 8) }
-            return
-        }
+        guard let event = EventPart(head, end) else { return skipNameless(TextCursor(head.rest, end)) }
         let kind = names.kind(event.name, event.nameCount)
         if kind == .other {
             names.skip(event.name, event.nameCount)
@@ -253,6 +249,16 @@ final class TextConversion {
         try write(line, kind, event)
         lastTime = max(lastTime, line.time)
         cpus[line.cpu].lastTime = line.time
+    }
+
+    /// What has no name before a colon: the kernel's stacks, whose lines follow, and all that the function tracer writes.
+    private func skipNameless(_ text: TextCursor) {
+        var cursor = text
+        cursor.skipSpaces()
+        let isKernels = cursor.take("<stack trace>")
+        inStack = isKernels || cursor.take("<user stack trace>")
+        let name: StaticString = isKernels ? "kernel_stack" : inStack ? "user_stack" : "function"
+        names.skip(name.utf8Start, name.utf8CodeUnitCount)
     }
 
     /// Name of the buffer that a line is of, if it is not the one that is wanted.
