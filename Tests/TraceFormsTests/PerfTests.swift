@@ -198,6 +198,22 @@ import Testing
         }
     }
 
+    /// The places and the contents of the features stand behind the records, and the event formats first among them.
+    @Test func aFileThatIsCutBehindItsFormatsCanBeReadWithKeepGoing() throws {
+        let writer = Self.two()
+        let (whole, formats) = (writer.file, writer.tracingData)
+        let behind = try #require((0..<whole.count).first { whole[$0...].starts(with: formats) }) + formats.count
+        let all = try flushes(open(whole))
+        for end in behind..<whole.count {
+            let bytes = Array(whole[..<end])
+            let file = try open(bytes, keepGoing: true)
+            #expect(try flushes(file) == all)
+            #expect(file.problems.first?.error == (try error(bytes)), "cut at \(end)")
+        }
+        let without = #expect(throws: TraceError.self) { try open(Array(whole[..<(behind - 1)]), keepGoing: true) }
+        #expect(without?.cause.hasPrefix("a feature: \(formats.count) bytes from byte \(behind - formats.count) on, the file has \(behind - 1)") == true)
+    }
+
     @Test func recordsOfUnknownTypesAreCounted() throws {
         var writer = Self.two()
         for type: UInt32 in [0, 8, 84, 200, .max] { writer.add(type, [1, 2, 3, 4, 5, 6, 7, 8]) }

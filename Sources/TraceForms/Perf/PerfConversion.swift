@@ -44,7 +44,8 @@ final class PerfConversion {
         self.file = file
         self.kernel = kernel
         self.options = options
-        header = try PerfHeader(file)
+        header = try PerfHeader(file, keepGoing: options.keepGoing)
+        problems = header.problems
         guard header.isPipe || !header.data.isEmpty else {
             throw TraceError(path: file.path, offset: 48, cause: "the file has no records by its head: perf record was ended before it could write the head, or recorded nothing")
         }
@@ -202,6 +203,7 @@ final class PerfConversion {
                 throw TraceError(
                     path: file.path, offset: UInt64(file.bytes.count), cause: "truncated: the file ends in its records, and the event formats, without which they cannot be read, stand behind them")
             }
+            if let problem = header.problems.first { throw problem.error }
             throw TraceError(path: file.path, cause: "the file has no event formats, so that no tracepoint can be read; \(PerfSamples.advice)")
         }
         samples = try PerfSamples(header.attributes, tracing, path: file.path)

@@ -18,6 +18,8 @@ struct PerfHeader {
     var cpus = 0
     /// Words of the command that recorded.
     var command: [String] = []
+    /// What could not be read of it, where the user asked to keep going.
+    private(set) var problems: [TraceProblem] = []
 
     /// Numbers of features (tools/perf/util/header.h).
     enum Feature: Int {
@@ -46,7 +48,8 @@ struct PerfHeader {
         start.count >= 8 && (start.prefix(8).elementsEqual(magic) || start.prefix(8).elementsEqual(magic.reversed()))
     }
 
-    init(_ file: MappedFile) throws(TraceError) {
+    /// - Parameter keepGoing: what cannot be read of the features is listed instead of thrown.
+    init(_ file: MappedFile, keepGoing: Bool) throws(TraceError) {
         let bytes = file.bytes
         bigEndian = !bytes.prefix(8).elementsEqual(Self.magic)
         var cursor = ByteCursor(bytes, bigEndian: bigEndian, place: ByteCursor.Place(path: file.path, base: 0))
@@ -88,8 +91,15 @@ struct PerfHeader {
         guard !data.isEmpty, data.upperBound <= bytes.count else { return }
         var table = Self.cursor(of: data.upperBound..<bytes.count, file, bigEndian)
         for feature in features {
-            let place = try Self.section(&table, "a feature", in: bytes)
-            try take(feature, UnsafeRawBufferPointer(rebasing: bytes[place]), UInt64(place.lowerBound), file.path)
+            do throws(TraceError) {
+                let place = try Self.section(&table, "a feature", in: bytes)
+                try take(feature, UnsafeRawBufferPointer(rebasing: bytes[place]), UInt64(place.lowerBound), file.path)
+            } catch {
+                // Where the records are in other files, nothing is left to go on with.
+                guard keepGoing, feature != Feature.folder.rawValue else { throw error }
+                problems.append(TraceProblem(error))
+                if table.remaining < 16 { break }
+            }
         }
     }
 
