@@ -12,7 +12,8 @@ struct EventsCommand: ParsableCommand {
         abstract: "Print the decoded records, one line each, in the order of time.",
         discussion: """
             Text has the form of `trace-cmd report -R -t`; JSON has one object a line. Where events were lost, a line of its own \
-            says so. Of several traces each begins with a line of # and its path; JSON has that in each object.
+            says so. Of several traces each begins with a line of # and its path; JSON has that in each object. Exit status: 0 fine, 2 if a trace could not be \
+            read, or, with --keep-going, not all of it.
             """)
 
     @Argument(help: ArgumentHelp("\(traceHelp)", valueName: "trace"))
@@ -42,8 +43,7 @@ struct EventsCommand: ParsableCommand {
         try Failures.handle {
             try OutputFile.demandPlaces([nil], inputs: traces)
             let writer = ByteWriter(descriptor: STDOUT_FILENO)
-            var damaged = false
-            for path in traces {
+            try Failures.handleEach(traces) { path in
                 let progress = ReadingProgress()
                 let line = ProgressLine(progress, quiet: quiet, outputTo: STDOUT_FILENO)
                 defer { line?.end() }
@@ -53,12 +53,8 @@ struct EventsCommand: ParsableCommand {
                 defer { writer.flush() }
                 try print(file, to: writer)
                 try writer.finish()
-                for problem in file.problems {
-                    damaged = true
-                    Failures.say(problem.description)
-                }
+                return file.problems
             }
-            if damaged { throw ExitCode(2) }
         }
     }
 
@@ -86,7 +82,7 @@ struct EventsCommand: ParsableCommand {
         var ids: Set<UInt16> = []
         for name in event {
             let found = file.formats.events.filter { $0.name == name || "\($0.system):\($0.name)" == name }
-            guard !found.isEmpty else { throw Failures.fail("\(file.path): the file declares no event \"\(name)\"") }
+            guard !found.isEmpty else { throw TraceError(path: file.path, cause: "the file declares no event \"\(name)\"") }
             for one in found { ids.insert(UInt16(one.id)) }
         }
         return ids

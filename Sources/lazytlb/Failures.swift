@@ -29,6 +29,25 @@ enum Failures {
         }
     }
 
+    /// Runs what is done with each of several traces. One that cannot be read, or not all of it, is told of, and the others have their turn; the exit status is 2 then.
+    ///
+    /// - Parameter body: gives what of a trace could not be read.
+    static func handleEach(_ traces: [String], _ body: (String) throws -> [TraceProblem]) throws {
+        var failed = false
+        for path in traces {
+            do {
+                for problem in try body(path) {
+                    failed = true
+                    say(problem.description)
+                }
+            } catch let error as TraceError {
+                failed = true
+                say(error.description)
+            }
+        }
+        if failed { throw ExitCode(2) }
+    }
+
     /// A page of a mapped file is gone. Only what a signal handler may call, and no way back to where the page was wanted; an output file that is under way
     /// has no name yet.
     private static let sayThatFileShrank: @convention(c) (Int32) -> Void = { _ in

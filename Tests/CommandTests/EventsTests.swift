@@ -84,6 +84,33 @@ import Testing
         }
     }
 
+    @Test(arguments: ["events", "events --format json", "info", "info --format json"])
+    func aTraceThatCannotBeReadDoesNotTakeTheOthersTurn(_ command: String) throws {
+        let words = command.split(separator: " ").map(String.init)
+        let other = Recordings.fixture("v4.12-threads-2cpu-truth-c3idle.dat")
+        let good = try Program.run(Program.lazytlb, with: words + [Self.path, other])
+        try withTemporaryFile(Data("no trace".utf8)) { bad in
+            for traces in [[bad, Self.path, other], [Self.path, bad, other], [Self.path, other, bad]] {
+                let result = try Program.run(Program.lazytlb, with: words + traces)
+                #expect(result.status == 2)
+                #expect(result.errors == "lazytlb: \(bad): at byte 0: not a trace: neither trace.dat, perf.data nor ftrace's text; it begins with \"no trace\"\n")
+                let isSame = result.output == good.output
+                #expect(isSame)
+            }
+        }
+    }
+
+    @Test func aTraceWithoutTheEventDoesNotEither() throws {
+        let trace = WrittenTrace(cpus: 1)
+        trace.flush(0, 1000, 7, 3, 1)
+        try trace.open { path in
+            let result = try Program.lazytlb("events", "--event", "print", path, Self.path)
+            #expect(result.status == 2)
+            #expect(result.errors == "lazytlb: \(path): the file declares no event \"print\"\n")
+            #expect(result.text == "# \(Self.path)\n" + (try Program.lazytlb("events", "--event", "print", Self.path).text))
+        }
+    }
+
     @Test func aBufferThatIsNotThereIsAnError() throws {
         let result = try Program.lazytlb("events", "--buffer", "x", Self.path)
         #expect(result.status == 2)
