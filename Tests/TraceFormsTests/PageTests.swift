@@ -59,6 +59,25 @@ import TraceForms
         }
     }
 
+    /// The recipe of docs/inputs.md, where the sub-buffers of an instance have another size than those of the top buffer (Linux 6.8).
+    @Test func theRecipeTakesWhatIsTheInstancesOwn() throws {
+        let lines = try String(contentsOf: Recordings.package.appendingPathComponent("docs/inputs.md"), encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+        let start = try #require(lines.firstIndex(of: "    t=/sys/kernel/tracing"))
+        let recipe = lines[start...].prefix { $0.hasPrefix("    ") }.joined(separator: "\n")
+            .replacingOccurrences(of: "t=/sys/kernel/tracing", with: "t=tracefs").replacingOccurrences(of: "i=$t ", with: "i=$t/instances/run ")
+        try withPages(of: Self.trace) { path, _ in
+            let prepared = try Program.run(
+                "/bin/sh", with: ["-ec", "mkdir -p tracefs/instances/run; cp -r events saved_cmdlines tracefs; mv events per_cpu trace_clock tracefs/instances/run; echo top >tracefs/events/header_page"],
+                in: URL(fileURLWithPath: path))
+            #expect(prepared.status == 0, "\(prepared.errors)")
+            let run = try Program.run("/bin/bash", with: ["-c", recipe], in: URL(fileURLWithPath: path))
+            #expect(run.status == 0 && run.errors == "", "\(run.errors)")
+            let file = try openTrace(path + "/pages")
+            #expect(try Text.records(file).count == Text.records(try TraceFile(path: Self.trace)).count)
+            #expect(file.origin.leftOut == [])
+        }
+    }
+
     /// Not an offset in the file that it would have become.
     @Test(arguments: ["", "ID: 314\n"]) func aFormatWithoutItsNameIsNamed(_ text: String) throws {
         let error = try Self.failure { try Self.write(text, $0, "events/sched/sched_switch/format") }
