@@ -189,6 +189,24 @@ struct UnstatedDataTests {
         }
     }
 
+    /// `cat a.dat b.dat`.
+    @Test func `version 7: so is what comes behind the last section`() throws {
+        let good = try Self.recording(.v7)
+        // A section that no option points to, as a later trace-cmd may have them.
+        var section = Data(repeating: 1, count: 24)
+        set(&section, 0, 99, 2)
+        set(&section, 8, 8, 8)
+        for more in [Data(repeating: 0, count: 4096), section] { try withTemporaryFile(good.data + more) { #expect(DamagedFileTests.failure($0) == nil) } }
+        try withTemporaryFile(good.data + good.data) { path in
+            let error = DamagedFileTests.failure(path)
+            #expect(error?.offset == UInt64(good.data.count))
+            #expect(error?.cause == "the file goes on for \(good.data.count) bytes behind its last section")
+            let result = try read(path)
+            #expect(result.records == good.counts.last && result.beforeGap == nil)
+            #expect(result.problems.map(\.error) == [error])
+        }
+    }
+
     @Test func `version 7: so are chunks that are not counted`() throws {
         let good = try Self.recording(.v7)
         var data = good.data

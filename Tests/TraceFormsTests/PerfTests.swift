@@ -214,6 +214,18 @@ import Testing
         #expect(without?.cause.hasPrefix("a feature: \(formats.count) bytes from byte \(behind - formats.count) on, the file has \(behind - 1)") == true)
     }
 
+    /// `cat a.data b.data`.
+    @Test func whatComesBehindTheEndOfAFileIsAnError() throws {
+        let whole = Self.two().file
+        #expect(try flushes(open(whole + [UInt8](repeating: 0, count: 4096))).count == 2)
+        let found = try error(whole + whole)
+        #expect(found.offset == UInt64(whole.count))
+        #expect(found.cause == "the file goes on for \(whole.count) bytes behind its last section")
+        let file = try open(whole + whole, keepGoing: true)
+        #expect(try flushes(file).count == 2)
+        #expect(file.problems.map(\.error) == [found])
+    }
+
     @Test func recordsOfUnknownTypesAreCounted() throws {
         var writer = Self.two()
         for type: UInt32 in [0, 8, 84, 200, .max] { writer.add(type, [1, 2, 3, 4, 5, 6, 7, 8]) }

@@ -52,6 +52,23 @@ extension Container {
             }
         }
         buffers.sort { $0.name.isEmpty && !$1.name.isEmpty }
+        // Where a part cannot be read, it is not known what else there is.
+        if problems.isEmpty { try attempt(keepGoing) { (container) throws(TraceError) in try container.demandEnd(file) } }
+    }
+
+    /// Behind the last section that is known there may be others, and zeros, but no other file.
+    private func demandEnd(_ file: MappedFile) throws(TraceError) {
+        var cursor = ByteCursor(file.bytes, bigEndian: bigEndian, place: ByteCursor.Place(path: file.path, base: 0), position: end)
+        while !cursor.isAtEnd {
+            var next = cursor
+            do throws(TraceError) {
+                try next.skip(8, "a section's id")
+                try next.skip(try next.u64("a section's size"), "a section")
+            } catch { break }
+            cursor = next
+        }
+        guard file.bytes[cursor.position...].contains(where: { $0 != 0 }) else { return }
+        throw cursor.error("the file goes on for \(cursor.remaining) bytes behind its last section")
     }
 
     /// Follows the chain of options sections, which may not come back to where it was.
@@ -114,7 +131,7 @@ extension Container {
     }
 
     /// Reads a section's header: u16 id, u16 flags, u32 description, u64 size of what follows.
-    private func openSection(_ file: MappedFile, at offset: UInt64, id: UInt16, _ what: String) throws(TraceError) -> Section {
+    private mutating func openSection(_ file: MappedFile, at offset: UInt64, id: UInt16, _ what: String) throws(TraceError) -> Section {
         let place = ByteCursor.Place(path: file.path, base: 0)
         guard offset < UInt64(file.bytes.count) else {
             throw TraceError(
@@ -132,6 +149,7 @@ extension Container {
         let start = cursor.position
         // The data of a buffer is found by its own table; whether all of it is there is checked per CPU.
         let content = id == OptionID.buffer ? UnsafeRawBufferPointer(rebasing: file.bytes[start...]) : try cursor.take(size, what)
+        if size <= UInt64(file.bytes.count - start) { end = max(end, start + Int(size)) }
         return Section(id: id, isCompressed: flags & 1 != 0, content: content, offset: UInt64(start))
     }
 
@@ -199,6 +217,9 @@ extension Container {
             guard keepGoing else { throw error }
             problems.append(TraceProblem(error))
         }
+        // Beyond its section, the stated size may leave out the number of chunks, as trace-cmd's does.
+        let last = buffer.cpus.map { Int($0.offset + $0.size) }.max() ?? 0
+        if last > end { end = min(last + (buffer.compressed ? 4 : 0), file.bytes.count) }
         buffer.cpus.sort { $0.cpu < $1.cpu }
         try checkOverlaps(&buffer, at: option.data, keepGoing: keepGoing)
         return buffer

@@ -75,6 +75,7 @@ struct PerfHeader {
             throw cursor.error("the attributes of an event have \(attributeSize) bytes with the place of its ids, expected 80 to 4096", at: 16)
         }
         let size = Int(attributeSize)
+        var end = max(cursor.position, attributes.upperBound)
         guard attributes.count / size <= Self.attributeLimit else { throw cursor.error("\(attributes.count / size) events, expected at most \(Self.attributeLimit)", at: 24) }
         var ids = 0
         for start in stride(from: attributes.lowerBound, through: attributes.upperBound - size, by: size) {
@@ -82,6 +83,7 @@ struct PerfHeader {
             var attribute = try PerfAttribute(&part)
             var rest = Self.cursor(of: start + size - 16..<start + size, file, bigEndian)
             let place = try Self.section(&rest, "an event's ids", in: bytes)
+            end = max(end, place.upperBound)
             ids += place.count / 8
             guard ids <= Self.idLimit else { throw rest.error("the events have more than \(Self.idLimit) ids", at: 0) }
             attribute.ids = stride(from: place.lowerBound, to: place.lowerBound + place.count / 8 * 8, by: 8).map { [bigEndian] in bytes.perfU64($0, bigEndian) }
@@ -89,10 +91,12 @@ struct PerfHeader {
         }
         // The places of the features stand behind the records.
         guard !data.isEmpty, data.upperBound <= bytes.count else { return }
+        end = max(end, data.upperBound + 16 * features.count)
         var table = Self.cursor(of: data.upperBound..<bytes.count, file, bigEndian)
         for feature in features {
             do throws(TraceError) {
                 let place = try Self.section(&table, "a feature", in: bytes)
+                end = max(end, place.upperBound)
                 try take(feature, UnsafeRawBufferPointer(rebasing: bytes[place]), UInt64(place.lowerBound), file.path)
             } catch {
                 // Where the records are in other files, nothing is left to go on with.
@@ -101,6 +105,11 @@ struct PerfHeader {
                 if table.remaining < 16 { break }
             }
         }
+        // Zeros may fill it up; `cat a.data b.data` has another file there.
+        guard problems.isEmpty, bytes[end...].contains(where: { $0 != 0 }) else { return }
+        let error = TraceError(path: file.path, offset: UInt64(end), cause: "the file goes on for \(bytes.count - end) bytes behind its last section")
+        guard keepGoing else { throw error }
+        problems.append(TraceProblem(error))
     }
 
     private static func cursor(of part: Range<Int>, _ file: MappedFile, _ bigEndian: Bool) -> ByteCursor {
