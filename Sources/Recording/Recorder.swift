@@ -102,9 +102,9 @@ public final class Recorder {
     /// - Parameters:
     ///   - removeFiles: removes files of the program that have a name and are not finished, if it is killed.
     ///   - say: is told, one sentence each, what the user should know at once.
-    ///   - status: is called once a second, with what there is to read by then.
+    ///   - status: is called once a second, with what there is to read by then. False ends the recording as a signal does.
     public func run(
-        removeFiles: () -> Void, say: (String) -> Void, status: (RecordingStatus, RecordedSoFar) -> Void
+        removeFiles: () -> Void, say: (String) -> Void, status: (RecordingStatus, RecordedSoFar) -> Bool
     ) throws(RecordingError) -> Recorded {
         let signals = BlockedSignals()
         defer { signals.restore() }
@@ -129,7 +129,7 @@ public final class Recorder {
 
     private func record(
         _ instance: Instance, _ probes: ProbeEvents?, _ signals: BlockedSignals, _ say: (String) -> Void,
-        _ status: (RecordingStatus, RecordedSoFar) -> Void
+        _ status: (RecordingStatus, RecordedSoFar) -> Bool
     ) throws(RecordingError) -> Recorded {
         try instance.configure(clock: clock.name, bufferKiB: bufferKiB)
         var recorded = try enableEvents(instance, say).map { ($0.system, $0.name, $0.system) }
@@ -214,10 +214,10 @@ public final class Recorder {
         return snapshot
     }
 
-    /// Until the command ends, the time is over, or a signal comes.
+    /// Until the command ends, the time is over, a signal comes, or `status` has enough.
     private func watch(
         _ workload: Workload?, _ drain: Drain, _ instance: Instance, _ signals: BlockedSignals, from start: Double,
-        _ say: (String) -> Void, _ status: (RecordingStatus) -> Void
+        _ say: (String) -> Void, _ status: (RecordingStatus) -> Bool
     ) throws(RecordingError) {
         var next = start + 1
         var lost: UInt64 = 0
@@ -240,7 +240,7 @@ public final class Recorder {
             if lost > before, before == 0 || lost.leadingZeroBitCount < before.leadingZeroBitCount {
                 say("\(lost) events lost so far: larger buffers may help (--buffer-size, now \(bufferKiB) KiB for each CPU)")
             }
-            status(RecordingStatus(seconds: monotonicSeconds() - start, size: drain.size, lost: lost))
+            guard status(RecordingStatus(seconds: monotonicSeconds() - start, size: drain.size, lost: lost)) else { return }
         }
     }
 }

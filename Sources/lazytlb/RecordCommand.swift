@@ -106,7 +106,11 @@ struct RecordCommand: ParsableCommand {
         guard lseek(file.fileDescriptor, 0, SEEK_CUR) >= 0 else { throw Failures.fail("\(printable(output)): \(Self.unseekable)") }
         let line = RecordingLine(quiet: quiet, hasCommand: !command.isEmpty)
         let recorded = try recorder.run(
-            removeFiles: { TemporaryFiles.removeAll() }, say: { line.clear(); Failures.say($0) }, status: { status, _ in line.show(status) })
+            removeFiles: { TemporaryFiles.removeAll() }, say: { line.clear(); Failures.say($0) },
+            status: { status, _ in
+                line.show(status)
+                return true
+            })
         line.clear()
         for remark in recorded.remarks { Failures.say(remark) }
         do { try recorded.write(to: file.fileDescriptor, version: version, folder: options.folder) } catch {
@@ -126,6 +130,8 @@ struct RecordCommand: ParsableCommand {
         view.end()
         if let problem = view.problem { Failures.say("a summary could not be made: \(problem.description)") }
         for remark in recorded.remarks { Failures.say(remark) }
+        // Nor can the report be.
+        if let failure = view.failure { throw failure }
         let file: Int32
         do { file = try unnamedFile(in: options.folder) } catch { throw Failures.fail(error.description) }
         defer { close(file) }

@@ -63,6 +63,22 @@ import TraceData
         }
     }
 
+    /// Else it would go on for ever: nobody sees it any more.
+    @Test(.enabled(if: Tracefs.isUsable, "\(Tracefs.reason)"), arguments: ["", "-- sleep 100"]) func itEndsWhenItsReaderIsGone(command: String) throws {
+        let result = try Program.run("/bin/bash", "-c", "timeout 60 \"$0\" record --live \(command) | head -n 1; echo ${PIPESTATUS[0]}", Program.lazytlb)
+        let lines = result.text.split(separator: "\n")
+        #expect(lines.count == 2 && lines.last == "0", "\(result.text)")
+        #expect(!result.errors.contains("cannot write"), "\(result.errors)")
+        // What became of the command is told all the same.
+        #expect(command.isEmpty || result.errors.contains("sleep was ended by signal 15 (Terminated)"), "\(result.errors)")
+    }
+
+    @Test(.enabled(if: Tracefs.isUsable, "\(Tracefs.reason)")) func itEndsWhenItCannotBeShown() throws {
+        let result = try Program.run("/bin/sh", "-c", "timeout 60 \"$0\" record --live >/dev/full", Program.lazytlb)
+        #expect(result.status == 2)
+        #expect(result.errors.hasSuffix("lazytlb: standard output: cannot write: No space left on device\n"), "\(result.errors)")
+    }
+
     /// There the cursor cannot go back, nor a line be cleared.
     @Test(.enabled(if: Tracefs.isUsable, "\(Tracefs.reason)"), arguments: [["--live"], ["-o", "a.dat"]])
     func aDumbTerminalGetsNoControlBytes(options: [String]) throws {

@@ -7,6 +7,13 @@ final class LiveDisplay {
     private let isTerminal: Bool
     /// Lines that stand on the terminal.
     private var shown = 0
+    /// Why nothing more can be shown, as the last summary met it.
+    private(set) var failure: WriteError?
+    /// The other end of a pipe is closed. To learn of it from a write would take until the next summary is made.
+    var readerIsGone: Bool {
+        var state = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+        return poll(&state, 1, 0) > 0 && Int32(state.revents) & Int32(POLLERR) != 0
+    }
 
     /// Processes that are listed.
     var processLimit: Int { isTerminal ? 8 : 3 }
@@ -53,5 +60,9 @@ final class LiveDisplay {
     private static func rate(_ value: Double) -> String { fixed(value, value < 10 ? 1 : 0) }
     private static func share(_ value: Double) -> String { percent(Int(value * 1_000_000), of: 1_000_000) }
 
-    private func put(_ text: String) { ByteWriter.put(text, to: STDOUT_FILENO) }
+    private func put(_ text: String) {
+        let writer = ByteWriter(descriptor: STDOUT_FILENO)
+        writer.string(text)
+        do { try writer.finish() } catch { failure = error }
+    }
 }

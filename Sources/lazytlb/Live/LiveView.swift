@@ -1,6 +1,7 @@
 import Dispatch
 import Glibc
 import Recording
+import Report
 import TraceData
 import TraceWriting
 
@@ -16,6 +17,8 @@ final class LiveView: @unchecked Sendable {
     private var marks: [RecordedSoFar] = []
     /// What went wrong; read when the view is at its end.
     private(set) var problem: TraceError?
+    /// Why the summaries cannot be shown; read when the view is at its end.
+    var failure: WriteError? { display.failure ?? (display.readerIsGone ? .brokenPipe : nil) }
 
     /// Seconds that a summary covers, and bytes: a window of more begins later.
     private static let seconds = 5
@@ -25,13 +28,21 @@ final class LiveView: @unchecked Sendable {
     init(folder: String) { self.folder = folder }
 
     /// Takes notice of how far the recording is.
-    func show(_ status: RecordingStatus, _ now: RecordedSoFar) {
+    ///
+    /// - Returns: whether anybody can see it.
+    func show(_ status: RecordingStatus, _ now: RecordedSoFar) -> Bool {
+        if display.readerIsGone { return false }
         marks.append(now)
         if marks.count > Self.seconds + 1 { marks.removeFirst() }
         // The recording's first second has no mark before it.
         var first = marks.count > Self.seconds ? marks[0] : nil
         for mark in marks.dropLast() where now.size(since: first) > Self.bytes { first = mark }
-        guard now.size(since: first) > 0, isFree.wait(timeout: .now()) == .success else { return }
+        guard isFree.wait(timeout: .now()) == .success else { return true }
+        // The last summary is made, and it is known what became of it.
+        guard display.failure == nil, now.size(since: first) > 0 else {
+            isFree.signal()
+            return display.failure == nil
+        }
         let since = first
         queue.async { [self] in
             defer { isFree.signal() }
@@ -47,6 +58,7 @@ final class LiveView: @unchecked Sendable {
                 problem = TraceError(path: folder, cause: "\(error)")
             }
         }
+        return true
     }
 
     /// Waits for the summary that is being made.
