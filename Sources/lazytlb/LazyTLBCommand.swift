@@ -38,12 +38,26 @@ struct LazyTLBCommand: ParsableCommand {
             var command = try parseAlone() ?? parseAsRoot()
             try command.run()
         } catch {
+            let code = exitCode(for: error)
+            // Help and the version. The parser's own way to write them knows neither pipes nor full disks.
+            if code == .success { show(fullMessage(for: error)) }
             // A bad command line has the status of bad input; the parser's own would be that of sysexits.h.
-            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+            guard code == .validationFailure else { exit(withError: error) }
             // It may have several lines, and repeats what stands on the command line.
             Failures.show("lazytlb: " + message(for: error).split(separator: "\n").map { printable(String($0)) }.joined(separator: "\n"))
             let usage = fullMessage(for: error).split(separator: "\n").first { $0.hasPrefix("Usage: ") }
             if let usage { Failures.show(String(usage)) }
+            Glibc.exit(2)
+        }
+    }
+
+    /// Writes a text to standard output, if there is any, and ends the program.
+    private static func show(_ text: String) -> Never {
+        do throws(OutputError) {
+            if !text.isEmpty { try OutputFile.write(text + "\n", to: nil) }
+            Glibc.exit(0)
+        } catch {
+            Failures.say(error.description)
             Glibc.exit(2)
         }
     }

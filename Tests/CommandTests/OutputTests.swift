@@ -46,6 +46,24 @@ struct OutputTests {
         #expect(outcome.errors == "status 0\n")
     }
 
+    static let texts = ["help", "help report", "--help", "report --help", "record -h", "--version"]
+
+    /// It has gone before anything is written: what is written fits into a pipe.
+    @Test(arguments: texts) func `nor is one that goes away from help`(command: String) throws {
+        // What runs the tests may have SIGPIPE ignored, and what it starts has it so, too.
+        let outcome = try shell("{ sleep 0.3; env --default-signal=PIPE \"$0\" \(command); echo \"status $?\" >&2; } | true")
+        #expect(outcome.errors == "status 0\n")
+        #expect(try shell("\"$0\" \(command)").text.hasSuffix("\n"))
+    }
+
+    @Test(arguments: texts) func `help that cannot be written is an error`(command: String) throws {
+        for (target, cause) in [("/dev/full", "No space left on device"), ("&-", "Bad file descriptor")] {
+            let outcome = try shell("\"$0\" \(command) >\(target)")
+            #expect(outcome.status == 2)
+            #expect(outcome.errors == "lazytlb: standard output: cannot write: \(cause)\n")
+        }
+    }
+
     @Test func `with its standard descriptors closed the program writes into no file that it has opened`() throws {
         try withTemporaryPath { output in
             let outcome = try shell("\"$0\" timeline \"$1\" --keep-going -o \"$2\" <&- >&- 2>&-; echo $?", Self.trace, output)
