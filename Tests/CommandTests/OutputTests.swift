@@ -210,6 +210,12 @@ struct OutputTests {
         #expect(outcome.text == "{\n", "\(outcome.errors)")
     }
 
+    @Test(arguments: ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]) func `a pipe has names, too`(name: String) throws {
+        let outcome = try shell("\"$0\" timeline \"$1\" -o \(name) | cat", Self.trace)
+        #expect(outcome.errors.isEmpty)
+        #expect(try outcome.text == Program.lazytlb("timeline", Self.trace).text)
+    }
+
     @Test(arguments: ["", ">/dev/null"]) func `several outputs may go to what is no file`(redirection: String) throws {
         let outcome = try shell("\"$0\" check \"$1\" --conform -o /dev/null --write junit=/dev/null --write json=/dev/null \(redirection)", Self.trace)
         #expect(outcome.status == 0, "\(outcome.errors)")

@@ -65,6 +65,36 @@ import Testing
         }
     }
 
+    @Test func aLinkToAFileThatIsYetToComeStaysOne() throws {
+        try withTemporaryFolder { folder in
+            try FileManager.default.createDirectory(atPath: folder.path + "/in", withIntermediateDirectories: false)
+            for (name, target) in [("near", "report"), ("far", "in/more"), ("in/more", "../other"), ("absolute", folder.path + "/in/third")] { symlink(target, "\(folder.path)/\(name)") }
+            for (link, file) in [("near", "report"), ("far", "other"), ("absolute", "in/third")] {
+                try OutputFile.write(link, to: "\(folder.path)/\(link)")
+                #expect(try FileManager.default.destinationOfSymbolicLink(atPath: "\(folder.path)/\(link)").isEmpty == false)
+                #expect(try String(contentsOfFile: "\(folder.path)/\(file)", encoding: .utf8) == link)
+            }
+            #expect(try names(in: folder.appendingPathComponent("in")) == ["more", "third"])
+            // Two outputs in one place, by whatever name.
+            symlink("late", folder.path + "/one")
+            #expect(throws: OutputError.self) { try OutputFile.demandPlaces([folder.path + "/one", folder.path + "/late"], inputs: []) }
+        }
+    }
+
+    @Test func aLinkThatLeadsNowhereIsAnError() throws {
+        try withTemporaryFolder { folder in
+            let path = folder.path + "/loop"
+            symlink("loop", path)
+            symlink("none/report", folder.path + "/lost")
+            let isLoop = #expect(throws: OutputError.self) { try OutputFile.write("text", to: path) }
+            #expect(isLoop?.code == ELOOP)
+            let isLost = #expect(throws: OutputError.self) { try OutputFile.write("text", to: folder.path + "/lost") }
+            #expect(isLost?.code == ENOENT)
+            let left = try names(in: folder)
+            #expect(left == ["loop", "lost"])
+        }
+    }
+
     @Test func aFullDiskIsAnError() {
         let error = #expect(throws: OutputError.self) { try OutputFile.write("text", to: "/dev/full") }
         #expect(error?.code == ENOSPC)

@@ -50,12 +50,13 @@ public struct OutputFile: ~Copyable {
         }
         self.path = path
         // Through a symbolic link to the file it names: renaming would replace the link.
-        destination = resolved(path) ?? path
+        destination = target(path)
         var status = stat()
         let exists = stat(destination, &status) == 0
         let isRegular = status.st_mode & S_IFMT == S_IFREG
         descriptor = -1
         if path.isEmpty { throw Self.nameless }
+        if !exists, symbolicLink(destination) != nil { throw OutputError(path: path, operation: "open it for writing", code: ELOOP) }
         if isRegular || !exists { try Self.refuse(path, at: Self.place(destination), exists ? status : nil, inputs) }
         if exists, !isRegular {
             descriptor = open(destination, O_WRONLY | O_CLOEXEC)
@@ -179,7 +180,7 @@ public struct OutputFile: ~Copyable {
                 continue
             }
             if path.isEmpty { throw nameless }
-            let destination = resolved(path) ?? path
+            let destination = target(path)
             var status = stat()
             let exists = stat(path, &status) == 0
             if !exists || status.st_mode & S_IFMT == S_IFREG { try refuse(path, at: place(destination), exists ? status : nil, inputs) }
@@ -246,6 +247,28 @@ private func resolved(_ path: String) -> String? {
     guard let resolved = realpath(path, nil) else { return nil }
     defer { free(resolved) }
     return String(cString: resolved)
+}
+
+/// Where a path leads: of a file its path without symbolic links; else the name of the one to come, which links may lead to as well. A link still where there are too many.
+private func target(_ path: String) -> String {
+    if let resolved = resolved(path) { return resolved }
+    var status = stat()
+    // What links of /proc name has no path: /dev/stdout may be a pipe.
+    if stat(path, &status) == 0 { return path }
+    var place = path
+    // The kernel follows no more than this (MAXSYMLINKS, include/linux/namei.h).
+    for _ in 0..<40 {
+        guard let link = symbolicLink(place) else { return place }
+        place = link.hasPrefix("/") ? link : parent(place) + link
+    }
+    return place
+}
+
+/// What a symbolic link names; nil of all else.
+private func symbolicLink(_ path: String) -> String? {
+    var bytes = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink(path, &bytes, bytes.count)
+    return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
 }
 
 /// Everything up to the last slash, and with it.
