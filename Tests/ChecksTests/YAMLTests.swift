@@ -20,6 +20,16 @@ import Testing
         for text in ["a: \"null\"", "a: ''", "a: 0"] { #expect(try !top(text).required("a").isNull) }
     }
 
+    /// YAML 1.2.2, 5.2; RFC 8259, 8.1.
+    @Test(arguments: ["a: 1\n", "{\"a\": 1}", "a: 1\nb: [\n"]) func aByteOrderMarkIsNoPartOfTheText(_ text: String) throws {
+        do {
+            #expect(try top("\u{feff}\(text)").required("a").number() == 1)
+        } catch let error as DocumentError {
+            let without = #expect(throws: DocumentError.self) { try top(text) }
+            #expect(error == without)
+        }
+    }
+
     @Test func truthHasNoQuotes() throws {
         #expect(try top("a: yes").required("a").bool())
         #expect(try !top("a: False").required("a").bool())

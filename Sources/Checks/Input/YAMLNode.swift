@@ -41,6 +41,8 @@ final class YAMLNode {
         var text = text
         var result = Result<YAMLNode?, Problem>.success(nil)
         text.withUTF8 { bytes in
+            // A byte order mark is no part of the text, and libyaml, which is told the encoding, takes it for one.
+            let bytes = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? UnsafeBufferPointer(rebasing: bytes.dropFirst(3)) : bytes
             do throws(Problem) { result = .success(try parse(bytes)) } catch { result = .failure(error) }
         }
         return try result.get()
