@@ -59,7 +59,8 @@ struct RecordCommand: ParsableCommand {
     var command: [String] = []
 
     func validate() throws {
-        if let seconds, !(seconds > 0 && seconds <= 1e9) { throw ValidationError("--seconds is a number above 0") }
+        if let seconds, !(seconds > 0) { throw ValidationError("--seconds is a number above 0") }
+        if let seconds, seconds > 1e9 { throw ValidationError("--seconds is at most 1000000000") }
         guard fileVersion == 6 || fileVersion == 7 else { throw ValidationError("--file-version is 6 or 7") }
         if fileVersion == 6, compression == .zstd { throw ValidationError("version 6 of trace.dat has no compression") }
         if btf != nil, !probes { throw ValidationError("--btf is for --probes") }

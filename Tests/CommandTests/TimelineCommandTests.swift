@@ -131,6 +131,7 @@ import Testing
 
     @Test(arguments: [
         (["timeline", "--from", "now"], "expected seconds of the trace's clock"), (["timeline", "--to", "1.0000000000"], "up to nine digits behind the point, as 16.855"),
+        (["timeline", "--from", "99999999999999999999"], "a time is at most 18446744073709551615"), (["timeline", "--to", "99999999999999999999.5"], "a time is at most 18446744073709551615"),
         (["timeline", "--cpu", "x"], "expected numbers of CPUs, as 0,2-3"), (["events", "--cpu", "3-1"], "expected numbers of CPUs, as 0,2-3"),
         (["report", "--divergences", "some"], "expected a number from 0 on, or all"),
     ])

@@ -147,7 +147,8 @@ import Testing
     // MARK: the command line
 
     @Test(arguments: [
-        (["--seconds", "0"], "--seconds is a number above 0"), (["--file-version", "5"], "--file-version is 6 or 7"),
+        (["--seconds", "0"], "--seconds is a number above 0"), (["--seconds", "nan"], "--seconds is a number above 0"),
+        (["--seconds", "1e9999"], "--seconds is at most 1000000000"), (["--seconds", "1000000001"], "--seconds is at most 1000000000"), (["--file-version", "5"], "--file-version is 6 or 7"),
         (["--file-version", "6", "--compression", "zstd"], "version 6 of trace.dat has no compression"),
         (["-o", "-"], "a trace.dat file cannot be written to standard output"), (["-o", ""], "-o names a file"), (["--buffer-size", "0"], "--buffer-size"),
         (["--buffer-size", "99999999999G"], "--buffer-size"),
