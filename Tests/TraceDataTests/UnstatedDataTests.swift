@@ -196,7 +196,11 @@ struct UnstatedDataTests {
         var section = Data(repeating: 1, count: 24)
         set(&section, 0, 99, 2)
         set(&section, 8, 8, 8)
-        for more in [Data(repeating: 0, count: 4096), section] { try withTemporaryFile(good.data + more) { #expect(DamagedFileTests.failure($0) == nil) } }
+        // That of trace-cmd's names of sections, wherever it is cut off.
+        var names = section
+        set(&names, 0, 15, 2)
+        let cuts = [1, 2, 9, 16, 17, 24].map { names.prefix($0) }
+        for more in [Data(repeating: 0, count: 4096), section] + cuts { try withTemporaryFile(good.data + more) { #expect(DamagedFileTests.failure($0) == nil) } }
         try withTemporaryFile(good.data + good.data) { path in
             let error = DamagedFileTests.failure(path)
             #expect(error?.offset == UInt64(good.data.count))

@@ -67,7 +67,11 @@ extension Container {
             } catch { break }
             cursor = next
         }
-        guard file.bytes[cursor.position...].contains(where: { $0 != 0 }) else { return }
+        let rest = file.bytes[cursor.position...]
+        // trace-cmd's names of sections are the last one. Nothing needs them, even if they are cut off.
+        let strings: [UInt8] = bigEndian ? [0, UInt8(OptionID.strings)] : [UInt8(OptionID.strings), 0]
+        if rest.starts(with: strings.prefix(rest.count)) { return }
+        guard rest.contains(where: { $0 != 0 }) else { return }
         throw cursor.error("the file goes on for \(cursor.remaining) bytes behind its last section")
     }
 

@@ -28,6 +28,7 @@ enum OptionID {
     static let traceID: UInt16 = 11
     static let timeShift: UInt16 = 12
     static let tscToNs: UInt16 = 14
+    static let strings: UInt16 = 15
     static let headerInfo: UInt16 = 16
     static let ftraceEvents: UInt16 = 17
     static let eventFormats: UInt16 = 18
