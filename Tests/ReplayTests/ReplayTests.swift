@@ -182,12 +182,20 @@ struct ShootdownLatencyTests {
 
     @Test func `what the sender's own record tells is no answer`() {
         var run = sent()
-        var told = run.moment(110, 1)
-        told.recordCPU = 0
-        run.replay.apply(.deliver(cpu: 1, from: 0), at: told)
+        run.replay.apply(.deliver(cpu: 1, from: 0), at: run.moment(110, 0).handled(by: 1))
         run.complete(200, 0)
         #expect(run.replay.latency.histogram.count == 0)
         #expect(run.replay.latency.unanswered == 1)
+    }
+
+    /// It was there before the CPU's own record.
+    @Test func `what another CPU's probe shows of a receiver is one`() {
+        var run = sent()
+        var told = run.moment(110, 1)
+        told.recordCPU = 2
+        run.replay.apply(.deliver(cpu: 1, from: 0), at: told)
+        run.complete(200, 0)
+        #expect(run.replay.latency.histogram.count == 1)
     }
 
     @Test func `the sender's next flush ends the one before`() {
