@@ -111,6 +111,8 @@ def commands(arguments, recording, version):
     own = [Measurement("`lazytlb report`", [lazytlb, "report", path], memory=True)]
     if has_option(lazytlb, "report", "--jobs"):
         own.append(Measurement("`lazytlb report --jobs 1`", [lazytlb, "report", "--jobs", "1", path], memory=True))
+    # As a trace is read that tells no births.
+    own.append(Measurement("`lazytlb report --evidence switches-only`", [lazytlb, "report", "--evidence", "switches-only", path], memory=True))
     own.append(Measurement("`lazytlb timeline`", [lazytlb, "timeline", path], memory=True))
     own.append(Measurement("`lazytlb events`", [lazytlb, "events", path], memory=True))
     slow = []
