@@ -82,7 +82,7 @@ public struct KernelRules: Sendable {
 }
 
 extension KernelRules {
-    /// A task's SEND_IPI record and the TASK_SWITCH, LOCAL or LOCAL_MM_SHOOTDOWN beside it lie no further apart if they are of one flush, ns: preemption is off between them. In 50,000
+    /// A task's SEND_IPI record and the TASK_SWITCH, LOCAL or LOCAL_MM_SHOOTDOWN beside it lie no further apart if they are of one flush, ns: preemption is off between them. In 45,000
     /// flushes of emulated kernels, probes in between, it was 9.5 ms at most.
     private static var farthestHalf: UInt64 { 20_000_000 }
 

@@ -25,8 +25,7 @@ public enum KernelChecks {
         let least = document.evidence.kind == "probes" ? leastShare : leastInferredShare
         let warnings = sum(scheme.warnings.values)
         finding.details = deviations(conformance, scheme, document.trace.timeUnit)
-        let more = conformance.predicted - conformance.records
-        let others = more > 0 ? ", and \(grouped(conformance.predicted - conformance.matched)) that were not written" : ""
+        let others = conformance.predicted > conformance.records ? ", and \(grouped(conformance.predicted - conformance.matched)) that were not written" : ""
         let shareText = "\(conformance.scheme) predicts \(grouped(conformance.matched)) of \(grouped(conformance.records)) tlb_flush records\(others) (\(fixed(share * 100, 2, roundingDown: true)) %)"
         if let lack = recording.lacks(for: metric, limits) {
             finding.reason = "\(lack); \(shareText)"

@@ -27,9 +27,14 @@ extension TraceFile {
 
 extension FirstPass {
     /// Makes it with the life cycle's records if the trace tells births, and they may be used; else without. Which it is may show late, and then it begins anew.
-    static func make(_ file: TraceFile, cpus: Int, rules: KernelRules, by level: EvidenceLevel, on queues: [DispatchQueue]) throws(TraceError) -> FirstPass {
-        if level != .switchesOnly, !file.tellsBirthsEarly() {
+    ///
+    /// - Parameter early: ``TraceData/TraceFile/tellsBirthsEarly()``, if that was asked.
+    static func make(
+        _ file: TraceFile, cpus: Int, rules: KernelRules, by level: EvidenceLevel, births early: Bool? = nil, on queues: [DispatchQueue]
+    ) throws(TraceError) -> FirstPass {
+        if level != .switchesOnly, !(early ?? file.tellsBirthsEarly()) {
             if let first = try FirstPass(file, cpus: cpus, rules: rules, lifeCycle: false, on: queues, asLongAs: { !$0.tellsBirths }) { return first }
+            file.willBeRead(times: 1)
         }
         return try FirstPass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, on: queues, asLongAs: { _ in true })!
     }

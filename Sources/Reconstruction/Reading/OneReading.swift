@@ -14,16 +14,20 @@ public enum OneReading<Sink: StimulusSink> {
     /// - Parameters:
     ///   - sink: needs no names of mms (``StimulusSink/willReplay(_:)``) and not what they are known from (``IncomingTask/basis``), which is not known for sure meanwhile.
     ///   - workers: threads that may work beside the caller's.
-    /// - Returns: nil if the trace cannot be read so: what mms are is told by probe events, or is not told by the life cycle.
+    /// - Returns: nil if the trace cannot be read so: what mms are is told by probe events, or the life cycle is not to be used. Where births do not show soon, the first pass alone is made.
     public init?(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel, kernel: String? = nil, workers: Workers = Workers(jobs: 1)) throws(TraceError) {
         try self.init(file, sink: sink, evidence: level, kernel: kernel, workers: workers, pace: Leader.Pace())
     }
 
     init?(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel, kernel: String? = nil, workers: Workers = Workers(jobs: 1), pace: Leader.Pace) throws(TraceError) {
-        guard level != .switchesOnly, !(level == .all && file.hasProbes), file.tellsBirthsEarly() else { return nil }
+        guard level != .switchesOnly, !(level == .all && file.hasProbes) else { return nil }
         file.willBeRead(times: 1)
         let cpus = Reconstruction<Sink>.cpuCount(file)
         let rules = KernelRules(file, kernel: kernel)
+        guard file.tellsBirthsEarly() else {
+            self = .needsAnother(try FirstPass.make(file, cpus: cpus, rules: rules, by: level, births: false, on: workers.queues))
+            return
+        }
         let queues = workers.ahead
         let pool = pace.batch.map { BatchPool(capacity: $0) } ?? Lookaheads.pool(file, isConcurrent: !queues.isEmpty, readers: 2)
         var leader = try Leader(file, cpus: cpus, rules: rules, lifeCycle: true, pace: pace, on: queues, pool: pool)
