@@ -21,6 +21,7 @@ public struct Floors: Sendable {
             (switches, time, flushes, neighbours) = (isOld ? 0.99 : 0.98, nil, nil, 0.97)
         } else {
             kernelThreads = 1
+            if level == .noCloneFlags { time = 0.997 }
         }
     }
 

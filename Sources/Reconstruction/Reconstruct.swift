@@ -63,6 +63,8 @@ public enum EvidenceLevel: String, Sendable, CaseIterable {
     case all
     /// Everything but probe events.
     case noProbes = "no-probes"
+    /// The same without the clone flags of births, as if task_newtask had not been recorded, but sched_process_fork had.
+    case noCloneFlags = "no-clone-flags"
     /// sched_switch and tlb_flush alone.
     case switchesOnly = "switches-only"
 }
@@ -130,7 +132,7 @@ public struct Reconstruction<Sink: StimulusSink> {
             var sink = sink
             sink.willReplay(first.classes.mms)
             var replay = InferredReconstruction(
-                sink: sink, sources: ahead.all, cpus: cpus, rules: rules, findings: Findings(first.classes, first.pass.walk.tasks), lifeCycle: first.pass.usesLifeCycle,
+                sink: sink, sources: ahead.all, cpus: cpus, rules: rules, findings: Findings(first.classes, first.pass.walk.tasks), births: first.pass.walk.births,
                 start: ahead.firstTime)
             if any { repeat { replay.consume(merge.head) } while try merge.next() }
             replay.finish(at: ahead.lastTime, first.classes)
@@ -142,8 +144,14 @@ public struct Reconstruction<Sink: StimulusSink> {
         var evidence = replay.evidence
         evidence.clocksDiffer = first.clocksDiffer
         let walk = first.pass.walk
-        if !walk.usesLifeCycle, walk.tellsChanges, !walk.tellsBirths {
-            evidence.notes.append("No task_newtask record tells of a birth, and no snapshot of the tasks: records of exec, exit and new names are not used, since any task may be another's child.")
+        switch walk.births {
+        case .untold where walk.tellsChanges && walk.birthRecords == .none:
+            evidence.notes.append(
+                "No task_newtask or sched_process_fork record tells of a birth, and no snapshot of the tasks: records of exec, exit and new names are not used, since any task may be another's child.")
+        case .withoutFlags:
+            evidence.notes.append(
+                "Births are told without clone flags (sched_process_fork): which children share their parent's mm is inferred, from the flush that fork() makes and from what they show. task:task_newtask tells it.")
+        case .untold, .withFlags: break
         }
         self.init(sink: replay.sink, mms: first.classes.mms, evidence: evidence, names: replay.names, replay.switchesByName, ahead)
     }
@@ -212,10 +220,10 @@ public struct FirstPass {
 
     /// Makes it. nil as soon as what the walk has seen shows that it should be made otherwise.
     init?(
-        _ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, on queues: [DispatchQueue], asLongAs isRight: (TraceWalk) -> Bool
+        _ file: TraceFile, cpus: Int, rules: KernelRules, births: Births, on queues: [DispatchQueue], asLongAs isRight: (TraceWalk) -> Bool
     ) throws(TraceError) {
         let pool = Lookaheads.pool(file, isConcurrent: !queues.isEmpty)
-        var leader = try Leader(file, cpus: cpus, rules: rules, lifeCycle: lifeCycle, pace: nil, on: queues, pool: pool)
+        var leader = try Leader(file, cpus: cpus, rules: rules, births: births, pace: nil, on: queues, pool: pool)
         var goesOn = true
         while goesOn {
             goesOn = try leader.readOn()

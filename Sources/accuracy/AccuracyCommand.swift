@@ -19,7 +19,7 @@ struct AccuracyCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("Recordings with probe events.", valueName: "trace"))
     var traces: [String]
 
-    @Option(help: ArgumentHelp("no-probes or switches-only; can be given twice (default: both).", valueName: "level"))
+    @Option(help: ArgumentHelp("no-probes, no-clone-flags or switches-only; can be given more than once (default: all three).", valueName: "level"))
     var evidence: [EvidenceLevel] = []
 
     @Flag(help: "Below the table, tell the mms that are wrong most often, and where the first such switch is.")
@@ -44,7 +44,7 @@ struct AccuracyCommand: ParsableCommand {
                     say("\(path): no probe events to measure against")
                     continue
                 }
-                for level in evidence.isEmpty ? [.noProbes, .switchesOnly] : evidence {
+                for level in evidence.isEmpty ? [.noProbes, .noCloneFlags, .switchesOnly] : evidence {
                     let measured = try Measurement(file, level, against: truth)
                     let name = String(path.split(separator: "/").last ?? "")
                     table.add(row(name, measured))

@@ -40,7 +40,7 @@ struct TimelineCommand: ParsableCommand {
             "Whose timeline: v4.12, v4.13-parent or v4.13 replayed on this history (default: the recorded kernel's own).", valueName: "id"))
     var scheme: String?
 
-    @Option(help: ArgumentHelp("What may be used to find mms: all, no-probes or switches-only.", valueName: "level"))
+    @Option(help: ArgumentHelp("What may be used to find mms: all, no-probes, no-clone-flags or switches-only.", valueName: "level"))
     var evidence = EvidenceLevel.all
 
     @Option(help: ArgumentHelp("The recorded kernel's release or scheme (default: what the trace says).", valueName: "id"))

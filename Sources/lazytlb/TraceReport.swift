@@ -10,7 +10,7 @@ struct TraceReport: ParsableArguments {
     @Option(help: "The buffer to read, by its name (default: the top one).")
     var buffer: String?
 
-    @Option(name: .customLong("evidence"), help: ArgumentHelp("What may be used to find mms: all, no-probes or switches-only (default: all).", valueName: "level"))
+    @Option(name: .customLong("evidence"), help: ArgumentHelp("What may be used to find mms: all, no-probes, no-clone-flags or switches-only (default: all).", valueName: "level"))
     var evidenceLevel: EvidenceLevel?
 
     @Option(

@@ -5,10 +5,10 @@ import TraceData
 
 /// The inference against the probe events of the same recording. `tools/accuracy --check FILE…` does the same for any recordings.
 @Suite struct AccuracyTests {
-    @Test(arguments: Recordings.fixtures, [EvidenceLevel.noProbes, .switchesOnly])
+    @Test(arguments: Recordings.fixtures, [EvidenceLevel.noProbes, .noCloneFlags, .switchesOnly])
     func inferenceReachesItsFloorsOnTheFixtures(_ path: String, _ level: EvidenceLevel) throws { try expectFloors(path, level) }
 
-    @Test(.enabled(if: Recordings.hasLarger, "no larger set of recordings: set LAZYTLB_TRACES"), arguments: Recordings.larger, [EvidenceLevel.noProbes, .switchesOnly])
+    @Test(.enabled(if: Recordings.hasLarger, "no larger set of recordings: set LAZYTLB_TRACES"), arguments: Recordings.larger, [EvidenceLevel.noProbes, .noCloneFlags, .switchesOnly])
     func inferenceReachesItsFloorsOnHardCases(_ path: String, _ level: EvidenceLevel) throws { try expectFloors(path, level) }
 
     private func expectFloors(_ path: String, _ level: EvidenceLevel) throws {

@@ -61,13 +61,13 @@ struct Script {
         if let pid { current[cpu] = pid }
     }
 
-    /// The current task makes another.
-    mutating func fork(_ child: Int32, flags: UInt64 = 0, on cpu: Int = 0) {
+    /// The current task makes another: its task_newtask record, or sched_process_fork.
+    mutating func fork(_ child: Int32, flags: UInt64 = 0, as kind: Record.Kind = .newTask, on cpu: Int = 0) {
         if names[child] == nil { names[child] = comm(current[cpu]) }
         var details = Details()
         (details.pid, details.otherPID, details.cloneFlags) = (child, current[cpu], flags)
         details.comm = comm(child)
-        add(cpu, current[cpu], .newTask, 0, 0, details)
+        add(cpu, current[cpu], kind, 0, 0, details)
     }
 
     /// What an exec records: its CR3 load (of the task's new pid already), rename, sched_process_exec.
@@ -164,20 +164,20 @@ struct Script {
 
     /// Runs both passes over it.
     func infer(_ level: EvidenceLevel = .noProbes, savedNames: [Int32: Comm] = [:]) -> Inference {
-        let lifeCycle = level != .switchesOnly
-        let pass = firstPass(lifeCycle: lifeCycle)
+        let births = BirthRecords.newTasks.births(by: level)
+        let pass = firstPass(births)
         let sources = Lookaheads(records)
         let classes = TaskClasses(pass, savedNames: savedNames)
         var replay = InferredReconstruction(
-            sink: Notes(cpus: records.count), sources: sources.all, cpus: records.count, rules: rules, findings: Findings(classes, pass.walk.tasks), lifeCycle: lifeCycle,
+            sink: Notes(cpus: records.count), sources: sources.all, cpus: records.count, rules: rules, findings: Findings(classes, pass.walk.tasks), births: births,
             start: 1000)
         feed(sources) { replay.consume($0) }
         replay.finish(at: time, classes)
         return Inference(notes: replay.sink, mms: classes.mms, evidence: replay.evidence)
     }
 
-    func firstPass(lifeCycle: Bool = true) -> EvidencePass {
-        var pass = EvidencePass(cpus: records.count, rules: rules, lifeCycle: lifeCycle)
+    func firstPass(_ births: Births = .withFlags) -> EvidencePass {
+        var pass = EvidencePass(cpus: records.count, rules: rules, births: births)
         feed(Lookaheads(records)) { pass.consume($0) }
         return pass
     }

@@ -6,9 +6,9 @@ import TraceSynth
 
 /// The way on which nearly all switches go does what the other one would do with them.
 struct UsualSwitchTests {
-    @Test(arguments: Recordings.all, [true, false]) func `in recordings`(path: String, lifeCycle: Bool) throws {
+    @Test(arguments: Recordings.all, [Births.withFlags, .withoutFlags, .untold]) func `in recordings`(path: String, births: Births) throws {
         let file = try TraceFile(path: path)
-        let compared = try compare(Lookaheads(file, probes: false), cpus: (file.cpusWithData.last ?? 0) + 1, KernelRules(release: file.kernelRelease), lifeCycle: lifeCycle)
+        let compared = try compare(Lookaheads(file, probes: false), cpus: (file.cpusWithData.last ?? 0) + 1, KernelRules(release: file.kernelRelease), births: births)
         #expect(compared.all < 1000 || compared.usual * 2 > compared.all, "\(compared)")
     }
 
@@ -22,8 +22,8 @@ struct UsualSwitchTests {
     }
 
     @Test(arguments: 1...UInt64(60), ["4.12.0", "4.19.0", "6.1.0"]) func `in histories that are anything but usual`(seed: UInt64, release: String) throws {
-        for lifeCycle in [true, false] {
-            let compared = try compare(history(seed, release).sources, cpus: 2, KernelRules(release: release), lifeCycle: lifeCycle)
+        for births in [Births.withFlags, .untold] {
+            let compared = try compare(history(seed, release).sources, cpus: 2, KernelRules(release: release), births: births)
             #expect(compared.usual > 5 && compared.all - compared.usual > 20, "\(compared)")
         }
     }
@@ -53,10 +53,10 @@ struct UsualSwitchTests {
         return script
     }
 
-    private func compare(_ ahead: Lookaheads, cpus: Int, _ rules: KernelRules, lifeCycle: Bool) throws -> (usual: Int, all: Int) {
+    private func compare(_ ahead: Lookaheads, cpus: Int, _ rules: KernelRules, births: Births) throws -> (usual: Int, all: Int) {
         var merge = TimeMerge(ahead.all)
-        var plain = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
-        var quick = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
+        var plain = TraceWalk(cpus: cpus, rules: rules, births: births)
+        var quick = TraceWalk(cpus: cpus, rules: rules, births: births)
         var (usual, all) = (0, 0)
         while try merge.next() {
             let source = merge.head

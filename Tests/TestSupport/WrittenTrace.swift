@@ -49,6 +49,11 @@ public struct WrittenTrace {
         record(cpu, time, Self.common(60, 0) + Self.le(child) + Self.comm("w") + Self.le(UInt32(0)) + Self.le(UInt64(0)) + Self.le(UInt64(0)))
     }
 
+    /// sched_process_fork.
+    public func bear(_ cpu: Int, _ time: UInt64, _ child: Int32, of parent: Int32) {
+        record(cpu, time, Self.common(61, parent) + Self.comm("w") + Self.le(parent) + Self.comm("w") + Self.le(child))
+    }
+
     /// A trace_marker line.
     public func mark(_ cpu: Int, _ time: UInt64, _ text: [UInt8]) { record(cpu, time, Self.common(5, 0, flags: 0) + Self.le(UInt64(0)) + text) }
 
@@ -83,6 +88,18 @@ public struct WrittenTrace {
             \tfield:char comm[16];\toffset:12;\tsize:16;\tsigned:1;
             \tfield:unsigned long clone_flags;\toffset:32;\tsize:8;\tsigned:0;
             \tfield:short oom_score_adj;\toffset:40;\tsize:2;\tsigned:1;
+
+            """)
+    )
+    public static let processFork = (
+        system: "sched",
+        text: eventFormat(
+            "sched_process_fork", 61,
+            """
+            \tfield:char parent_comm[16];\toffset:8;\tsize:16;\tsigned:1;
+            \tfield:pid_t parent_pid;\toffset:24;\tsize:4;\tsigned:1;
+            \tfield:char child_comm[16];\toffset:28;\tsize:16;\tsigned:1;
+            \tfield:pid_t child_pid;\toffset:44;\tsize:4;\tsigned:1;
 
             """)
     )

@@ -7,6 +7,7 @@ extension EvidencePass {
     mutating func flushed(_ cpu: Int, _ node: Int32, pages: Int64, at time: UInt64) {
         let (task, place) = (walk.tasks.place(node), state.place(cpu))
         task.pointee.userEvidence.addClamped(1)
+        if _slowPath(lacksFlags) { task.pointee.flushedAll = pages == Stimulus.flushAll }
         if case .of(let other) = place.pointee.loaded, other != node, !settled(node, other) {
             relations[node, other].strong.addClamped(4)
         }

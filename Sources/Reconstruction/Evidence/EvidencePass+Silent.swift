@@ -7,7 +7,7 @@ extension EvidencePass {
         relations[node, other].silent.addClamped(1)
         // What never shows an mm says nothing when it dies, unless it is a vfork() child, whose name would be the kernel's then.
         let isKernel = task.pointee.hasKernelName && task.pointee.origin == .existing && task.pointee.userEvidence == 0
-        if !usesLifeCycle, !isKernel { silentRuns.add(task, on: other) }
+        if !usesLifeCycle || lacksFlags, !isKernel { silentRuns.add(task, on: other) }
         task.pointee.silentOn = other
         task.pointee.silentAt = task.pointee.switches
     }

@@ -22,13 +22,15 @@ struct EvidencePass {
     var vforks: VforkWatch
     /// Of those that may be children, since it was last looked at how long the others run (``VforkWatch/longestRun``).
     var vforkSleeps = 0
-    /// Kept where births are not told.
+    /// Kept where it is not told with whom a child shares its mm.
     var silentRuns = SilentRuns()
     var watch: AnswerWatch
     var unansweredFlushes = UnansweredFlushes()
     var elimination: Elimination
     var clocks: ClockWatch
     let usesLifeCycle: Bool
+    /// Births are told without their flags.
+    let lacksFlags: Bool
     /// 0 if CPUs may be lazy.
     private let unusual: Int
     /// The order in which the records came, for the second pass.
@@ -75,12 +77,13 @@ struct EvidencePass {
         @inline(__always) var isSet: Bool { underWay || paired }
     }
 
-    init(cpus: Int, rules: KernelRules, lifeCycle: Bool) {
-        walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
+    init(cpus: Int, rules: KernelRules, births: Births) {
+        walk = TraceWalk(cpus: cpus, rules: rules, births: births)
         state = Flat(repeating: PerCPU(), count: cpus)
         senders = MaskTable(cpus: cpus, rows: 1)
         settlements = GapSettlements(cpus: cpus)
-        usesLifeCycle = lifeCycle
+        usesLifeCycle = births != .untold
+        lacksFlags = births == .withoutFlags
         unusual = rules.mayLeaveAtOnce ? 1 : 0
         vforks = VforkWatch(killable: rules.killableState)
         watch = AnswerWatch(cpus: cpus)
@@ -205,13 +208,15 @@ struct EvidencePass {
         }
     }
 
-    /// What follows so far can be told without changing anything (``TaskClasses/init(soFar:)``): births are told, and none is missing.
-    var canBeAskedEarly: Bool { usesLifeCycle && walk.gaps == 0 }
+    /// What follows so far can be told without changing anything (``TaskClasses/init(soFar:)``): births are told with their flags, and none is missing.
+    var canBeAskedEarly: Bool { usesLifeCycle && !lacksFlags && walk.gaps == 0 }
 
     /// The life cycle tells one node's mm: it is a new one, which no other shares but those that it tells of as well. A task that was born
     /// in a gap may share it, too.
     @inline(__always) func settled(_ a: Int32, _ b: Int32) -> Bool {
         guard usesLifeCycle else { return false }
+        // (Of one line of births, of which each may share its parent's mm.)
+        if _slowPath(lacksFlags), walk.tasks.founder(a) == walk.tasks.founder(b) { return false }
         let (first, second) = (walk.tasks.isSettled(a), walk.tasks.isSettled(b))
         // (What uses an mm for a while is not.)
         if _fastPath(first && second) { return true }

@@ -6,7 +6,7 @@ import TraceData
 struct TaskClasses {
     /// A class's mm, `none` for a task without one, `unknown`.
     private(set) var mm: [MM]
-    private(set) var basis: [Basis]
+    var basis: [Basis]
     /// By node: the number of its mm if no older node shares that; 0 for nodes that have none, or always an older one's.
     private var numbers: [Int32]
     private var lastNumber: Int32 = 0
@@ -14,20 +14,21 @@ struct TaskClasses {
     /// By mm: its only task was born unseen, and hardly ran. It may well be another's.
     private(set) var isVague: [Bool] = []
     /// Pairs of classes that some evidence joins and other evidence separates.
-    private(set) var contradictions = 0
+    var contradictions = 0
     /// What each CPU had loaded behind each gap, in the order of the gaps.
     private(set) var settlements: [MM] = []
     /// By gap: the task that was current behind it had exec'd in it.
     private(set) var execsInGaps: [Bool] = []
     private let usesLifeCycle: Bool
-    private var parent: [Int32]
-    private var kinds: [Kind]
+    /// By node: another one of its class, or itself.
+    var parent: [Int32]
+    private(set) var kinds: [Kind]
     /// Nodes that an exec ended.
     private var execs: Set<Int32> = []
     /// Nodes that ended with their mm.
     private var ends: Set<Int32> = []
 
-    private enum Kind: UInt8 { case user, kernel, open }
+    enum Kind: UInt8 { case user, kernel, open }
 
     /// - Parameter savedNames: names of tasks by pid, for those that no record names.
     init(_ pass: EvidencePass, savedNames: [Int32: Comm] = [:]) {
@@ -129,7 +130,7 @@ struct TaskClasses {
         gap.current > 0 && tasks[gap.current].execsUnseen && tasks[gap.current].switches == gap.currentSwitches
     }
 
-    private mutating func find(_ node: Int32) -> Int32 {
+    mutating func find(_ node: Int32) -> Int32 {
         var root = node
         while parent[Int(root)] != root { root = parent[Int(root)] }
         var step = node
@@ -137,7 +138,7 @@ struct TaskClasses {
         return root
     }
 
-    private mutating func join(_ a: Int32, _ b: Int32) {
+    mutating func join(_ a: Int32, _ b: Int32) {
         let (left, right) = (find(a), find(b))
         if left != right { parent[Int(max(left, right))] = min(left, right) }
     }
@@ -155,6 +156,7 @@ struct TaskClasses {
             case .forked: decide(node, .user, .lifeCycle)
             case .usesMM: decide(node, .user, .hardware)
             case .shared: decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
+            case .born: decideBorn(node, task)
             case .afterLoad:
                 // Else what follows the CR3 load is lost.
                 if let isExec = task.isExec {
@@ -165,6 +167,15 @@ struct TaskClasses {
             case .existing where task.isListed: decide(node, .user, .snapshot)
             case .existing: decideExisting(node, task)
             }
+        }
+    }
+
+    /// Whatever its parent's mm is, it has that or a copy.
+    private mutating func decideBorn(_ node: Int, _ task: TaskNode) {
+        if task.userEvidence > 0, kinds[Int(task.parent)] != .user {
+            decide(node, .user, .hardware)
+        } else {
+            decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
         }
     }
 
@@ -188,124 +199,6 @@ struct TaskClasses {
     private mutating func joinListed(_ group: [Int32]) {
         let members = group.filter { kinds[Int($0)] == .user }
         for node in members.dropFirst() { join(members[0], node) }
-    }
-
-    private struct Candidate {
-        var a: Int32
-        var b: Int32
-        var same: UInt32
-        var strong: Bool
-    }
-
-    /// Joins the strongest first, and nothing that is seen apart more often than together.
-    private mutating func joinByRelations(_ pass: EvidencePass) {
-        var candidates: [Candidate] = []
-        for (a, b, relation) in pass.relations {
-            guard kinds[Int(a)] == .user, kinds[Int(b)] == .user else { continue }
-            var same = relation.strong
-            same.addClamped(relation.silent)
-            if same > 0 { candidates.append(Candidate(a: a, b: b, same: same, strong: relation.strong > 0)) }
-        }
-        candidates.sort { ($0.strong ? 1 : 0, $0.same, $1.a, $1.b) > ($1.strong ? 1 : 0, $1.same, $0.a, $0.b) }
-        var apart = differences(among: candidates, pass)
-        // The life cycle has told the mms of these, so no two of them are one, whatever a task that was born in a gap shows beside both.
-        var settled: Set<Int32> = []
-        for node in kinds.indices where pass.usesLifeCycle && kinds[node] == .user && pass.walk.tasks.isSettled(Int32(node)) {
-            settled.insert(find(Int32(node)))
-        }
-        candidates += eitherCandidates(pass, apart)
-        for candidate in candidates {
-            let (left, right) = (find(candidate.a), find(candidate.b))
-            if left == right { continue }
-            let different = apart.between(left, right)
-            // A CR3 load is a fact, its absence a candidate.
-            let isApart = candidate.strong ? different > candidate.same : different > 0 && different >= candidate.same
-            let isForbidden = isApart || settled.contains(left) && settled.contains(right)
-            if isForbidden || different > 0 { contradictions += 1 }
-            if isForbidden { continue }
-            unite(candidate.a, candidate.b, &apart, &settled)
-        }
-        joinByUnanswered(pass, &apart, &settled)
-    }
-
-    /// Which classes were seen apart, of those that some evidence may come to join. There may be millions of pairs of others, which nobody asks for.
-    private mutating func differences(among candidates: [Candidate], _ pass: EvidencePass) -> Differences {
-        var joined = self
-        for candidate in candidates { joined.join(candidate.a, candidate.b) }
-        for either in pass.either.keys {
-            joined.join(either.node, either.a)
-            joined.join(either.node, either.b)
-        }
-        for flush in pass.unansweredFlushes.counts.keys {
-            for suspect in flush.suspects { joined.join(flush.sender, suspect) }
-        }
-        var apart = Differences(nodes: parent.count)
-        for (a, b, relation) in pass.relations where relation.different > 0 && joined.find(a) == joined.find(b) { apart.add(find(a), find(b), relation.different) }
-        return apart
-    }
-
-    /// Joins the classes of two nodes: what is known of either holds for both.
-    private mutating func unite(_ a: Int32, _ b: Int32, _ apart: inout Differences, _ settled: inout Set<Int32>) {
-        let (left, right) = (find(a), find(b))
-        join(left, right)
-        if settled.contains(left) || settled.contains(right) { settled.insert(find(left)) }
-        apart.merge(left, right, into: find(left))
-        for node in [a, b] where basis[Int(node)] != .lifeCycle && basis[Int(node)] != .snapshot { basis[Int(node)] = .hardware }
-    }
-
-    /// Each unanswered flush has someone who shares the sender's mm among its suspects: the only one left, of those with a name of the sender's.
-    ///
-    /// What one tells may be what another one lacked, so all that are open are looked at again, up to a million times together: enough for any but those that were made up for this.
-    private mutating func joinByUnanswered(_ pass: EvidencePass, _ apart: inout Differences, _ settled: inout Set<Int32>) {
-        let tasks = pass.walk.tasks
-        var cases = pass.unansweredFlushes.counts.filter { kinds[Int($0.key.sender)] == .user }
-            .map { (sender: $0.key.sender, suspects: $0.key.suspects, count: $0.value.count) }
-            .sorted {
-                let (a, b) = (($0.suspects.count, $1.count, $0.sender), ($1.suspects.count, $0.count, $1.sender))
-                return a == b ? $0.suspects.lexicographicallyPrecedes($1.suspects) : a < b
-            }
-        var goesOn = true
-        var looks = 1 << 20
-        while goesOn, looks > 0 {
-            goesOn = false
-            looks -= cases.count
-            var open: [(sender: Int32, suspects: [Int32], count: UInt32)] = []
-            for entry in cases {
-                let sender = find(entry.sender)
-                // One of them is it, or may be, of which nothing is known.
-                if entry.suspects.contains(where: { kinds[Int($0)] == .open || kinds[Int($0)] == .user && find($0) == sender }) { continue }
-                let namesakes = entry.suspects.filter { kinds[Int($0)] == .user && Self.areNamesakes(tasks[$0], tasks[entry.sender]) }
-                let left = namesakes.filter { !(settled.contains(sender) && settled.contains(find($0))) && apart.between(sender, find($0)) < entry.count }
-                if let one = left.first, left.allSatisfy({ find($0) == find(one) }) {
-                    unite(entry.sender, one, &apart, &settled)
-                    goesOn = true
-                } else {
-                    open.append(entry)
-                }
-            }
-            cases = open
-        }
-    }
-
-    /// A task begins with the name that its parent has then, and either may be renamed.
-    private static func areNamesakes(_ a: TaskNode, _ b: TaskNode) -> Bool {
-        [a.firstComm, a.comm].contains { $0 != .empty && ($0 == b.firstComm || $0 == b.comm) }
-    }
-
-    /// Of two nodes whose flushes another one may have answered, it has the mm of the one that it was not seen apart from.
-    private mutating func eitherCandidates(_ pass: EvidencePass, _ apart: Differences) -> [Candidate] {
-        var found: [Candidate] = []
-        for (either, count) in pass.either where kinds[Int(either.node)] == .user {
-            guard kinds[Int(either.a)] == .user, kinds[Int(either.b)] == .user else { continue }
-            let (node, a, b) = (find(either.node), find(either.a), find(either.b))
-            let (fromA, fromB) = (apart.between(node, a), apart.between(node, b))
-            if a == b || UInt64(fromB) > 2 * (UInt64(fromA) + 1) {
-                found.append(Candidate(a: either.node, b: either.a, same: count, strong: true))
-            } else if UInt64(fromA) > 2 * (UInt64(fromB) + 1) {
-                found.append(Candidate(a: either.node, b: either.b, same: count, strong: true))
-            }
-        }
-        return found.sorted { ($0.same, $1.a, $1.b) > ($1.same, $0.a, $0.b) }
     }
 
     /// Tasks of which nothing tells whether they have an mm: those that always came in silently.

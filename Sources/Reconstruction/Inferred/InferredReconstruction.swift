@@ -84,7 +84,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
 
     enum Remote { case none, flush, batch }
 
-    init(sink: Sink, sources: [Lookahead], cpus: Int, rules: KernelRules, findings: Findings, lifeCycle: Bool, start: UInt64) {
+    init(sink: Sink, sources: [Lookahead], cpus: Int, rules: KernelRules, findings: Findings, births: Births, start: UInt64) {
         self.sink = sink
         self.sources = sources
         var byCPU = [Lookahead?](repeating: nil, count: cpus)
@@ -93,8 +93,8 @@ struct InferredReconstruction<Sink: StimulusSink> {
         self.cpus = cpus
         self.rules = rules
         self.findings = findings
-        evidence = EvidenceSummary(kind: lifeCycle ? .lifeCycle : .flushes)
-        walk = TraceWalk(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
+        evidence = EvidenceSummary(kind: births == .untold ? .flushes : .lifeCycle)
+        walk = TraceWalk(cpus: cpus, rules: rules, births: births)
         observed = ObservedCPUs(cpus: cpus, start: start)
         senders = MaskTable(cpus: cpus, rows: 1)
         answers = MaskTable(cpus: cpus, rows: cpus)

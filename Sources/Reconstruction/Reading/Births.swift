@@ -1,41 +1,79 @@
 import Dispatch
 import TraceData
 
-/// Whether a trace tells births: it has task_newtask records, or a snapshot of the tasks (``TaskSnapshots``). An event may be declared, as all of the kernel's often are, and not recorded.
-///
-/// It decides what the other records of the life cycle are worth. Where births are told, a task of unknown birth was there before the trace; where they are not, any may be a child, a
-/// thread, or the next bearer of a pid, whatever exec and exit say. So a first pass takes them into account or does without them, from its first record on.
+/// What a trace tells of births. It decides what the other records of the life cycle are worth, from a pass's first record on.
+enum Births: Int, Comparable {
+    /// Any task may be a child, a thread, or the next bearer of a pid, whatever exec and exit say: none of the life cycle's records are used.
+    case untold
+    /// Of each task that is born it is known when, and of whom, but not whether it shares its parent's mm.
+    case withoutFlags
+    /// A task of unknown birth was there before the trace, and whose mm it has is known of every other.
+    case withFlags
+
+    static func < (a: Births, b: Births) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Records that tell births, those that tell more behind those that tell less. An event may be declared, as all of the kernel's often are, and not recorded.
+enum BirthRecords: Int, Comparable {
+    case none
+    /// A list of the tasks (``TaskSnapshots``), and nobody has been born.
+    case snapshot
+    /// sched_process_fork. It has no clone flags, and comes behind task_newtask (copy_process() and kernel_clone(), kernel/fork.c), so where it is the first there are none.
+    case forks
+    /// task_newtask.
+    case newTasks
+
+    static func < (a: BirthRecords, b: BirthRecords) -> Bool { a.rawValue < b.rawValue }
+
+    /// What they tell, as far as it may be used.
+    func births(by level: EvidenceLevel) -> Births {
+        switch (self, level) {
+        case (.none, _), (_, .switchesOnly): .untold
+        case (.forks, _), (_, .noCloneFlags): .withoutFlags
+        case (.snapshot, _), (.newTasks, _): .withFlags
+        }
+    }
+}
+
 extension TraceFile {
-    /// What ``EvidenceLevel/all`` and ``EvidenceLevel/noProbes`` begin with: births are among the first records of some CPUs. Most traces that tell them begin with them: of the command
-    /// that is recorded, or with a snapshot.
-    func tellsBirthsEarly() -> Bool {
-        guard formats.event(named: "task_newtask") != nil || formats.event(named: "print") != nil else { return false }
+    /// What is among the first records of some CPUs, and so what to begin with. Most traces that tell births begin with them: of the command that is recorded, or with a snapshot.
+    func birthRecordsEarly() -> BirthRecords {
+        guard ["task_newtask", "sched_process_fork", "print"].contains(where: { formats.event(named: $0) != nil }) else { return .none }
+        var found = BirthRecords.none
         for cpu in cpusWithData.prefix(Self.early.cpus) {
             let stream = stream(cpu: cpu)
             var record = Record.none
             // What cannot be read is told by whoever comes to it on his way.
             for _ in 0..<Self.early.records {
                 guard (try? stream.next(&record)) == true else { break }
-                if record.kind == .newTask || record.kind == .marker && SnapshotLine.begins(formats.marker(record)) { return true }
+                if record.kind == .newTask { return .newTasks }
+                if record.kind == .fork { return .forks }
+                if record.kind == .marker, SnapshotLine.begins(formats.marker(record)) { found = .snapshot }
             }
         }
-        return false
+        return found
     }
 
     private static var early: (cpus: Int, records: Int) { (16, 4096) }
 }
 
 extension FirstPass {
-    /// Makes it with the life cycle's records if the trace tells births, and they may be used; else without. Which it is may show late, and then it begins anew.
+    /// Makes it with what the trace tells of births, as far as that may be used. What that is may show late, and then it begins anew.
     ///
-    /// - Parameter early: ``TraceData/TraceFile/tellsBirthsEarly()``, if that was asked.
+    /// - Parameter early: what is known to be there, if that was looked at.
     static func make(
-        _ file: TraceFile, cpus: Int, rules: KernelRules, by level: EvidenceLevel, births early: Bool? = nil, on queues: [DispatchQueue]
+        _ file: TraceFile, cpus: Int, rules: KernelRules, by level: EvidenceLevel, births early: BirthRecords? = nil, on queues: [DispatchQueue]
     ) throws(TraceError) -> FirstPass {
-        if level != .switchesOnly, !(early ?? file.tellsBirthsEarly()) {
-            if let first = try FirstPass(file, cpus: cpus, rules: rules, lifeCycle: false, on: queues, asLongAs: { !$0.tellsBirths }) { return first }
+        var known = level == .switchesOnly ? .none : early ?? file.birthRecordsEarly()
+        while true {
+            let births = known.births(by: level)
+            let before = known
+            let first = try FirstPass(file, cpus: cpus, rules: rules, births: births, on: queues) { walk in
+                known = max(before, walk.birthRecords)
+                return known.births(by: level) == births
+            }
+            if let first { return first }
             file.willBeRead(times: 1)
         }
-        return try FirstPass(file, cpus: cpus, rules: rules, lifeCycle: level != .switchesOnly, on: queues, asLongAs: { _ in true })!
     }
 }

@@ -22,7 +22,7 @@ final class Follower<Sink: StimulusSink>: @unchecked Sendable {
         replay = .allocate(apart: 1)
         replay.initialize(
             to: InferredReconstruction(
-                sink: sink, sources: ahead.all, cpus: cpus, rules: rules, findings: Findings(), lifeCycle: true, start: leader.ahead.firstTime))
+                sink: sink, sources: ahead.all, cpus: cpus, rules: rules, findings: Findings(), births: .withFlags, start: leader.ahead.firstTime))
     }
 
     deinit {

@@ -104,13 +104,13 @@ struct Leader {
     private static let recordsPerNode = 64
 
     /// - Parameter pace: nil if nobody will follow.
-    init(_ file: TraceFile, cpus: Int, rules: KernelRules, lifeCycle: Bool, pace: Pace?, on queues: [DispatchQueue], pool: BatchPool) throws(TraceError) {
+    init(_ file: TraceFile, cpus: Int, rules: KernelRules, births: Births, pace: Pace?, on queues: [DispatchQueue], pool: BatchPool) throws(TraceError) {
         isFollowed = pace != nil
         self.pace = pace ?? Pace()
         // What comes at once may make a stretch longer than it has to be.
         stretches = StretchPool(turns: 2 * self.pace.stretch + Stretch.ahead, in: pool.slab)
         stretch = stretches.take()
-        pass = EvidencePass(cpus: cpus, rules: rules, lifeCycle: lifeCycle)
+        pass = EvidencePass(cpus: cpus, rules: rules, births: births)
         pass.order = MergeOrder(sources: file.cpusWithData.count)
         trails = file.cpusWithData.map { _ in Trail() }
         ahead = Lookaheads(file, probes: false, on: queues, keeping: pass.order, pool: pool, trails: isFollowed ? trails : nil)

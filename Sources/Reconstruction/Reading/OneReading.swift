@@ -14,29 +14,36 @@ public enum OneReading<Sink: StimulusSink> {
     /// - Parameters:
     ///   - sink: needs no names of mms (``StimulusSink/willReplay(_:)``) and not what they are known from (``IncomingTask/basis``), which is not known for sure meanwhile.
     ///   - workers: threads that may work beside the caller's.
-    /// - Returns: nil if the trace cannot be read so: what mms are is told by probe events, or the life cycle is not to be used. Where births do not show soon, the first pass alone is made.
+    /// - Returns: nil if the trace cannot be read so: what mms are is told by probe events, or not all of the life cycle is to be used. Where births do not show soon, or not with their flags, the first pass alone is made.
     public init?(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel, kernel: String? = nil, workers: Workers = Workers(jobs: 1)) throws(TraceError) {
         try self.init(file, sink: sink, evidence: level, kernel: kernel, workers: workers, pace: Leader.Pace())
     }
 
     init?(_ file: TraceFile, sink: Sink, evidence level: EvidenceLevel, kernel: String? = nil, workers: Workers = Workers(jobs: 1), pace: Leader.Pace) throws(TraceError) {
-        guard level != .switchesOnly, !(level == .all && file.hasProbes) else { return nil }
+        guard level == .noProbes || level == .all && !file.hasProbes else { return nil }
         file.willBeRead(times: 1)
         let cpus = Reconstruction<Sink>.cpuCount(file)
         let rules = KernelRules(file, kernel: kernel)
-        guard file.tellsBirthsEarly() else {
-            self = .needsAnother(try FirstPass.make(file, cpus: cpus, rules: rules, by: level, births: false, on: workers.queues))
+        let known = file.birthRecordsEarly()
+        guard known.births(by: level) == .withFlags else {
+            self = .needsAnother(try FirstPass.make(file, cpus: cpus, rules: rules, by: level, births: known, on: workers.queues))
             return
         }
         let queues = workers.ahead
         let pool = pace.batch.map { BatchPool(capacity: $0) } ?? Lookaheads.pool(file, isConcurrent: !queues.isEmpty, readers: 2)
-        var leader = try Leader(file, cpus: cpus, rules: rules, lifeCycle: true, pace: pace, on: queues, pool: pool)
+        var leader = try Leader(file, cpus: cpus, rules: rules, births: .withFlags, pace: pace, on: queues, pool: pool)
         let follower = Follower(sink, behind: leader, cpus: cpus, rules: rules, pool: pool)
         let road = Road(follower, behind: leader.ahead, on: workers.last)
         defer { road.end() }
         var goesOn = true
         while goesOn {
             goesOn = try leader.readOn()
+            let told = max(known, leader.pass.walk.birthRecords)
+            if told.births(by: level) != .withFlags {
+                file.willBeRead(times: 1)
+                self = .needsAnother(try FirstPass.make(file, cpus: cpus, rules: rules, by: level, births: told, on: workers.queues))
+                return
+            }
             while let stretch = leader.next() { road.follow(stretch) }
         }
         let first = FirstPass(leader, leader.conclusion(savedNames: file.commands), pool)

@@ -12,6 +12,8 @@ struct TaskNode {
         case forked
         /// CLONE_VM: the parent's mm.
         case shared
+        /// Without clone flags: the parent's mm, or a copy.
+        case born
         /// CR3 was loaded in task context: an exec, or the last user of an mm tearing it down.
         case afterLoad
         /// The idle task, kthreadd, and their children.
@@ -61,7 +63,7 @@ struct TaskNode {
     var kernelEvidence: UInt32 = 0
     /// The node that it was forked from, or was before; -1 if none.
     var parent: Int32
-    /// The node that a line of CLONE_VM births goes back to; itself if it was not born so.
+    /// The node that a line of births goes back to, all of which were or may have been with CLONE_VM; itself if it was not born so.
     var founder: Int32 = 0
     /// sched_process_exit was seen, where that comes before exit_mm() (``KernelRules/exitsBeforeMM``).
     var isExiting = false { didSet { isUsual = false } }
@@ -72,6 +74,9 @@ struct TaskNode {
     var execsUnseen = false
     /// It is what a task became by such an exec: its mm is new.
     var hasExecd = false
+    /// ``Origin/born``: what its parent did before is what fork() does. And what the task did itself, since its last birth (known to the first pass).
+    var isCopy = false
+    var flushedAll = false
     /// A snapshot of the tasks lists it (``TaskSnapshots``), as one with an mm or as a kernel thread.
     var isListed = false
     /// It tells, too, which of the listed tasks have another mm.
@@ -140,7 +145,7 @@ struct TaskNodes {
     mutating func add(_ pid: Int32, _ origin: TaskNode.Origin, parent: Int32) -> Int32 {
         let comm = parent >= 0 ? nodes[Int(parent)].comm : Comm.empty
         let number = Int32(nodes.count)
-        let founder = origin == .shared && parent >= 0 ? nodes[Int(parent)].founder : number
+        let founder = (origin == .shared || origin == .born) && parent >= 0 ? nodes[Int(parent)].founder : number
         nodes.append(TaskNode(pid: pid, origin: origin, comm: comm, parent: parent, founder: founder))
         if pid > highest { highest = pid } else { nodes[Int(number)].isOlder = true }
         current[pid] = number

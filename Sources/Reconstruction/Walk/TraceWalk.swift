@@ -10,6 +10,8 @@ import TraceData
 struct TraceWalk {
     var tasks = TaskNodes()
     let rules: KernelRules
+    let births: Births
+    /// The records of birth, exec, exit and rename are used.
     let usesLifeCycle: Bool
     let cpus: Flat<PerCPU>
     /// By the reason of a tlb_flush record, from 1 on, and behind those for task context those in an interrupt.
@@ -23,8 +25,8 @@ struct TraceWalk {
     private(set) var gaps = 0
     private(set) var lostEvents: UInt64 = 0
     private(set) var snapshots = TaskSnapshots()
-    /// A birth was recorded, or a snapshot of the tasks; and something else of the life cycle.
-    private(set) var tellsBirths = false
+    /// What has told of births so far, and that something else of the life cycle was told.
+    private(set) var birthRecords = BirthRecords.none
     private(set) var tellsChanges = false
 
     struct PerCPU {
@@ -37,10 +39,11 @@ struct TraceWalk {
         var pokes: Int32 = 0
     }
 
-    /// - Parameter lifeCycle: use the records of fork, exec, exit and rename.
-    init(cpus: Int, rules: KernelRules, lifeCycle: Bool) {
+    /// - Parameter births: what the trace tells of them. If nothing, its records of exec, exit and rename are not used either.
+    init(cpus: Int, rules: KernelRules, births: Births) {
         self.rules = rules
-        usesLifeCycle = lifeCycle
+        self.births = births
+        usesLifeCycle = births != .untold
         self.cpus = Flat(repeating: PerCPU(), count: cpus)
     }
 
@@ -72,15 +75,20 @@ struct TraceWalk {
             step.kind = .broken
             step.broken = true
         case .tlbFlush: flush(record, source, step)
-        case .newTask, .exec, .exit, .rename:
-            if record.kind == .newTask { tellsBirths = true } else { tellsChanges = true }
-            if usesLifeCycle {
+        case .newTask, .fork, .exec, .exit, .rename:
+            switch record.kind {
+            case .newTask: birthRecords = max(birthRecords, .newTasks)
+            case .fork: birthRecords = max(birthRecords, .forks)
+            default: tellsChanges = true
+            }
+            // (Who tells of births with their flags does so in front of sched_process_fork.)
+            if usesLifeCycle, record.kind != .fork || births == .withoutFlags {
                 follow(record, source, step)
                 lifeCycle(record, source.headDetails, step)
             }
         case .marker:
             step.kind = .marker
-            if SnapshotLine.begins(source.headDetails.text) { tellsBirths = true }
+            if SnapshotLine.begins(source.headDetails.text) { birthRecords = max(birthRecords, .snapshot) }
             if usesLifeCycle {
                 if cpus[step.cpu].pid < 0 { follow(record, source, step) }
                 snapshots.take(source.headDetails.text, &tasks)
