@@ -101,14 +101,17 @@ extension EvidencePass {
         if !elimination.isIdle { elimination.clear(sender) }
         if let only = flush.only {
             let node = walk.current(only)
-            if hasMM(node), node != sender, !settled(node, sender) { relations[node, sender].strong.addClamped(1) }
+            if hasMM(node), node != sender, !isTold(node, sender) { relations[node, sender].strong.addClamped(1) }
         }
         let places = silentFlushes.places(cpu, sender, &relations)
         for other in state.indices where other != cpu && watch.isSilent(other, since: flush.begun) {
             let node = walk.current(other)
-            if hasMM(node), node != sender, !settled(node, sender) { SilentFlushes.count(places + other, node, sender, &relations) }
+            if hasMM(node), node != sender, !isTold(node, sender) { SilentFlushes.count(places + other, node, sender, &relations) }
         }
     }
+
+    /// Their births tell more of the two than the order of answers could.
+    private func isTold(_ a: Int32, _ b: Int32) -> Bool { settled(a, b) || lacksFlags && walk.tasks.founder(a) == walk.tasks.founder(b) }
 
     /// A CPU answers one of two flushes or more. If there are two, of two mms, those may be told apart in the end.
     private mutating func noteEither(_ receiver: Int, _ first: Int, _ second: Int) {
@@ -116,7 +119,7 @@ extension EvidencePass {
         for cpu in senders.others(than: receiver, 0) where cpu > second && state[cpu].send.pages == state[first].send.pages { return }
         let node = walk.current(receiver)
         let (a, b) = (min(state[first].send.node, state[second].send.node), max(state[first].send.node, state[second].send.node))
-        guard hasMM(node), a != node, b != node, !settled(a, node) || !settled(b, node) else { return }
+        guard hasMM(node), a != node, b != node, !isTold(a, node) || !isTold(b, node) else { return }
         either[Either(node: node, a: a, b: b), default: 0].addClamped(1)
     }
 
