@@ -91,7 +91,7 @@ has_static_libraries() {
     local tools file
     tools=$(swift_tools)
     [[ -x $tools/clang && -x $tools/ld.lld && -d $tools/../lib/swift_static ]] || return 1
-    for file in rcrt1.o lib{traceevent,tracefs,yaml,zstd,z,stdc++,m,c,gcc_eh}.a; do
+    for file in crt1.o lib{traceevent,tracefs,yaml,zstd,z,stdc++,m,c,gcc_eh}.a; do
         # The name alone if there is none.
         [[ $("$tools/clang" -print-file-name="$file") == /* ]] || return 1
     done
