@@ -80,6 +80,7 @@ struct TimelineCommand: ParsableCommand {
             if !made.missing.lines.isEmpty { writer.flush() }
             try made.missing.refuse()
             if let clocks = made.clocks { Failures.say("\(file.path): \(clocks)") }
+            for note in file.dropNotes { Failures.say("\(file.path): \(note)") }
             do throws(WriteError) { try writer.finish() } catch {
                 guard case .failed = error, let output, output != "-" else { throw error }
                 throw Failures.fail("\(output): cannot write: \(error.text)")

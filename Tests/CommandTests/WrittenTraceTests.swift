@@ -103,6 +103,9 @@ import Testing
             #expect(found.evidence.notes.contains { $0.contains("took no more when it was full: 7 records") } == (lost > 0))
             let refused = try Program.lazytlb("baseline", "--output", "/dev/null", path)
             #expect((refused.status == 0) == (lost == 0), "\(refused.errors)")
+            let timeline = try Program.lazytlb("timeline", path)
+            #expect(timeline.status == 0)
+            #expect(timeline.errors.contains("\(path): The buffer of CPU 0 took no more when it was full: 7 records") == (lost > 0))
         }
     }
 

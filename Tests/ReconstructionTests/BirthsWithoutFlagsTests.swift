@@ -64,6 +64,21 @@ struct BirthsWithoutFlagsTests {
         #expect(!share(infer(script), 11, 10))
     }
 
+    /// With the flush, if there was one, in a gap it may be either.
+    @Test(arguments: [false, true], [1, 2]) func `a birth behind a gap tells nothing of the mm`(hasRecordBefore: Bool, records: Int) {
+        var script = script()
+        script.lose(3)
+        if hasRecordBefore { script.flush(.localMM, 4) }
+        if records == 2 { script.fork(11) }
+        script.fork(11, as: .fork)
+        script.run(11, on: 2, loads: true)
+        script.exec("tool", on: 2)
+        script.flush(.localMM, 1, on: 2)
+        script.run(0, on: 2)
+        let found = infer(script)
+        #expect(found.mms(of: 11)[0] == (hasRecordBefore ? found.mm(of: 10) : .unknown))
+    }
+
     /// Where flushes leave no record (INVLPGB, hypercalls).
     @Test(arguments: [false, true]) func `a CR3 load between the two shows that the child has a copy`(isTold: Bool) {
         var script = script(isTold: isTold)

@@ -24,7 +24,8 @@ import TraceData
         } catch let error as TraceError { return error }
     }
 
-    /// perf_swevent_event(), kernel/events/core.c: with attr.freq, and with a period above 1 where samples do not tell theirs, not every event becomes a sample.
+    /// perf_swevent_event(), kernel/events/core.c: with attr.freq, and with a period above 1 where samples do not tell theirs, not every event becomes a sample. perf_tp_event_match(): with
+    /// attr.exclude_kernel none of the kernel's.
     static let sampled: [(String, PerfWriter.Attribute)] = {
         var list: [(String, PerfWriter.Attribute)] = []
         func add(_ cause: String, _ change: (inout PerfWriter.Attribute) -> Void) {
@@ -39,6 +40,7 @@ import TraceData
             $0.sampleType.remove(.period)
         }
         add("perf only counted tlb:tlb_flush, as one of a group ({…}:S), and the file has no records of it") { $0.period = 0 }
+        add("perf left out what the kernel does (tlb:tlb_flush:u), and the file lacks nearly all records of it") { $0.flags = [5] }
         return list
     }()
 

@@ -2,11 +2,12 @@ import TraceData
 
 /// What the records of birth, exec, exit and new names make of tasks.
 extension TraceWalk {
-    @inline(never) mutating func lifeCycle(_ record: Held, _ details: Details, _ step: Step) {
+    /// - Parameter isFirst: what the CPU's task did before is not known.
+    @inline(never) mutating func lifeCycle(_ record: Held, _ details: Details, _ step: Step, isFirst: Bool) {
         step.kind = .lifeCycle
         switch record.kind {
         case .newTask where births == .withFlags: born(details, parent: step.node)
-        case .newTask, .fork: bornSomehow(details, parent: step.node)
+        case .newTask, .fork: bornSomehow(details, parent: step.node, unseen: isFirst)
         case .exec: executed(details, step)
         case .exit:
             guard let node = details.pid == record.pid ? step.node : tasks.existing(details.pid) else { break }
@@ -50,17 +51,20 @@ extension TraceWalk {
 
     /// A child of which it is not told whether it shares its parent's mm.
     ///
-    /// fork() flushes the parent's mm, all of it, when it has copied it, and nothing else of the task comes in between (dup_mmap(), kernel/fork.c: flush_tlb_mm(), all versions). That shows in
+    /// fork() flushes the parent's mm, all of it, when it has copied it, and nothing else of the task comes in between (dup_mmap(), kernel/fork.c: flush_tlb_mm(), all versions). That shows before
     /// all 5,527 births without CLONE_VM of the recordings, and in front of 91 of the 4,608 with it is such a flush that has nothing to do with them.
-    private mutating func bornSomehow(_ details: Details, parent: Int32) {
+    ///
+    /// - Parameter unseen: the flush, if there was one, is lost: it is as if the birth had not been seen.
+    private mutating func bornSomehow(_ details: Details, parent: Int32, unseen: Bool) {
         guard details.pid > 0 else { return }
         // Both records of a birth may be there.
-        if let child = tasks.existing(details.pid), tasks[child].origin == .born, tasks[child].parent == parent, tasks[child].switches == 0 { return }
+        if let child = tasks.existing(details.pid), tasks[child].switches == 0, !tasks[child].isDead { return }
         let isKernel = tasks[parent].isKernel || tasks[parent].origin == .usesMM
-        let child = tasks.add(details.pid, isKernel ? .kernel : .born, parent: parent)
+        let origin = isKernel ? TaskNode.Origin.kernel : unseen ? .existing : .born
+        let child = tasks.add(details.pid, origin, parent: origin == .existing ? -1 : parent)
+        tasks[child].comm = details.comm == .empty ? tasks[parent].comm : details.comm
         tasks[child].isCopy = tasks[parent].flushedAll
         tasks[parent].flushedAll = false
-        if details.comm != .empty { tasks[child].comm = details.comm }
     }
 
     private mutating func executed(_ details: Details, _ step: Step) {

@@ -33,7 +33,7 @@ extension TraceFile {
     }
 
     /// A sentence for the reader, if there are such.
-    var dropNotes: [String] {
+    public var dropNotes: [String] {
         let drops = drops
         guard !drops.isEmpty else { return [] }
         let records = drops.reduce(into: UInt64(0)) { $0.addClamped($1.records) }

@@ -40,6 +40,8 @@ struct PerfAttribute {
     /// Which records of a tracepoint become samples (perf_swevent_event(), kernel/events/core.c).
     enum Sampling: Equatable {
         case all
+        /// None that the kernel makes (`:u`; perf_tp_event_match()): what is there belongs to other tracepoints, of programs.
+        case ofProgramsOnly
         /// None: the event is only counted, as the others of a group with `:S` are.
         case none
         /// As many as come to so many a second.
@@ -68,7 +70,9 @@ struct PerfAttribute {
         func flag(_ number: UInt64) -> Bool { flags >> (cursor.bigEndian ? 63 - number : number) & 1 != 0 }
         sampleIDAll = flag(18)
         isOverwritten = flag(27)
-        if flag(10) {
+        if flag(5) {
+            sampling = .ofProgramsOnly
+        } else if flag(10) {
             sampling = .frequency(period)
         } else if period == 0 {
             sampling = .none

@@ -226,6 +226,7 @@ final class PerfConversion {
             case .all:
                 if attribute.isOverwritten { rounds!.beginsWithGaps = true }
                 continue
+            case .ofProgramsOnly: cause = "perf left out what the kernel does (\(name):u), and the file lacks nearly all records of it"
             case .none: cause = "perf only counted \(name), as one of a group ({…}:S), and the file has no records of it"
             case .frequency(let count): cause = "perf took some \(count) samples of \(name) a second, and the file lacks all other records of it"
             case .period(let count): cause = "perf took a sample of \(name) every \(count) times, and the file lacks all other records of it"
