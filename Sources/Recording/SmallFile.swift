@@ -18,19 +18,16 @@ enum SmallFile {
         while content.count < limit {
             let wanted = min(capacity, limit - content.count)
             var failed = false
-            let start = content.count
-            content.append(contentsOf: repeatElement(0, count: wanted))
-            let count = content.withUnsafeMutableBytes { buffer -> Int in
-                while true {
-                    let count = read(file, buffer.baseAddress! + start, wanted)
-                    if count < 0, errno == EINTR { continue }
-                    if count < 0 { failed = true }
-                    return max(count, 0)
-                }
+            let part = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, filled in
+                repeat {
+                    let count = read(file, buffer.baseAddress!, wanted)
+                    failed = count < 0
+                    filled = max(count, 0)
+                } while failed && errno == EINTR
             }
-            content.removeLast(wanted - count)
             if failed { return nil }
-            if count == 0 { break }
+            if part.isEmpty { break }
+            content += part
             capacity = min(capacity * 2, 1 << 20)
         }
         return content
