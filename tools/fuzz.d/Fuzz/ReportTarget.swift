@@ -85,7 +85,7 @@ enum ReportTarget {
         stage.script.write(UnsafeRawBufferPointer(rebasing: input[2...]), to: stage.memories)
         let choice = input[1]
         let file = choice & 0x80 != 0 ? stage.keepingGoing : stage.file
-        let level = EvidenceLevel.allCases[Int(choice & 3) % 3]
+        let level = EvidenceLevel.allCases[Int(choice & 3)]
         switch choice >> 2 & 7 {
         case 0, 1, 2, 3: try? report(file, level, isConcurrent: choice & 0x20 != 0, asJSON: choice & 0x40 != 0)
         case 4: try? timeline(file, nil, [.text, .json, .perfetto, .svg][Int(choice >> 5 & 3)], level)
