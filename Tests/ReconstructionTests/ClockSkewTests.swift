@@ -1,6 +1,7 @@
 import Foundation
 import LazyTLB
 import Replay
+import TestSupport
 import Testing
 import TraceData
 import TraceSynth
@@ -43,6 +44,19 @@ import TraceSynth
         #expect((found.ahead - shift).magnitude < 20_000, "\(found)")
         #expect(try #require(found.atLeast) <= shift)
         #expect(try #require(found.atMost) >= shift)
+    }
+
+    /// kernel_clone(), kernel/fork.c: both records of a birth are written before wake_up_new_task().
+    @Test(arguments: [false, true]) func aTaskIsMadeBeforeItRuns(hasFlags: Bool) throws {
+        var trace = WrittenTrace(cpus: 2)
+        trace.formats += [WrittenTrace.newTask, WrittenTrace.processFork]
+        trace.run(0, 1000, 0, 7)
+        if hasFlags { trace.make(0, 2000, 9) } else { trace.bear(0, 2000, 9, of: 7) }
+        trace.run(1, 1400, 0, 9)
+        try trace.open { path in
+            let bounds = try ClockBounds(TraceFile(path: path), rules: KernelRules(release: "6.1.0"))
+            #expect(bounds[0, 1] == 600)
+        }
     }
 
     @Test(arguments: [-300_000, 1_000_000])

@@ -93,6 +93,7 @@ struct ClockBounds {
                 leave(record.prevPID, cpu, record.time, isDead: record.word1 & rules.deadStates != 0)
                 enter(record.nextPID, cpu, record.time)
             case .newTask: made(file.formats.newTask(record).pid, cpu, record.time)
+            case .fork: made(file.formats.fork(record).childPID, cpu, record.time)
             case .tlbFlush:
                 guard rules.hasExactAnswers else { break }
                 if record.reason == TLBReason.remoteSendIPI { flushes[cpu] = Flush(isOpen: true, pages: record.word1, sent: record.time) }
