@@ -79,6 +79,19 @@ struct BirthsWithoutFlagsTests {
         #expect(found.mms(of: 11)[0] == (hasRecordBefore ? found.mm(of: 10) : .unknown))
     }
 
+    /// Where a filter hides switches, and what came with them.
+    @Test func `nor does one of a task that came to the CPU unseen`() {
+        var script = script()
+        script.run(30, on: 2, loads: true)
+        script.run(0, on: 2)
+        script.fork(11, as: .fork, by: 30)
+        script.run(11, on: 2, loads: true)
+        script.exec("tool", on: 2)
+        script.flush(.localMM, 1, on: 2)
+        script.run(0, on: 2)
+        #expect(infer(script).mms(of: 11)[0] == .unknown)
+    }
+
     /// Where flushes leave no record (INVLPGB, hypercalls).
     @Test(arguments: [false, true]) func `a CR3 load between the two shows that the child has a copy`(isTold: Bool) {
         var script = script(isTold: isTold)

@@ -61,8 +61,9 @@ struct Script {
         if let pid { current[cpu] = pid }
     }
 
-    /// The current task makes another: its task_newtask record, or sched_process_fork.
-    mutating func fork(_ child: Int32, flags: UInt64 = 0, as kind: Record.Kind = .newTask, on cpu: Int = 0) {
+    /// The current task makes another, or one that came to the CPU unseen: its task_newtask record, or sched_process_fork.
+    mutating func fork(_ child: Int32, flags: UInt64 = 0, as kind: Record.Kind = .newTask, by unseen: Int32? = nil, on cpu: Int = 0) {
+        if let unseen { current[cpu] = unseen }
         if names[child] == nil { names[child] = comm(current[cpu]) }
         var details = Details()
         (details.pid, details.otherPID, details.cloneFlags) = (child, current[cpu], flags)

@@ -83,7 +83,7 @@ struct TraceWalk {
             }
             // (Who tells of births with their flags does so in front of sched_process_fork.)
             if usesLifeCycle, record.kind != .fork || births == .withoutFlags {
-                let isFirst = cpus[step.cpu].pid < 0
+                let isFirst = cpus[step.cpu].pid != record.pid
                 follow(record, source, step)
                 lifeCycle(record, source.headDetails, step, isFirst: isFirst)
             }
