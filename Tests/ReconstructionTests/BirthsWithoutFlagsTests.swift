@@ -136,6 +136,23 @@ struct BirthsWithoutFlagsTests {
         #expect(found.mms(of: 12)[0] == found.mms(of: 11)[1])
     }
 
+    /// It has fork()'s flush nowhere, and only ever comes in without a CR3 load: so it shares what was loaded, and its thread shares that.
+    @Test func `a thread has the mm of a parent that never loads CR3`() {
+        var script = script()
+        for _ in 0..<2 {
+            script.run(30)
+            script.run(10)
+        }
+        script.run(30)
+        script.fork(31, flags: Script.vm, as: .fork)
+        script.run(10)
+        script.run(31)
+        script.run(0)
+        let found = infer(script)
+        #expect(share(found, 30, 10))
+        #expect(share(found, 31, 30))
+    }
+
     /// However often one comes in silently on the other's mm: records may be missing.
     @Test func `of different lines of births no two are one`() {
         var script = script()

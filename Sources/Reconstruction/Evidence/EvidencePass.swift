@@ -30,7 +30,7 @@ struct EvidencePass {
     var clocks: ClockWatch
     let usesLifeCycle: Bool
     /// Births are told without their flags.
-    let lacksFlags: Bool
+    @inline(__always) var lacksFlags: Bool { walk.births == .withoutFlags }
     /// 0 if CPUs may be lazy.
     private let unusual: Int
     /// The order in which the records came, for the second pass.
@@ -83,7 +83,6 @@ struct EvidencePass {
         senders = MaskTable(cpus: cpus, rows: 1)
         settlements = GapSettlements(cpus: cpus)
         usesLifeCycle = births != .untold
-        lacksFlags = births == .withoutFlags
         unusual = rules.mayLeaveAtOnce ? 1 : 0
         vforks = VforkWatch(killable: rules.killableState)
         watch = AnswerWatch(cpus: cpus)

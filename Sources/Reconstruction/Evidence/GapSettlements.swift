@@ -85,7 +85,7 @@ extension Lookahead {
             case .exit: if next.pid == pid { return true }
             case .tlbFlush where !next.inHardIRQ && next.pid == pid && next.reason == TLBReason.localMMShootdown: return false
             case .tlbFlush where next.inHardIRQ && next.reason == TLBReason.remoteShootdown: return false
-            case .exec, .rename, .newTask: if next.pid == pid { return false }
+            case .exec, .rename, .newTask, .fork: if next.pid == pid { return false }
             default: break
             }
             distance += 1

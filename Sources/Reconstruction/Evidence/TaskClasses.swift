@@ -218,7 +218,7 @@ struct TaskClasses {
             }
         }
         // Threads and children of those.
-        for (node, task) in tasks.nodes.enumerated() where kinds[node] == .open && task.origin == .shared {
+        for (node, task) in tasks.nodes.enumerated() where kinds[node] == .open && (task.origin == .shared || task.origin == .born) {
             decide(node, kinds[Int(task.parent)], basis[Int(task.parent)])
             if kinds[node] == .user { join(Int32(node), task.parent) }
         }
