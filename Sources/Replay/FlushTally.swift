@@ -17,7 +17,7 @@ public struct FlushTally: Sendable {
     /// Counts of another tally that are this one's as well: what is the same for several is counted once.
     private let common: Flat<Int>?
     /// - Complexity: O(CPUs).
-    public var total: Int { counts.indices.reduce(0) { $0 + count(at: $1) } + rare.values.reduce(0, +) + beyond.reduce(0, +) }
+    public var total: Int { sum(counts.indices) + rare.values.reduce(0, +) + beyond.reduce(0, +) }
 
     private struct Key: Hashable {
         var cpu: Int
@@ -52,6 +52,22 @@ public struct FlushTally: Sendable {
 
     private func count(at index: Int) -> Int { counts[index] + (common?[index] ?? 0) }
 
+    /// The records that some counters have counted.
+    private func sum(_ indices: Range<Int>) -> Int {
+        var sum = 0
+        for index in indices { sum &+= counts[index] }
+        if let common { for index in indices { sum &+= common[index] } }
+        return sum
+    }
+
+    /// The size of the multiset intersection of the two, as far as some counters tell it.
+    private func matched(_ other: FlushTally, _ indices: Range<Int>) -> Int {
+        var sum = 0
+        // Of most there are none.
+        for index in indices where counts[index] | (common?.base[index] ?? 0) != 0 { sum += min(count(at: index), other.count(at: index)) }
+        return sum
+    }
+
     @usableFromInline mutating func addRare(_ cpu: Int, _ reason: Int32, _ pages: Int64) {
         let key = Key(cpu: cpu, reason: reason, pages: pages)
         if rare.count < Self.rareLimit || rare[key] != nil {
@@ -63,8 +79,7 @@ public struct FlushTally: Sendable {
 
     /// The size of the multiset intersection of the two.
     public func matched(_ other: FlushTally) -> Int {
-        var sum = 0
-        for index in counts.indices { sum += min(count(at: index), other.count(at: index)) }
+        var sum = matched(other, counts.indices)
         for (key, count) in rare { sum += min(count, other.rare[key] ?? 0) }
         return sum
     }
@@ -72,9 +87,7 @@ public struct FlushTally: Sendable {
     /// The records of one reason, all CPUs and pages; `nil` for reasons beyond those known.
     public func count(reason: Int32?) -> Int {
         guard let reason else { return total - (0..<Int32(Self.reasons)).reduce(0) { $0 + count(reason: $1) } }
-        var sum = rare.reduce(0) { $1.key.reason == reason ? $0 + $1.value : $0 } + beyond[Int(reason)]
-        for index in indices(of: reason) { sum += count(at: index) }
-        return sum
+        return sum(indices(of: reason)) + rare.reduce(0) { $1.key.reason == reason ? $0 + $1.value : $0 } + beyond[Int(reason)]
     }
 
     /// The records of one reason that flush so many pages, all CPUs; -1 is everything.
@@ -83,15 +96,14 @@ public struct FlushTally: Sendable {
             return rare.reduce(0) { $1.key.reason == reason && $1.key.pages == pages ? $0 + $1.value : $0 }
         }
         let first = (Int(reason) * Self.slots + Int(pages + 1)) * cpus
-        return (first..<first + cpus).reduce(0) { $0 + count(at: $1) }
+        return sum(first..<first + cpus)
     }
 
     /// The counters of one reason that is known.
     private func indices(of reason: Int32) -> Range<Int> { Int(reason) * Self.slots * cpus..<(Int(reason) + 1) * Self.slots * cpus }
 
     public func matched(_ other: FlushTally, reason: Int32) -> Int {
-        var sum = 0
-        for index in indices(of: reason) { sum += min(count(at: index), other.count(at: index)) }
+        var sum = matched(other, indices(of: reason))
         for (key, count) in rare where key.reason == reason { sum += min(count, other.rare[key] ?? 0) }
         return sum
     }

@@ -94,8 +94,8 @@ struct LazyTLBCommand: ParsableCommand {
     private static func refuseUnreadableArguments() {
         for index in 1..<max(1, Int(CommandLine.argc)) {
             guard let argument = CommandLine.unsafeArgv[index] else { return }
+            if String(validatingCString: argument) != nil { continue }
             let bytes = UnsafeBufferPointer(start: UnsafeRawPointer(argument).assumingMemoryBound(to: UInt8.self), count: strlen(argument))
-            if String(validating: bytes, as: UTF8.self) != nil { continue }
             let shown = bytes.map { byte in
                 0x20..<0x7f ~= byte ? String(UnicodeScalar(byte)) : "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
             }

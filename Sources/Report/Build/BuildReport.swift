@@ -65,10 +65,17 @@ struct ReportBuilder {
     let context: ReportContext
 
     let lanes: [Replay.Summary]
+    /// Records and masks that each scheme did not predict, or predicted wrongly, by its id; counted once, since that goes through the counters of all CPUs.
+    private let missed: [String: Int]
 
     init(replay: Replay, history: Reconstruction<Replay>, context: ReportContext) {
         (self.replay, self.history, self.context) = (replay, history, context)
         lanes = replay.summaries
+        let records = replay.recorded.total
+        missed = Dictionary(
+            uniqueKeysWithValues: lanes.map { lane in
+                (lane.id, max(records, lane.predicted.total) - lane.predicted.matched(replay.recorded) + replay.masks - lane.masksMatched)
+            })
     }
 
     // MARK: The recorded kernel
@@ -87,7 +94,7 @@ struct ReportBuilder {
     }
 
     private func isClearlyWorse(_ lane: Replay.Summary, than other: Replay.Summary) -> Bool {
-        let (mine, others) = (missed(lane), missed(other))
+        let (mine, others) = (missed[lane.id]!, missed[other.id]!)
         return replay.masks > 0 ? mine > others : mine > 2 * others && mine - others > 20
     }
 
@@ -97,16 +104,11 @@ struct ReportBuilder {
         return lanes.filter { $0.id != own && context.kernel.candidates.contains($0.id) && !isClearlyWorse($0, than: chosen) }.map(\.id)
     }
 
-    /// Records and masks that the scheme did not predict, or predicted wrongly.
-    private func missed(_ lane: Replay.Summary) -> Int {
-        max(replay.recorded.total, lane.predicted.total) - lane.predicted.matched(replay.recorded) + replay.masks - lane.masksMatched
-    }
-
     /// Which scheme was taken for the recorded kernel's, if its release leaves that open.
     func kernelNote(_ own: String?) -> String? {
         guard let own, context.kernel.candidates.count > 1 else { return nil }
         let found = context.kernel.candidates.compactMap { id in lanes.first { $0.id == id } }
-        let misses = found.map { "\($0.id) \(grouped(missed($0)))" }
+        let misses = found.map { "\($0.id) \(grouped(missed[$0.id]!))" }
         return "Kernels that call themselves \(context.kernel.release ?? "so") may run \(context.kernel.candidates.joined(separator: " or ")). "
             + (alternatives(to: own).isEmpty ? "\(own) is taken." : "The records do not tell which; \(own) is taken.")
             + " Mispredicted: \(misses.joined(separator: ", ")). --kernel overrides it."

@@ -2,13 +2,16 @@
 
 /// 1234567 as "1,234,567".
 package func grouped(_ number: some BinaryInteger) -> String {
-    let digits = String(number.magnitude)
-    var result = number < 0 ? "-" : ""
-    for (index, digit) in digits.enumerated() {
-        if index > 0, (digits.count - index) % 3 == 0 { result.append(",") }
+    let digits = String(number.magnitude).utf8
+    var left = digits.count
+    var result: [UInt8] = number < 0 ? [UInt8(ascii: "-")] : []
+    result.reserveCapacity(left + left / 3 + 1)
+    for digit in digits {
         result.append(digit)
+        left -= 1
+        if left > 0, left % 3 == 0 { result.append(UInt8(ascii: ",")) }
     }
-    return result
+    return String(decoding: result, as: UTF8.self)
 }
 
 /// "1 record", "2 records".
