@@ -103,8 +103,20 @@ public protocol StimulusSink {
     mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment)
     /// The recorded kernel's CPU has `mm` loaded from here on, as its own records show; ``MM/unknown`` where they do not.
     mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64)
+    /// The CPU is marked offline, or may be. Up to its ``Stimulus/cpuDown(cpu:)``, or ``Stimulus/forget(cpu:)``, nothing tells whether it has run idle_task_exit(), and so what it has loaded.
+    mutating func mayBeDown(_ cpu: Int, at time: UInt64)
     /// A trace_marker line.
     mutating func marker(_ text: String, at moment: Moment)
+}
+
+extension Stimulus {
+    /// Behind it it is known whether the CPU is down (``StimulusSink/mayBeDown(_:at:)``), or nothing of it.
+    public var endsDoubt: Bool {
+        switch self {
+        case .cpuDown, .forget: true
+        default: false
+        }
+    }
 }
 
 extension StimulusSink {
@@ -123,5 +135,6 @@ extension StimulusSink {
     }
     public mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) {}
     public mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) {}
+    public mutating func mayBeDown(_ cpu: Int, at time: UInt64) {}
     public mutating func marker(_ text: String, at moment: Moment) {}
 }

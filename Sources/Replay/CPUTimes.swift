@@ -19,8 +19,13 @@ struct CPUTimes: Sendable {
     /// By CPU a row: since when its situation is as it is, ns; which one that is; and the time in each.
     private let rows: Flat<UInt64>
     private static let width = 2 + Int(Situation.count)
+    /// By CPU: nothing tells what it has loaded (``StimulusSink/mayBeDown(_:at:)``).
+    private let isInDoubt: Flat<Bool>
 
-    init(cpus: Int) { rows = Flat(repeating: 0, count: cpus * Self.width) }
+    init(cpus: Int) {
+        rows = Flat(repeating: 0, count: cpus * Self.width)
+        isInDoubt = Flat(repeating: false, count: cpus)
+    }
 
     /// A task without an mm comes in: what is loaded stays.
     @inline(__always) func runLazy(_ cpu: Int, at time: UInt64) {
@@ -32,7 +37,17 @@ struct CPUTimes: Sendable {
     @inline(__always) func runLoaded(_ cpu: Int, at time: UInt64) { change(row(cpu), .user, time) }
 
     /// The current task's mm, and those that are loaded in the three schemes.
-    @inline(__always) func change(_ cpu: Int, task: MM, loaded: (MM, MM, MM), at time: UInt64) { change(row(cpu), Situation(task: task, loaded: loaded), time) }
+    @inline(__always) func change(_ cpu: Int, task: MM, loaded: (MM, MM, MM), at time: UInt64) {
+        if !isInDoubt[cpu] { change(row(cpu), Situation(task: task, loaded: loaded), time) }
+    }
+
+    /// What is loaded cannot be told, until the doubt ends.
+    func doubt(_ cpu: Int, at time: UInt64) {
+        change(row(cpu), .unknown, time)
+        isInDoubt[cpu] = true
+    }
+
+    func endDoubt(_ cpu: Int) { isInDoubt[cpu] = false }
 
     @inline(__always) private func row(_ cpu: Int) -> UnsafeMutablePointer<UInt64> { rows.base + cpu &* Self.width }
 
@@ -90,6 +105,7 @@ private struct Situation {
     }
 
     static let count: UInt64 = 1 << 8
+    static let unknown = Situation(number: 0)
     /// A task with an mm, and one loaded in all schemes.
     static let user = Situation(number: 0b10_10_10_10)
 

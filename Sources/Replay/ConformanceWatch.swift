@@ -116,6 +116,7 @@ public struct ConformanceWatch: StimulusSink, Sendable {
 
     public mutating func clearLate() { replay.clearLate() }
     public mutating func setBatch(_ batch: Batch, cpu: Int) { replay.setBatch(batch, cpu: cpu) }
+    public mutating func mayBeDown(_ cpu: Int, at time: UInt64) { replay.mayBeDown(cpu, at: time) }
     public mutating func marker(_ text: String, at moment: Moment) { replay.marker(text, at: moment) }
 
     /// What the schemes made of the stimulus that the replay was just given.

@@ -78,6 +78,7 @@ public struct PipelinedReplay: StimulusSink {
 
     public mutating func clearLate() { add { $0.clearLate() } }
     public mutating func setBatch(_ batch: Batch, cpu: Int) { add { $0.setBatch(batch, cpu: cpu) } }
+    public mutating func mayBeDown(_ cpu: Int, at time: UInt64) { add { $0.mayBeDown(cpu, at: time) } }
     public mutating func marker(_ text: String, at moment: Moment) { add { $0.marker(text, at: moment) } }
 }
 

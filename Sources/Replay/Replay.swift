@@ -130,6 +130,7 @@ public struct Replay: StimulusSink, Sendable {
         v413.apply(stimulus, cpu: stimulus.cpu, on: machine)
         compare(stimulus.cpu, moment, stimulus, maySend: true)
         machine.apply(stimulus)
+        if stimulus.endsDoubt { times.endDoubt(stimulus.cpu) }
         trackTime(stimulus.cpu, moment)
         if case .forget = stimulus, moment.cause == .lost { latency.lose() }
     }
@@ -213,6 +214,8 @@ public struct Replay: StimulusSink, Sendable {
     }
 
     public mutating func clearLate() { machine.clearsLate = true }
+
+    public mutating func mayBeDown(_ cpu: Int, at time: UInt64) { times.doubt(cpu, at: time) }
 
     public mutating func setBatch(_ batch: Batch, cpu: Int) { machine.batch[cpu] = batch }
 

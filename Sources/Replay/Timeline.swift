@@ -63,6 +63,8 @@ public struct Timeline<Model: Scheme>: StimulusSink {
     private var lane: Lane<Model>?
     private var machine: Machine
     private let observed: Flat<MM>
+    /// By CPU: nothing tells what it has loaded (``StimulusSink/mayBeDown(_:at:)``).
+    private let isInDoubt: Flat<Bool>
     private let open: Flat<Interval>
     /// By CPU: the name of the task that comes with the next switch.
     private let coming: Flat<IncomingTask?>
@@ -102,6 +104,7 @@ public struct Timeline<Model: Scheme>: StimulusSink {
         lane = replaying ? Lane(cpus: cpus) : nil
         machine = Machine(cpus: cpus)
         observed = Flat(repeating: .unknown, count: cpus)
+        isInDoubt = Flat(repeating: false, count: cpus)
         coming = Flat(repeating: nil, count: cpus)
         open = Flat(
             (0..<cpus).map {
@@ -142,6 +145,7 @@ public struct Timeline<Model: Scheme>: StimulusSink {
         default: break
         }
         coming[cpu] = nil
+        if stimulus.endsDoubt { isInDoubt[cpu] = false }
         update(&next, cpu, moment.time)
     }
 
@@ -165,10 +169,17 @@ public struct Timeline<Model: Scheme>: StimulusSink {
         update(&next, cpu, time)
     }
 
+    public mutating func mayBeDown(_ cpu: Int, at time: UInt64) {
+        isInDoubt[cpu] = true
+        var next = open[cpu]
+        update(&next, cpu, time)
+    }
+
     private mutating func update(_ next: inout Interval, _ cpu: Int, _ time: UInt64) {
         next.mm = machine.mm[cpu]
         next.loaded = lane?.scheme.loadedMM(cpu) ?? observed[cpu]
         next.active = lane?.scheme.bookedMM(cpu) ?? next.loaded
+        if isInDoubt[cpu] { (next.loaded, next.active) = (.unknown, .unknown) }
         change(cpu, to: next, at: time)
     }
 

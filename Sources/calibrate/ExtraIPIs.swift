@@ -63,5 +63,6 @@ struct ExtraIPIs: StimulusSink, Sendable {
     mutating func clearLate() { replay.clearLate() }
     mutating func setBatch(_ batch: Batch, cpu: Int) { replay.setBatch(batch, cpu: cpu) }
     mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) { replay.observedMask(mm, word, at: moment) }
+    mutating func mayBeDown(_ cpu: Int, at time: UInt64) { replay.mayBeDown(cpu, at: time) }
     mutating func marker(_ text: String, at moment: Moment) { replay.marker(text, at: moment) }
 }

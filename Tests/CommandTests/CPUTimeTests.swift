@@ -21,8 +21,9 @@ import Testing
     }
 
     @Test(arguments: [
-        // leave_mm() by the idle loop; reclaim, where the old schemes part; lost records.
+        // leave_mm() by the idle loop; reclaim, where the old schemes part; lost records; CPUs that go off.
         ("v4.12-threads-2cpu-truth-c3idle.dat", [] as [String]), ("v4.12-reclaim-4cpu-truth.dat", []), ("v4.12-threads-4cpu-truth-lost.dat", ["--evidence", "no-probes"]),
+        ("debian5.10-mixed-4cpu-truth.dat", ["--evidence", "no-probes"]),
     ])
     func itIsThatOfTheRowsOfTheTimeline(_ name: String, _ options: [String]) throws {
         let trace = Recordings.fixture(name)

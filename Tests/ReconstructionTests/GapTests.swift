@@ -162,10 +162,28 @@ import Testing
         var script = stopped("6.14.0")
         script.flush(.localMM, 1, on: 1)
         #expect(script.infer().loaded(0) == script.infer().mm(of: 10))
+        // But it may be.
+        #expect(script.infer().notes.unsure.map(\.cpu) == [0])
+    }
+
+    /// idle_task_exit() has nothing to switch away from.
+    @Test func aCPUThatGoesOffWithInitMMIsKnownToHaveThat() {
+        var script = Script("4.12.0")
+        script.name(15, "migration/0")
+        script.run(10, loads: true)
+        script.run(0)
+        script.flush(.taskSwitch)
+        script.run(15)
+        script.wait(1_000_000)
+        script.run(15, from: 0)
+        script.run(10, loads: true)
+        let notes = script.infer().notes
+        #expect(notes.unsure.isEmpty)
+        #expect(notes.count { $0 == .cpuDown(cpu: 0) } == 1)
     }
 
     /// Between the moment that a CPU is marked offline and idle_task_exit() it is in the mask: a sender finds it there and writes SEND_IPI, though it interrupts nobody.
-    @Test(arguments: [true, false]) func aCPUOnItsWayOffIsStillInTheMask(sends: Bool) {
+    @Test(arguments: [true, false]) func aCPUOnItsWayOffIsStillInTheMask(sends: Bool) throws {
         var script = stopped("4.12.0")
         if sends {
             script.flush(.localMM, 3, on: 1)
@@ -176,7 +194,13 @@ import Testing
         script.wait(1_000_000)
         script.run(15, from: 0)
         script.run(10, loads: true)
-        let steps = script.infer().notes.stimuli.compactMap { stimulus -> String? in
+        let notes = script.infer().notes
+        // All that while nothing tells what it has loaded.
+        #expect(notes.unsure.map(\.cpu) == [0])
+        let unsure = try #require(notes.unsure.first)
+        #expect(notes.stimuli[unsure.after - 1] == .offline(cpu: 0))
+        #expect(notes.stimuli[unsure.after...].first { $0.cpu == 0 } == .cpuDown(cpu: 0))
+        let steps = notes.stimuli.compactMap { stimulus -> String? in
             switch stimulus {
             case .offline: "offline"
             case .cpuDown: "down"

@@ -228,6 +228,8 @@ struct Notes: StimulusSink {
     var batches: [Batch] = []
     /// After so many stimuli a CPU had answers to all its IPIs.
     var completed: [(cpu: Int, after: Int)] = []
+    /// After so many stimuli a CPU might be down.
+    var unsure: [(cpu: Int, after: Int)] = []
     /// The reasons of the records of the recorded kernel.
     var recorded: [Script.Reason?] = []
     var loaded: [MM]
@@ -243,6 +245,7 @@ struct Notes: StimulusSink {
     }
     mutating func recorded(_ record: Held) { recorded.append(Script.Reason(rawValue: UInt64(record.reason))) }
     mutating func complete(cpu: Int, at moment: Moment) { completed.append((cpu, stimuli.count)) }
+    mutating func mayBeDown(_ cpu: Int, at time: UInt64) { unsure.append((cpu, stimuli.count)) }
     mutating func willRun(_ task: IncomingTask, cpu: Int) { coming = task }
     mutating func setBatch(_ batch: Batch, cpu: Int) { batches.append(batch) }
     mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) { loaded[cpu] = mm }

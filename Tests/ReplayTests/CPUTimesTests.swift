@@ -55,4 +55,31 @@ struct CPUTimesTests {
         }
         #expect(expected.allSatisfy { $0.user > 0 && $0.lazy > 0 && $0.initMM > 0 })
     }
+
+    /// From the moment at which a CPU is marked offline no record tells what it has loaded: not lazy, and not init either, until idle_task_exit() is known to have been run. (docs/inference.md)
+    @Test func ofACPUThatMayBeDownItIsUnknown() throws {
+        let mm = MM(5)
+        var replay = Replay(cpus: 2)
+        var pipelined = PipelinedReplay(Replay(cpus: 2), on: DispatchQueue(label: "test"))
+        func drive(_ sink: inout some StimulusSink) {
+            func moment(_ time: UInt64) -> Moment { Moment(time: time, cpu: 0, pid: 0, cause: .schedSwitch) }
+            sink.apply(.observe(cpu: 0, mm: mm, lazy: false, mask: true), at: moment(0))
+            sink.apply(.contextSwitch(cpu: 0, mm: mm), at: moment(1000))
+            sink.apply(.contextSwitch(cpu: 0, mm: .none), at: moment(3000))
+            // The last flush that finds it online.
+            sink.apply(.observe(cpu: 1, mm: mm, lazy: false, mask: true), at: moment(5000))
+            sink.apply(.flushOthers(cpu: 1, mm: mm, pages: 1), at: moment(6000))
+            sink.apply(.offline(cpu: 0), at: moment(7000))
+            sink.mayBeDown(0, at: 7000)
+            sink.apply(.deliver(cpu: 0, from: 1), at: moment(10000))
+            sink.apply(.cpuDown(cpu: 0), at: moment(15000))
+            sink.apply(.forget(cpu: 1), at: moment(15000))
+        }
+        drive(&replay)
+        drive(&pipelined)
+        for var replay in [replay, pipelined.result()] {
+            replay.finish(at: 31000)
+            for times in replay.summaries.map(\.times) { #expect((times.lazy, times.initMM) == (4000, 16000)) }
+        }
+    }
 }

@@ -72,9 +72,25 @@ import TraceData
         let whole = try timeline(name, V413.self, replaying: false, level)
         expectSound(whole)
         expectArrivals(whole)
-        let unknown = whole.rows.joined().filter { $0.loaded == .unknown }.reduce(0) { $0 + $1.end - $1.start }
-        #expect(unknown == whole.evidence.unknownTime)
+        #expect(unknownTime(whole) == whole.evidence.unknownTime)
         for row in whole.rows.joined() { #expect(row.active == row.loaded) }
+    }
+
+    private func unknownTime(_ whole: Whole) -> UInt64 { whole.rows.joined().filter { $0.loaded == .unknown }.reduce(0) { $0 + $1.end - $1.start } }
+
+    /// Only probe events tell when a CPU on its way off has run idle_task_exit().
+    @Test(arguments: [EvidenceLevel.noProbes, .switchesOnly])
+    func whatACPUOnItsWayOffHasLoadedIsUnknown(_ level: EvidenceLevel) throws {
+        let name = "debian5.10-mixed-4cpu-truth.dat"
+        let (known, recorded) = (try timeline(name, V413.self, replaying: false), try timeline(name, V413.self, replaying: false, level))
+        expectSound(recorded)
+        #expect(unknownTime(recorded) == recorded.evidence.unknownTime)
+        #expect(unknownTime(recorded) > unknownTime(known) + 3_000_000)
+        let (old, new) = (try timeline(name, V412.self, replaying: true, level), try timeline(name, V413.self, replaying: true, level))
+        for scheme in [old, new] {
+            expectSound(scheme)
+            #expect(unknownTime(scheme) >= unknownTime(recorded))
+        }
     }
 
     @Test(arguments: recordings)

@@ -16,7 +16,7 @@ extension InferredReconstruction {
     /// A CPU whose stopper is followed by its idle task without a switch goes offline and comes back in between.
     mutating func goOffline(_ cpu: Int, _ source: Lookahead, _ moment: Moment) {
         guard source.comesBackIdle else {
-            if source.peek(1) == nil { goingDown.append(GoingDown(cpu: cpu, mm: observed.loaded[cpu], since: moment.time, isLast: true)) }
+            if source.peek(1) == nil { goes(GoingDown(cpu: cpu, mm: observed.loaded[cpu], since: moment.time, isLast: true)) }
             return
         }
         apply(.offline(cpu: cpu), moment)
@@ -25,10 +25,16 @@ extension InferredReconstruction {
         state[cpu].isDown = true
         state[cpu].mm = .none
         if mm.isUser, !rules.clearsMaskLate {
-            goingDown.append(GoingDown(cpu: cpu, mm: mm, since: moment.time))
+            goes(GoingDown(cpu: cpu, mm: mm, since: moment.time))
         } else {
             apply(.cpuDown(cpu: cpu), moment)
         }
+    }
+
+    /// What it has loaded is not known from here on.
+    private mutating func goes(_ going: GoingDown) {
+        goingDown.append(going)
+        sink.mayBeDown(going.cpu, at: going.since)
     }
 
     mutating func up(_ cpu: Int, _ moment: Moment) {
@@ -46,6 +52,7 @@ extension InferredReconstruction {
     /// idle_task_exit() has been run there.
     private mutating func goneDown(_ moment: Moment, _ isGone: (GoingDown) -> Bool) {
         for going in goingDown where isGone(going) {
+            observed.doubt(going, until: moment.time)
             let there = Moment(time: moment.time, cpu: going.cpu, pid: 0, cause: moment.cause)
             if going.isLast {
                 apply(.offline(cpu: going.cpu), there)
@@ -56,6 +63,12 @@ extension InferredReconstruction {
             apply(.cpuDown(cpu: going.cpu), there)
         }
         goingDown.removeAll(where: isGone)
+    }
+
+    /// What became of it is not told any more: records of the CPU are missing, or the trace ends.
+    mutating func staysInDoubt(_ time: UInt64, _ isMeant: (GoingDown) -> Bool) {
+        for going in goingDown where isMeant(going) { observed.doubt(going, until: time) }
+        goingDown.removeAll(where: isMeant)
     }
 
     /// ns; an emulated CPU takes some 10 ms.

@@ -6,6 +6,7 @@ extension InferredReconstruction {
     ///
     /// - Parameter classes: what the first pass has found in the end.
     mutating func finish(at end: UInt64, _ classes: TaskClasses) {
+        staysInDoubt(end) { _ in true }
         observed.finish(at: end)
         for (node, task) in walk.tasks.nodes.enumerated() { switches[Int(classes.basis[node].rawValue)] += Int(task.asFound) }
         (evidence.exact, evidence.lifeCycle, evidence.snapshot) = (count(.exact), count(.lifeCycle), count(.snapshot))

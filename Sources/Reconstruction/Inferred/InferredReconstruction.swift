@@ -256,7 +256,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
         if step.wasOffline, state[cpu].isDown { return }
         if state[cpu].sending { complete(cpu, moment) }
         state[cpu] = PerCPU(gap: gaps - 1)
-        goingDown.removeAll { $0.cpu == cpu }
+        staysInDoubt(moment.time) { $0.cpu == cpu }
         apply(.forget(cpu: cpu), moment)
         load(cpu, .unknown, moment.time)
     }

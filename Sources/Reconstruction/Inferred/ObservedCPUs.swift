@@ -26,6 +26,11 @@ public struct ObservedCPUs: Sendable {
         return true
     }
 
+    /// Whatever was noted of a CPU on its way off, it may have had its mm loaded all that while, or init_mm.
+    mutating func doubt(_ going: GoingDown, until time: UInt64) {
+        if going.mm.isKnown { unknownTime.addClamped(max(time, going.since) - going.since) }
+    }
+
     /// The CPUs that have an mm loaded: word `index` of a mask. Without a branch for each.
     ///
     /// - Complexity: O(CPUs), up to 64.

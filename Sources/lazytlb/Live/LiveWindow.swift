@@ -69,6 +69,11 @@ struct LiveWindow: StimulusSink {
     mutating func recorded(_ record: Held) { replay.recorded(record) }
     mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) { replay.observedMask(mm, word, at: moment) }
 
+    mutating func mayBeDown(_ cpu: Int, at time: UInt64) {
+        replay.mayBeDown(cpu, at: time)
+        timeline.mayBeDown(cpu, at: time)
+    }
+
     mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) {
         replay.loaded(mm, cpu: cpu, at: time)
         timeline.loaded(mm, cpu: cpu, at: time)
