@@ -33,6 +33,8 @@ public struct KernelRules: Sendable {
     public var answersInIdle = false
     /// The sender runs the handler of a flush of its own, too, behind its local half (v4.20 to v5.12): REMOTE_SHOOTDOWN in task context, which answers nobody.
     public var repeatsOwnHalf = false
+    /// Of the machine, not of its kernel: each CPU has records, so that whoever sends an IPI has written so.
+    var hasAllCPUs = true
     /// A batched flush makes a lazy CPU leave (TASK_SWITCH) instead of flushing (LOCAL_SHOOTDOWN): ce4a4e565f52, so v4.13 and later.
     public var batchLeavesLazy = false
     /// An answer flushes as many pages as its sender asked for (up to v4.13): later ones may catch up with several flushes at once.
@@ -68,6 +70,7 @@ public struct KernelRules: Sendable {
     /// - Parameter kernel: its release where the file does not tell, or tells wrong.
     init(_ file: TraceFile, kernel: String?) {
         self.init(release: kernel ?? file.kernelRelease)
+        hasAllCPUs = file.cpusWithData.count > 1 && file.cpusWithoutData.isEmpty
         // The field came with the change, which a kernel may have whatever its release says.
         if file.formats.event(named: "sched_process_exit")?.field("group_dead") != nil { exitsBeforeMM = true }
     }

@@ -38,12 +38,19 @@ public struct EvidenceSummary: Sendable {
     /// The CPUs' clocks differ: tasks came in on one CPU before they had left another, or flushes were answered before they were sent.
     /// ``ClockSkew`` measures by how much.
     public var clocksDiffer = false
+    /// REMOTE_SHOOTDOWN records that answer no flush of a recorded CPU, where those are too many for chance and the clocks do not explain it: records of CPUs that sent them are missing.
+    public var unexplainedAnswers = 0
     /// Tasks that snapshots list (``TaskSnapshots``); nil if the trace has none, or they are not used.
     public var listedTasks: Int?
     /// Sentences for the reader.
     public var notes: [String] = []
 
     public init(kind: Kind) { self.kind = kind }
+
+    mutating func note(_ clocks: ClockWatch, _ rules: KernelRules) {
+        clocksDiffer = clocks.differ(rules)
+        unexplainedAnswers = clocksDiffer ? 0 : clocks.unexplained(rules)
+    }
 
     mutating func noteSnapshots(_ snapshots: TaskSnapshots) {
         if snapshots.tasks > 0 { listedTasks = snapshots.tasks }
@@ -121,7 +128,7 @@ public struct Reconstruction<Sink: StimulusSink> {
                 beginsEverywhere: !file.cpuStats.isEmpty && file.cpuStats.allSatisfy { $0.overrun == 0 && $0.commitOverrun == 0 })
             if any { repeat { replay.consume(merge.head) } while try merge.next() }
             replay.finish(at: ahead.lastTime)
-            replay.evidence.clocksDiffer = replay.clocks.differ(hasExactAnswers: rules.hasExactAnswers)
+            replay.evidence.note(replay.clocks, rules)
             self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead)
         } else {
             file.willBeRead(times: first.map { $0.expectsSecond ? 0 : 1 } ?? 2)
@@ -142,7 +149,7 @@ public struct Reconstruction<Sink: StimulusSink> {
 
     init(_ replay: InferredReconstruction<Sink>, _ first: FirstPass, _ ahead: Lookaheads) {
         var evidence = replay.evidence
-        evidence.clocksDiffer = first.clocksDiffer
+        evidence.note(first.pass.clocks, first.pass.walk.rules)
         let walk = first.pass.walk
         switch walk.births {
         case .untold where walk.tellsChanges && walk.birthRecords == .none:
@@ -216,7 +223,7 @@ public struct FirstPass {
     /// Whoever made it has said of the second pass, too, that the file will be read.
     var expectsSecond = false
 
-    var clocksDiffer: Bool { pass.clocks.differ(hasExactAnswers: pass.walk.rules.hasExactAnswers) }
+    var clocksDiffer: Bool { pass.clocks.differ(pass.walk.rules) }
 
     /// Makes it. nil as soon as what the walk has seen shows that it should be made otherwise.
     init?(

@@ -41,9 +41,9 @@ public struct MissingEvents {
                 "tlb:tlb_flush has no record of a CR3 load (reason 0, TASK_SWITCH), though \(count(silentChanges, "switch", "switches")) went from one process to another: "
                     + "a filter left them out, and without them nobody can tell what CPUs had loaded")
         }
-        let elsewhere = file.buffers.filter { $0.name != file.buffer.name && $0.cpus.contains { $0.size > 0 } }
+        let elsewhere = file.buffers.filter { $0.name != file.buffer.name && $0.cpus.contains { $0.size > 0 } }.map(\.name) + file.origin.otherBuffers
         if !elsewhere.isEmpty {
-            lines.append("other buffers have data: " + elsewhere.map { "--buffer \($0.name.isEmpty ? "''" : printable($0.name))" }.joined(separator: ", "))
+            lines.append("other buffers have data: " + elsewhere.map { "--buffer \($0.isEmpty ? "''" : printable($0))" }.joined(separator: ", "))
         }
         if !file.runsOnX86 {
             lines.append("the recorded machine is \(printable(file.machine ?? "")): the tlb events and the schemes are those of x86 kernels")

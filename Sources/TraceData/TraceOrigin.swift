@@ -20,6 +20,8 @@ public struct TraceOrigin: Sendable {
     public var problems: [TraceProblem] = []
     /// Name of the buffer that was read; nil where the file tells by itself.
     public var buffer: String?
+    /// Names of other buffers that have records, where only one has been taken over.
+    public var otherBuffers: [String] = []
     /// By CPU: the file that its sub-buffers were in from the first byte on.
     public var sources: [Int: String] = [:]
 

@@ -146,4 +146,13 @@ struct FlushTests {
         #expect(effects.left)
         #expect(effects.records == [.cr3Load])
     }
+
+    /// do_flush_tlb_all() asks for TLBSTATE_LAZY; a CPU that has come up and has run kernel threads only is in state 0.
+    @Test(arguments: all) func `a full flush makes no CPU leave whose state was never set`(id: String) {
+        var rig = Rig(id)
+        rig.apply(.user(0, a), .kernel(0), .cpuDown(cpu: 0), .cpuUp(cpu: 0), .kernel(0))
+        let effects = rig.apply(.doFlushAll(cpu: 0))
+        #expect(effects.flushed && !effects.left && effects.records.isEmpty)
+        #expect(rig.mask(.initMM) == [0])
+    }
 }

@@ -67,4 +67,14 @@ struct HotplugTests {
         rig.apply(.user(0, a), .kernel(0), .offline(cpu: 0), .cpuDown(cpu: 0), .cpuUp(cpu: 0))
         #expect(rig.counters.vmstat.localFlushOne == before + 1)
     }
+
+    /// reset_lazy_tlbstate() comes behind idle_task_exit(), whose switch_mm() is over by then.
+    @Test(arguments: all) func `a CPU that has gone down is in no user mm's mask, however late masks are cleared`(id: String) {
+        var rig = Rig(id)
+        rig.machine.clearsLate = true
+        rig.apply(.user(0, a), .user(1, a), .kernel(0), .offline(cpu: 0), .cpuDown(cpu: 0))
+        #expect(rig.mask(a) == [1])
+        #expect(rig.flush(1, a) == [])
+        #expect(rig.counters.ipiSends == 0)
+    }
 }

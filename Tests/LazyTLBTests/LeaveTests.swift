@@ -56,4 +56,14 @@ struct LeaveTests {
         #expect(rig.scheme.bookedMM(0) == b)
         #expect(rig.scheme.loadedMM(0) == b)
     }
+
+    /// ``Machine/clearsLate``: leave_mm() is not split.
+    @Test(arguments: all) func `leave_mm() takes the CPU out of the mask at once, however late masks are cleared`(id: String) {
+        var rig = Rig(id)
+        rig.machine.clearsLate = true
+        rig.apply(.user(0, a), .user(1, a), .kernel(0), .idleLeave(cpu: 0))
+        #expect(rig.mask(a) == [1])
+        #expect(rig.flush(1, a) == [])
+        #expect(rig.counters.ipiSends == 0)
+    }
 }

@@ -40,4 +40,20 @@ struct PartingTests {
         }
         #expect(partings > 0)
     }
+
+    /// v4.12 flushes for a batch whatever its state, v4.13-parent asks for that first.
+    @Test func `where an mm is not known a batch parts the old schemes`() {
+        let machine = Machine(cpus: 1)
+        var older = V412(cpus: 1)
+        var effects = Effects()
+        for stimulus in [Stimulus.cpuUp(cpu: 0), .user(0, a), .user(0, .unknown)] {
+            effects.reset()
+            older.apply(stimulus, on: machine, &effects)
+            machine.apply(stimulus)
+        }
+        var batch = Batch(cpus: 1)
+        batch.others.insert(0, 0)
+        machine.batch[0] = batch
+        #expect(V413Parent.differs(from: older, at: .batchLocal(cpu: 0), on: machine))
+    }
 }

@@ -95,4 +95,13 @@ struct UnknownTests {
         #expect(rig.scheme.loadedMM(0) == .initMM)
         #expect(rig.apply(.user(0, a)).records == [.cr3Load])
     }
+
+    /// leave_mm() of a reworked kernel ends so.
+    @Test(arguments: all) func `which mm the old active_mm of an observed CPU with init_mm and state OK names is not known`(id: String) {
+        var rig = Rig(unknown: id)
+        rig.apply(.observe(cpu: 0, mm: .initMM, lazy: false, mask: true))
+        #expect(rig.scheme.bookedMM(0) == (id == V413.id ? .initMM : .unknown))
+        #expect(rig.machine.mm[0] == .none)
+        #expect(rig.machine.activeMM[0] == .initMM)
+    }
 }

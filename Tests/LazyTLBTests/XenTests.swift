@@ -52,4 +52,11 @@ struct XenTests {
         #expect(!effects.sent)
         #expect(rig.scheme.loadedMM(0) == .unknown)
     }
+
+    /// xen_drop_mm_ref(), arch/x86/xen/mmu_pv.c: the mask is made anew of mm_cpumask(mm).
+    @Test(arguments: all) func `an exiting process interrupts for its own mm only, whichever the CPU has seen exit before`(id: String) {
+        var rig = Rig(id)
+        rig.apply(.user(1, a), .kernel(1), .user(0, b), .xenExitMmap(cpu: 0, mm: a), .deliver(cpu: 1, from: 0))
+        #expect(!rig.apply(.xenExitMmap(cpu: 0, mm: MM(3))).sent)
+    }
 }

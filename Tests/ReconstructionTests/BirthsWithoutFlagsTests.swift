@@ -213,4 +213,21 @@ struct BirthsWithoutFlagsTests {
         script.run(0)
         #expect(infer(script).mms(of: 40) == [MM.none])
     }
+
+    /// It ran when the trace began.
+    @Test func `nor is that of one that ended before it was seen to come in`() {
+        var script = Script(cpus: 3)
+        script.name(10, "app")
+        script.run(10, loads: true)
+        script.flush(.localMM, 1, on: 2, pid: 11)
+        script.exit(on: 2)
+        script.run(0, on: 2, state: 0x40)
+        script.flush(.localMM)
+        script.fork(11, as: .fork)
+        script.run(11, on: 2, loads: true)
+        script.run(0, on: 2)
+        let found = script.infer(.noCloneFlags)
+        #expect(found.mms(of: 11).count == 1)
+        #expect(found.mm(of: 11)?.isUser == true && found.mm(of: 11) != found.mm(of: 10))
+    }
 }

@@ -70,4 +70,21 @@ struct DeliveryTests {
         #expect(senders(script) == [0])
         #expect(script.infer().evidence.flushes == 1)
     }
+
+    /// leave_mm() is a BUG for a CPU in state OK, so exit_mm() came before, whatever its record says.
+    @Test func `a CPU that leaves in an interrupt is lazy by then`() throws {
+        var script = Script()
+        script.run(10, loads: true)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11, on: 1, loads: true)
+        script.flush(.localMM, 1)
+        script.flush(.send, 1)
+        script.flush(.taskSwitch, on: 1, inIRQ: true)
+        script.exit(on: 1)
+        script.run(0, on: 1, state: 0x40)
+        let stimuli = script.infer().notes.stimuli
+        let exited = try #require(stimuli.firstIndex { if case .exitMM(1) = $0 { true } else { false } })
+        let delivered = try #require(stimuli.firstIndex { if case .deliver(1, 0) = $0 { true } else { false } })
+        #expect(exited < delivered)
+    }
 }

@@ -139,4 +139,33 @@ import Testing
         #expect(found.mms(of: 11).first?.isUser == true)
         #expect(found.mms(of: 11).first != found.mm(of: 10))
     }
+
+    @Test(arguments: [(2, false), (3, true)]) func twoThatTearTheirMMsDownMayBeChance(others: Int, wereProcesses: Bool) {
+        var script = Script("4.12.0")
+        for pid in [Int32(10), 11, 31, 32, 33] { script.name(pid, "app") }
+        script.run(10, loads: true)
+        for pid in Int32(31)..<Int32(31 + others) {
+            script.run(pid, loads: true)
+            script.flush(.localMM, 1)
+            script.flush(.taskSwitch)
+            script.run(10, loads: true, state: 0x10)
+        }
+        script.run(11, on: 1, loads: true)
+        script.run(0, on: 1)
+        script.run(11)
+        script.run(10, state: 0x10)
+        let found = script.infer(.switchesOnly)
+        #expect((found.mms(of: 11).first == found.mm(of: 10)) == !wereProcesses)
+    }
+
+    @Test func aRunKnowsHowOftenItHasMetEachOfMany() {
+        var runs = SilentRuns()
+        var task = TaskNode(pid: 1, origin: .existing, comm: "app", parent: -1)
+        for _ in 0..<2 {
+            for other in Int32(10)..<30 { withUnsafeMutablePointer(to: &task) { runs.add($0, on: other) } }
+        }
+        let run = runs[task.silentRun]
+        #expect(run.others == Array(10..<30))
+        #expect(run.others.allSatisfy { run[$0] == 2 })
+    }
 }

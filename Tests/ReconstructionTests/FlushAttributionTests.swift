@@ -232,4 +232,34 @@ import Testing
         let found = script.infer(.switchesOnly)
         #expect(found.notes.flushes.remote.first?.mm == found.mms(of: 10).dropLast().last)
     }
+
+    /// Preemption is off between them.
+    @Test(arguments: [(UInt64(0), 1), (30_000_000, 2)]) func aBatchsHalvesLieCloseTogether(wait: UInt64, flushes: Int) {
+        var script = Script()
+        script.run(10, loads: true)
+        script.run(20, on: 1, loads: true)
+        script.flush(.local)
+        script.wait(wait)
+        script.flush(.send)
+        script.flush(.remote, on: 1, inIRQ: true)
+        script.run(0)
+        #expect(script.infer().evidence.flushes == flushes)
+    }
+
+    /// Nobody answers: the last CPU that had the mm loaded was in its mask still, and out of it when the IPI came.
+    @Test(arguments: [(UInt64(0), true), (1_000_000, false)]) func whoFlushesOnePageBehindTheOtherGoesOnWithAnMMThatWasJustLeft(wait: UInt64, goesOn: Bool) {
+        var script = Script()
+        script.name(60, "kswapd0")
+        script.run(60)
+        script.run(10, on: 1, loads: true)
+        script.flush(.send, 1)
+        script.flush(.remote, 1, on: 1, inIRQ: true)
+        script.run(20, on: 1, loads: true)
+        script.wait(wait)
+        script.flush(.send, 1)
+        script.run(0)
+        let found = script.infer()
+        #expect(found.mm(of: 10)?.isUser == true)
+        #expect(found.notes.flushes.remote.map(\.mm) == [found.mm(of: 10), goesOn ? found.mm(of: 10) : .unknown])
+    }
 }

@@ -364,4 +364,22 @@ import Testing
         #expect(elimination.isIdle)
         #expect(elimination.take(9) == nil)
     }
+
+    /// v6.14 and later load init_mm before (sched_force_init_mm()), and a SEND_IPI says nothing of who has the mm loaded. Up to v6.13 the CPU may be in the mask still.
+    @Test(arguments: [("6.13.0", false), ("6.14.0", true)]) func aCPUThatGoesOffHasLeftItsMMSinceV614(_ release: String, hasLeft: Bool) throws {
+        var script = Script(release)
+        script.name(16, "migration/1")
+        script.run(10, loads: true)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11, on: 1, loads: true)
+        script.run(16, on: 1)
+        script.flush(.send, 1)
+        script.flush(.localMM, 1)
+        script.run(20, loads: true)
+        script.run(16, on: 1, from: 0)
+        let stimuli = script.infer().notes.stimuli
+        let down = try #require(stimuli.firstIndex { if case .cpuDown(1) = $0 { true } else { false } })
+        let flushed = try #require(stimuli.firstIndex { if case .flushOthers(0, _, _) = $0 { true } else { false } })
+        #expect((down < flushed) == hasLeft)
+    }
 }

@@ -375,4 +375,39 @@ import Testing
         #expect(found.loaded() == .initMM)
         #expect(found.notes.flushes.local.isEmpty)
     }
+
+    /// v6.14 and later, where nothing but switches is used.
+    @Test func whereTwoFlushesMayBeMeantAWrongCPUTellsNoTasksApart() {
+        var script = Script("6.14.0", cpus: 3)
+        script.run(20, on: 0, loads: true)
+        script.run(10, on: 1, loads: true)
+        script.run(30, on: 1)
+        script.run(0, on: 1)
+        script.run(30, on: 2, loads: true)
+        script.run(10, on: 1)
+        for cpu in 0..<2 {
+            script.flush(.send, 1, on: cpu)
+            script.flush(.localMM, 1, on: cpu)
+        }
+        script.flush(.wrongCPU, 0, on: 2, inIRQ: true)
+        for cpu in 0..<3 { script.run(40 + Int32(cpu), on: cpu, loads: true) }
+        let found = script.infer(.switchesOnly)
+        #expect(found.mm(of: 30)?.isUser == true && found.mm(of: 30) == found.mm(of: 10))
+    }
+
+    /// v6.0 and later: another flush that the CPU was sent may have done its own half, if that was just now.
+    @Test(arguments: [(UInt64(0), 0), (1_000_000, 1)]) func whatACPUAnsweredLongAgoHasNotDoneItsOwnHalf(wait: UInt64, unknown: Int) {
+        var script = Script("6.1.0")
+        script.run(10, loads: true)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.run(11, on: 1, loads: true)
+        script.flush(.send, 1, on: 1)
+        script.flush(.localMM, 1, on: 1)
+        script.flush(.remote, 1, inIRQ: true)
+        script.run(0, on: 1)
+        script.wait(wait)
+        script.flush(.send, 1)
+        script.run(20, loads: true)
+        #expect(script.infer().evidence.unknownSends == unknown)
+    }
 }

@@ -233,4 +233,16 @@ import Testing
         #expect(found.evidence.brokenChains == before)
         #expect(found.notes.flushes.local.last?.mm != found.mm(of: 20))
     }
+
+    /// Who writes to another one's /proc/PID/comm. v6.14 to v6.17 do not record of whom that is.
+    @Test(arguments: [true, false]) func whoRenamesAnotherTaskKeepsItsName(tellsPID: Bool) throws {
+        var script = Script("6.14.0", cpus: 1)
+        script.name(10, "app")
+        script.name(11, "other")
+        script.run(11, loads: true)
+        script.run(10, loads: true)
+        script.rename(11, to: "worker", tellsPID: tellsPID)
+        let found = script.infer()
+        #expect(found.mms.name(try #require(found.mm(of: 10))) == "app:10")
+    }
 }

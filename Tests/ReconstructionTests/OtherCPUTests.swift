@@ -88,4 +88,30 @@ import TraceData
         script.probe(.enterLazy, mm: Self.other, own: Self.mm, isLazy: true)
         #expect(script.followProbes().loaded[0].isUser)
     }
+
+    /// Up to v4.13 an answer flushes what its sender asked for: a CPU in the middle of a switch to the mm that answers a later flush was not in the mask for this one.
+    @Test(arguments: [(UInt64(1), true), (2, false)]) func anAnswerOfOtherPagesBehindASwitchIsToAnotherFlush(pages: UInt64, isIn: Bool) throws {
+        var script = Script(cpus: 3)
+        script.run(10, loads: true)
+        script.fork(11, flags: Script.vm | Script.thread)
+        script.fork(12, flags: Script.vm | Script.thread)
+        script.run(20, on: 1, loads: true)
+        script.run(12, on: 2, loads: true)
+        script.beginRun(11, on: 1)
+        script.flush(.localMM, 1)
+        script.flush(.send, 1)
+        script.flush(.remote, 1, on: 2, inIRQ: true)
+        script.endRun(on: 1)
+        if pages != 1 {
+            script.run(0)
+            script.flush(.localMM, pages, on: 2)
+            script.flush(.send, pages, on: 2)
+        }
+        script.flush(.remote, pages, on: 1, inIRQ: true)
+        script.run(0)
+        let stimuli = script.infer().notes.stimuli
+        let came = try #require(stimuli.lastIndex { if case .contextSwitch(1, _) = $0 { true } else { false } })
+        let flushed = try #require(stimuli.firstIndex { if case .flushOthers(0, _, _) = $0 { true } else { false } })
+        #expect((came < flushed) == isIn)
+    }
 }

@@ -48,10 +48,12 @@ import Testing
     }
 
     /// A CPU that has just flushed may have done so for the batch: then its mm's mask decides.
-    @Test(arguments: [(true, [20]), (false, [])] as [(Bool, [Int])]) func whoHasJustFlushedIsUpToDateForThat(hasSameMask: Bool, found: [Int]) {
+    @Test(arguments: [(true, UInt64(0), [20]), (false, 0, []), (true, 1_000_000, [])] as [(Bool, UInt64, [Int])])
+    func whoHasJustFlushedIsUpToDateForThat(hasSameMask: Bool, wait: UInt64, found: [Int]) {
         let script = script([0, 0], 0b010) {
             $0.probe(.flushRange, mm: Self.mms[1], mask: hasSameMask ? 0b110 : 0b100, on: 2)
             $0.flush(.localMM, 1, on: 2)
+            $0.wait(wait)
         }
         #expect(contents(script.followProbes()) == [found])
     }

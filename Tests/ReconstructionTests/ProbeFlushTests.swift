@@ -222,4 +222,45 @@ import TraceData
         script.run(11, state: 0, from: 13)
         #expect(script.followProbes().flushes.local.map(\.pages) == [1])
     }
+
+    /// The CR3 load of the switch away carries the pid of the task that goes.
+    @Test func whatItsSwitchRecordsIsNotTheFlushThatWasPreempted() {
+        var script = Script("4.12.0")
+        script.run(10)
+        script.run(12, on: 1)
+        script.probe(.flushRange, mm: Self.mm, mask: 0b11)
+        script.run(11, loads: true, state: 0)
+        script.probe(.flushRange, mm: Self.mm + 0x1000, pages: 2, mask: 0b01)
+        script.flush(.localMM, 2)
+        script.run(10)
+        script.flush(.localMM, 1)
+        #expect(script.followProbes().flushes.local.map(\.pages) == [2, 1])
+    }
+
+    /// Where records are missing it may have gone on with it.
+    @Test func aFlushThatWasPreemptedMayBeDoneInAGap() {
+        var script = Script("4.12.0")
+        script.run(10)
+        script.run(12, on: 1)
+        script.probe(.flushRange, mm: Self.mm, mask: 0b11)
+        script.run(11, state: 0)
+        script.lose(3, on: 1)
+        script.run(10, on: 1)
+        script.probe(.flushRange, mm: Self.mm, pages: 3, mask: 0b10, on: 1)
+        script.flush(.localMM, 3, on: 1)
+        #expect(script.followProbes().flushes.local.map(\.pages) == [3])
+    }
+
+    @Test func aSenderWhoseRecordsAreLostWaitsForNobody() throws {
+        var script = Script("6.1.0")
+        script.run(10)
+        script.run(11, on: 1)
+        script.probe(.flushRange, mm: Self.mm)
+        script.probe(.flushOthers, mm: Self.mm, mask: 0b11)
+        script.flush(.send, 1)
+        script.lose(3)
+        let notes = script.followProbes()
+        let forgotten = try #require(notes.stimuli.firstIndex { if case .forget(0) = $0 { true } else { false } })
+        #expect(notes.completed.map(\.cpu) == [0] && notes.completed[0].after == forgotten)
+    }
 }

@@ -255,4 +255,39 @@ import TraceData
     }
 
     private static let borrowed: UInt64 = 0xffff_8880_0000_7000
+
+    /// switch_mm() has cleared the CPU's bit before its TASK_SWITCH record is written.
+    @Test(arguments: [(UInt64(0b01), true), (0b11, false)]) func aMaskTellsWhetherASwitchUnderWayHasLeftIt(mask: UInt64, hasLeft: Bool) throws {
+        var script = Script("4.12.0")
+        for cpu in 0..<2 {
+            script.run(10 + Int32(cpu), on: cpu)
+            script.probe(.ctxsw, next: Self.mm, on: cpu)
+        }
+        script.run(12, on: 1)
+        script.probe(.swMM, next: Self.other, task: Self.task, on: 1)
+        script.probe(.flushRange, mm: Self.mm, mask: mask)
+        script.flush(.localMM, 1)
+        script.flush(.taskSwitch, on: 1)
+        let stimuli = script.followProbes().stimuli
+        let left = try #require(stimuli.lastIndex { if case .contextSwitch(1, _) = $0 { true } else { false } })
+        let flushed = try #require(stimuli.firstIndex { if case .flushRange(0, _, _) = $0 { true } else { false } })
+        #expect((left < flushed) == hasLeft)
+    }
+
+    /// Its mmdrop may be lost, or not recorded: exec_mmap() has a new mm always.
+    @Test func anExecsMMIsNewThoughItsAddressWasSeenBefore() throws {
+        var script = Script("5.10.0", cpus: 1)
+        for (pid, mm) in [(Int32(10), Self.mm), (20, Self.other)] {
+            script.run(pid)
+            script.probe(.swMM, next: mm, task: Self.task + UInt64(pid))
+            script.flush(.taskSwitch)
+            script.flush(.localMM, 1)
+        }
+        script.probe(.swMM, next: Self.mm, own: Self.other, isLazy: false)
+        script.flush(.taskSwitch)
+        script.flush(.localMM, 1)
+        let notes = script.followProbes()
+        let exec = try #require(notes.stimuli.compactMap { if case .exec(0, let mm) = $0 { mm } else { nil } }.first)
+        #expect(exec.isUser && !notes.switches.map(\.mm).contains(exec))
+    }
 }

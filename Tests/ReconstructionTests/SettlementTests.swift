@@ -203,6 +203,102 @@ import Testing
         #expect(Set(found.mms(of: 10)).count == 1)
         #expect(found.mm(of: 10)?.isUser == true)
     }
+
+    /// A filter may leave out the switch, and with it what the task did behind it.
+    @Test func aNewNameBehindABrokenChainIsAnExec() {
+        var script = Script()
+        script.run(20, loads: true)
+        script.fork(10)
+        script.name(10, "app")
+        script.run(10, loads: true)
+        script.run(0)
+        script.run(20, loads: true, from: 30)
+        script.name(10, "tool")
+        script.run(10, loads: true)
+        let found = script.infer()
+        #expect(found.evidence.gaps == 0 && found.evidence.brokenChains == 1)
+        #expect(found.mms(of: 10).count == 2)
+        #expect(found.mms(of: 10)[1].isUser)
+        #expect(found.mms(of: 10)[0] != found.mms(of: 10)[1])
+    }
+
+    /// exec loads CR3, renames the task, and goes on; the task comes in under the new name later, which is no second exec.
+    @Test func anExecWhoseNewNameIsLostIsOne() throws {
+        var script = Script()
+        script.run(20, loads: true)
+        script.fork(10)
+        script.name(10, "app")
+        script.run(10, loads: true)
+        script.flush(.taskSwitch)
+        script.lose(1)
+        script.execOf(10)
+        script.flush(.localMM, 1)
+        script.run(0)
+        script.name(10, "tool")
+        script.run(10)
+        let found = script.infer()
+        let flushed = try #require(found.notes.flushes.local.last?.mm)
+        #expect(flushed.isUser && found.mms(of: 10) == [found.mms(of: 10)[0], flushed])
+        #expect(found.mms(of: 10)[0] != flushed)
+    }
+
+    /// That it dies later says nothing of the moment behind the gap.
+    @Test func whoForksBehindAGapHasItsMMThen() {
+        var script = Script()
+        script.run(20, loads: true)
+        script.fork(10)
+        script.run(10, loads: true)
+        script.lose(3)
+        script.fork(11, by: 10)
+        script.exit()
+        script.run(0, state: 0x40)
+        let found = script.infer()
+        #expect(found.notes.count { if case .observe(0, _, false, _) = $0 { true } else { false } } == 1)
+    }
+
+    /// It answers a flush of another process: it has given its mm up, or has another.
+    @Test func ofTwoMMsThatACPUSeemsToHaveBehindAGapTheTasksIsNotTakenForGranted() {
+        var script = Script()
+        script.run(20, loads: true)
+        script.fork(10)
+        script.fork(11)
+        script.run(10, loads: true)
+        script.run(11, on: 1, loads: true)
+        script.lose(3, on: 1)
+        script.flush(.localMM, 2)
+        script.flush(.send, 2)
+        script.flush(.remote, 2, on: 1, inIRQ: true, pid: 11)
+        let found = script.infer()
+        #expect(found.notes.count { if case .observe(1, found.mm(of: 11)!, _, _) = $0 { true } else { false } } == 0)
+    }
+
+    /// exit_mmap(): the CR3 load is that of a task that has run exit_mm(), whether or not a record says so.
+    @Test func whoTearsItsMMDownBetweenTwoGapsHasNone() {
+        var script = Script()
+        script.run(10, loads: true)
+        script.flush(.localMM, 1)
+        script.lose(3)
+        script.flush(.taskSwitch, pid: 10)
+        script.flush(.send)
+        script.lose(3)
+        #expect(script.infer().notes.count { if case .observe = $0 { true } else { false } } == 0)
+    }
+
+    @Test func aGapThatBeginsLaterHasSuspectsAndWitnessesOfItsOwn() {
+        var elimination = Elimination(cpus: 2)
+        elimination.begin(0)
+        elimination.suspect(5)
+        elimination.begin(1)
+        elimination.suspect(5)
+        elimination.end(0)
+        elimination.clear(5)
+        elimination.end(1)
+        elimination.clear(5)
+        for cpu in 0..<2 {
+            let witness = elimination.take(cpu)
+            #expect(witness?.suspects == [5] && witness?.cleared == [5])
+        }
+    }
 }
 
 /// Tasks that never meet on a CPU, and whose births are not in the trace: related by who answers whose flushes.

@@ -188,4 +188,23 @@ import Testing
         let found = script.infer(.switchesOnly)
         #expect(found.mm(of: 10) != found.mm(of: 11))
     }
+
+    /// Nothing has overtaken the list.
+    @Test func aTaskThatExecdInAGapBeforeItIsListed() {
+        var script = Script()
+        script.name(10, "app")
+        script.run(10, loads: true)
+        script.run(0)
+        script.lose(3)
+        script.name(10, "tool")
+        script.run(10, loads: true, from: 0)
+        script.mark("lazytlb-tasks 1 begin")
+        script.mark("lazytlb-tasks 1 mm 10;")
+        script.mark("lazytlb-tasks 1 end")
+        script.run(0)
+        script.run(10)
+        let found = script.infer()
+        #expect(found.notes.switches.last?.basis == .snapshot)
+        #expect(!found.evidence.notes.contains { $0.contains("were born") })
+    }
 }

@@ -91,4 +91,23 @@ import Testing
         for cpu in 0..<2 { script.run(20 + Int32(cpu), on: cpu, loads: true) }
         #expect(!isJoined(script))
     }
+
+    /// They all have the same suspects for the same reason, and do not outweigh a CR3 load.
+    @Test(arguments: [true, false]) func manyFlushesInARowAreOneWhereNothingChanges(haveMet: Bool) {
+        var script = Script("6.1.0", cpus: 2)
+        for pid in Int32(10)...11 { script.name(pid, "app") }
+        // (A CPU that comes from a task of which nothing is known may have been lazy, and then a CR3 load does not tell the two apart.)
+        for pid in haveMet ? [Int32(11), 20, 11] : [] { script.run(pid, loads: true) }
+        script.run(10, loads: true)
+        script.run(11, on: 1, loads: true)
+        script.run(0, on: 1)
+        script.wait(200_000)
+        for _ in 0..<3 {
+            script.flush(.send, 1)
+            script.flush(.localMM, 1)
+        }
+        for cpu in 0..<2 { script.run(30 + Int32(cpu), on: cpu, loads: true) }
+        let found = script.infer(.switchesOnly)
+        #expect((found.mm(of: 11) == found.mm(of: 10)) != haveMet)
+    }
 }

@@ -304,4 +304,17 @@ struct ComparisonTests {
         #expect(run.v412.count(kind) == 0)
         #expect(run.v412.counts.count == Divergence.Kind.allCases.count)
     }
+
+    /// init_mm is loaded again by the leave_mm() of a CPU that came up in its mask: nothing is stale then, nor parted any more.
+    @Test func `since is none once the views agree again`() {
+        var run = Run()
+        run.at(10, .user(0, a), .kernel(0))
+        run.batch(20, 0, a)
+        run.at(30, .user(0, b), .kernel(0), .cpuDown(cpu: 0))
+        run.at(40, .cpuUp(cpu: 0), .kernel(0), .idleLeave(cpu: 0))
+        run.at(50, .user(0, a))
+        let found = run.v412.all(.redundantCR3Load)
+        #expect(found.count == 1)
+        #expect(found.allSatisfy { $0.since == nil })
+    }
 }

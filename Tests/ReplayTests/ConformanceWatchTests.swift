@@ -65,4 +65,19 @@ struct ConformanceWatchTests {
         #expect(list.counts == [.unexpectedShootdown: 100_000])
         #expect(list.deviations.map(\.moment.time) == [10, 11, 12])
     }
+
+    /// Tracepoints are silent on a CPU that is marked offline.
+    @Test(arguments: [V412.id, V413Parent.id, V413.id]) func `the CR3 load of a CPU that goes down is not missing`(scheme: String) throws {
+        var watch = ConformanceWatch(Replay(cpus: 1), candidates: [scheme], limit: 100)
+        func at(_ time: UInt64, _ stimulus: Stimulus) { watch.apply(stimulus, at: Moment(time: time, cpu: 0, pid: Run.pid(0), cause: .tlbFlush)) }
+        at(0, .cpuUp(cpu: 0))
+        at(10, .user(0, a))
+        Run.record(10, 0, reason: .taskSwitch, pages: everything) { watch.recorded($0) }
+        at(20, .kernel(0))
+        at(30, .offline(cpu: 0))
+        at(40, .cpuDown(cpu: 0))
+        at(50, .cpuUp(cpu: 0))
+        let list = try #require(watch.finished().first)
+        #expect(list.counts.isEmpty)
+    }
 }

@@ -65,4 +65,11 @@ struct FlushTallyTests {
         #expect(one.matched(one) < count)
         #expect(one.matched(one, reason: 4) == 1)
     }
+
+    @Test func `of many different numbers of pages those that came before the limit are told apart still`() {
+        var one = FlushTally(cpus: 1)
+        for pages in [1000] + Array(2000..<102_000) + [1000] { one.add(cpu: 0, reason: 3, pages: Int64(pages)) }
+        #expect(one.count(reason: 3, pages: 1000) == 2)
+        #expect(one.total == 100_002)
+    }
 }

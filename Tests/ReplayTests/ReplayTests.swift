@@ -273,4 +273,17 @@ struct ShootdownLatencyTests {
             #expect(replay.latency.histogram.max == 80)
         }
     }
+
+    /// A filter leaves out switches, and no answer.
+    @Test func `a broken chain of switches loses no answer`() {
+        var run = Run()
+        run.at(10, .user(0, a), .user(1, a), .user(2, a), .kernel(2))
+        run.at(100, .flushOthers(cpu: 0, mm: a, pages: 1))
+        run.recorded(100, 0, reason: .remoteSendIPI, pages: 1)
+        run.at(130, .deliver(cpu: 1, from: 0))
+        run.replay.apply(.forget(cpu: 2), at: Moment(time: 150, cpu: 2, pid: 7, cause: .schedSwitch))
+        run.complete(200, 0)
+        #expect(run.replay.latency.cut == 0)
+        #expect(run.replay.latency.histogram.count == 1)
+    }
 }

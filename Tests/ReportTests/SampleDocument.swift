@@ -81,7 +81,7 @@ func sampleDocument() -> ReportDocument {
     document.shootdownLatency.p90NS = 99_960
     document.shootdownLatency.p99NS = 1_200_000
     document.shootdownLatency.maxNS = 45_000_000
-    document.shootdownLatency.unanswered = 101
+    document.shootdownLatency.unanswered = 99
     document.shootdownLatency.cut = 2
     document.trace.clockSkew = .init(
         inversions: 61, inversionsLeft: 3, largestNS: 79_612,

@@ -53,6 +53,14 @@ import Testing
         }
     }
 
+    /// As with the first merge.
+    @Test func theLastTimeThereIsIsNotTheEndBeyondTheLimit() throws {
+        let lists = (0..<3).map { List(number: $0, times: [UInt64](repeating: .max, count: 40)[...]) }
+        let result = try Self.twice(lists, limit: 0)
+        #expect(!result.isWhole && result.second.count == 120)
+        #expect(result.first == result.second)
+    }
+
     @Test func withoutRecordsThereIsNoOrder() throws {
         #expect(try Self.twice(Self.lists(4, length: 0...0), limit: 100).second.isEmpty)
         #expect(try Self.twice([], limit: 100).second.isEmpty)

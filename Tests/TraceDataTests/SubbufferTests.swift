@@ -151,6 +151,14 @@ struct PageBuilder {
         #expect(try page.walk().missed == .count(4711))
     }
 
+    /// Two sub-buffers, of which the first one holds nothing.
+    @Test func lossesWithoutARecordBetweenThemAreOne() {
+        #expect(SubbufferWalker.Missed.count(3).followed(by: .count(4)) == .count(7))
+        #expect(SubbufferWalker.Missed.count(3).followed(by: .count(.max)) == .count(.max))
+        #expect(SubbufferWalker.Missed.count(3).followed(by: .some) == .some)
+        #expect(SubbufferWalker.Missed.nothing.followed(by: .count(4)) == .count(4))
+    }
+
     @Test func aStoredCountThatDoesNotFitIsUnknown() throws {
         var page = PageBuilder(size: 28)
         page.marks = 3 << 30

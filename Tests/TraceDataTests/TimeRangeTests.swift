@@ -126,6 +126,16 @@ struct TimeRangeTests {
         #expect(try Self.times(Self.open(Self.page(4, 5, 10, 15), Self.shift(times: [0, 10], offsets: offsets, flags: 1))) == times)
     }
 
+    @Test func `from the time of a sample on its offset holds`() throws {
+        #expect(try Self.times(Self.open(Self.page(500, 999, 1000, 1500), Self.shift(100))) == [600, 1099, 1099, 1500])
+        #expect(try Self.times(Self.open(Self.page(500, 1000, 1500), Self.shift(100))) == [600, 1000, 1500])
+    }
+
+    @Test(arguments: [(1_001_000, [1_001_500, 1_001_500]), (1_001_001, nil)] as [(Int64, [UInt64]?)])
+    func `samples are taken to be exact to 1 ms`(ahead: Int64, times: [UInt64]?) {
+        #expect((try? Self.times(Self.open(Self.page(500, 1500), Self.shift(ahead)))) == times)
+    }
+
     @Test func `a guest's samples may let time stand still, but not go back`() throws {
         let page = Self.page(500, 1500, 9999)
         #expect(try Self.times(Self.open(page, Self.shift(3000))) == [3500, 3500, 9999])

@@ -1,4 +1,5 @@
 import Foundation
+import Report
 import TestSupport
 import Testing
 import TraceData
@@ -158,10 +159,40 @@ import TraceForms
             + "tlbbuf:   \(Text.line("tlb_flush: pages:2 reason:x (2)"))" + "          \(Text.line("tlb_flush: pages:3 reason:x (2)"))"
         let found3 = try Text.read(text)
         #expect(found3.map { $0["pages"] } == ["1", "3"])
+        // The others are not left out in silence.
+        try Text.open(Data(text.utf8)) { file in
+            #expect(file.origin.leftOut.contains("Lines of other buffers are not read: \"tlbbuf\"."))
+            #expect(MissingEvents(file, withoutRecord: ["sched:sched_switch"]).lines.contains("other buffers have data: --buffer tlbbuf"))
+        }
         let found4 = try Text.read(text, buffer: "tlbbuf")
         #expect(found4.map { $0["pages"] } == ["2"])
         let error = try #require(throws: TraceError.self) { try Text.read(text, buffer: "other") }
         #expect(error.cause == "no line is of buffer \"other\"; there are lines of the top one (--buffer ''), \"tlbbuf\"")
+    }
+
+    /// v4.20 to v5.12: on_each_cpu_cond_mask() runs the remote handler on the sender as well (kernel/smp.c), in task context, when all others have answered; it has nothing left to flush.
+    @Test(arguments: [("5.10.0", [false, true, true, false, true]), ("4.19.0", [true, true, true, false, true]), ("5.13.0", [true, true, true, false, true])])
+    func whatASenderRepeatsIsNoHandlers(_ kernel: String, _ expected: [Bool]) throws {
+        func line(_ body: String, cpu: Int, _ time: Int) -> String { "            bash-\(100 + cpu)     [00\(cpu)]     5.000\(time): tlb_flush: \(body)\n" }
+        let text =
+            line("pages:1 reason:remote ipi send (4)", cpu: 0, 100) + line("pages:0 reason:remote shootdown (1)", cpu: 0, 200)
+            // Another one's flush, while it waits; and two of them, of which one finds nothing left to do.
+            + line("pages:1 reason:remote ipi send (4)", cpu: 0, 300) + line("pages:3 reason:remote shootdown (1)", cpu: 0, 400)
+            + line("pages:0 reason:remote shootdown (1)", cpu: 1, 500)
+            + line("pages:5 reason:local mm shootdown (3)", cpu: 1, 600) + line("pages:0 reason:remote shootdown (1)", cpu: 1, 700)
+        let found = try Text.read(text, kernel: kernel).filter { $0["reason"] != "4" }
+        #expect(found.map { $0.flags & 0x08 != 0 } == expected)
+    }
+
+    /// The same beside probe events, of which the sender's own call has its own arguments: flush_tlb_func_remote() of v5.10.
+    @Test(arguments: [28, 29]) func whatASenderRepeatsShowsInItsProbe(generation: Int) throws {
+        func line(_ event: String, _ body: String, _ time: Int) -> String { "            bash-100     [000]     5.000\(time): \(event): \(body)\n" }
+        let range = "mm=0xffff88801fe15500 start=0x7fd98b94b000 end=0x7fd98b94c000"
+        let text =
+            line("fl_others", "(ffffffff8106d2e0) mask=0xf \(range) tlb_gen=28", 100) + line("tlb_flush", "pages:1 reason:remote ipi send (4)", 200)
+            + line("fl_remote", "(ffffffff8106d080) \(range) tlb_gen=\(generation) lm0=0xffff88801fe15500", 300) + line("tlb_flush", "pages:1 reason:remote shootdown (1)", 400)
+        let found = try Text.read(text, kernel: "5.10.0").suffix(2)
+        #expect(found.map { $0.flags & 0x08 != 0 } == (generation == 28 ? [false, false] : [true, true]))
     }
 
     @Test func aTextWithoutFlagsTellsHandlersByTheOrderOfEvents() throws {

@@ -26,6 +26,8 @@ public struct Recording: Sendable, Equatable {
     public var unknownTimeNS: UInt64
     /// sched_switch records that do not continue where their CPU's last one ended.
     public var brokenChains: Int
+    /// Remote flushes that answer CPUs which are not recorded. A baseline is of no recordings that have some, unless it is asked to be.
+    public var unexplainedAnswers = 0
     /// Shares of the switches to other than idle tasks, by name.
     public var tasks: [Task]
     /// By name; nil where the report does not know.
@@ -66,6 +68,7 @@ public struct Recording: Sendable, Equatable {
         unknownFlushes = document.evidence.flushes.unknown
         unknownTimeNS = document.evidence.unknownTimeNS
         brokenChains = document.evidence.brokenChains ?? 0
+        unexplainedAnswers = document.evidence.unexplainedAnswers ?? 0
         let all = Double(max(document.workload?.switches ?? 0, 1))
         tasks = (document.workload?.tasks ?? []).map {
             Task(name: $0.name, isKernelThread: $0.isKernelThread, share: Double($0.switches) / all)

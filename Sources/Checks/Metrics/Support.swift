@@ -39,6 +39,7 @@ extension Recording {
     public var missingRecords: String? {
         // What could not be read leaves gaps, which are no lost events.
         if problems > 0 { return "parts of the recording are missing, or could not be read: counts are lower bounds" }
+        if unexplainedAnswers > 0 { return "\(unexplainedAnswers) remote flushes answer CPUs that are not recorded: counts are lower bounds" }
         return lostGaps > 0 ? "events were lost in \(lostGaps) \(lostGaps == 1 ? "place" : "places"): counts are lower bounds" : nil
     }
 

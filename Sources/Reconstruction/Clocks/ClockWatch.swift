@@ -13,12 +13,17 @@ struct ClockWatch {
     private var answers = 0
     private var unmatched = 0
 
-    /// The clocks differ by more than can be. Single answers may go astray: a record of their sender comes late (an emulated CPU that was stopped).
-    ///
-    /// - Parameter hasExactAnswers: see ``KernelRules/hasExactAnswers``.
-    func differ(hasExactAnswers: Bool) -> Bool {
-        inversions > 0 || hasExactAnswers && unmatched >= 10 && unmatched * 200 > answers
-    }
+    /// The clocks differ by more than can be. Answers say so if the records of those whom they answer are there.
+    func differ(_ rules: KernelRules) -> Bool { inversions > 0 || rules.hasAllCPUs && hasSends && unexplained(rules) > 0 }
+
+    /// Answers to flushes that no CPU has under way, if those are too many for chance. Single answers may go astray: a record of their sender comes late (an emulated CPU that was stopped).
+    func unexplained(_ rules: KernelRules) -> Int { rules.hasExactAnswers && unmatched >= 10 && unmatched * 200 > answers ? unmatched : 0 }
+
+    /// There is a SEND_IPI record.
+    private(set) var hasSends = false
+
+    @inline(__always) mutating func sent() { hasSends = true }
+
     /// Records that were seen to be missing so far.
     private var breaks: UInt32 = 0
     private let places: Flat<Place>

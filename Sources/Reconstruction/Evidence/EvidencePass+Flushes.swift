@@ -30,6 +30,7 @@ extension EvidencePass {
     mutating func sent(_ cpu: Int, _ node: Int32, _ source: Lookahead) {
         let pages = source.head.pages
         let before = state[cpu].send
+        clocks.sent()
         let time = source.headTime
         var send = Send(open: before.paired && before.pages == pages && time &- before.at <= Self.halfLimit, node: before.node, pages: pages, at: time, weight: 4)
         if walk.rules.sendsFirst, case let distance = source.ownNextDistance, let next = source.peek(distance) {

@@ -112,6 +112,7 @@ extension ProbeReconstruction {
         }
         state[cpu].remote = .none
         state[cpu].sending = true
+        clocks.sent()
         answers.clear(cpu)
     }
 

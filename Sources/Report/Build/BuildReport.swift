@@ -202,6 +202,7 @@ struct ReportBuilder {
         evidence.flushes.attributed = found.flushes - found.unknownFlushes
         evidence.contradictions = found.contradictions
         evidence.brokenChains = found.brokenChains
+        evidence.unexplainedAnswers = found.unexplainedAnswers > 0 ? found.unexplainedAnswers : nil
         evidence.notes = found.notes
         if context.trace.timeUnit != .ns {
             evidence.notes.append("The clock \(context.trace.clock) counts something else than time: spans are in its ticks, and shares of them say little about time.")
@@ -211,6 +212,10 @@ struct ReportBuilder {
             evidence.notes.append(
                 "\(one ? "CPU" : "CPUs") \(ranges(context.silentCPUs)) \(one ? "has" : "have") no data: offline, not recorded, or lost with the file. "
                     + "What \(one ? "it" : "they") did is unknown.")
+        }
+        if found.unexplainedAnswers > 0 {
+            evidence.notes.append(
+                "\(count(found.unexplainedAnswers, "record")) of TLB_REMOTE_SHOOTDOWN answer flushes of which no SEND_IPI is recorded: those of other CPUs, or left out. All counts are lower bounds.")
         }
         if found.kind != .probes, replay.recorded.count(reason: TLBReason.onTaskSwitch) == 0 {
             evidence.notes.append("No record tells of a CR3 load (tlb_flush, reason TASK_SWITCH). If a filter left them out, what is said of loaded mms is wrong.")

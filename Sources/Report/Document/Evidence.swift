@@ -12,6 +12,8 @@ extension ReportDocument {
         public var contradictions = 0
         /// sched_switch records that do not continue where their CPU's last one ended: a filter left records out, mostly. Nil in reports of older versions.
         public var brokenChains: Int?
+        /// REMOTE_SHOOTDOWN records that answer no flush of a recorded CPU, where there are too many of them for chance; nil where not. What their senders did is missing from all counts.
+        public var unexplainedAnswers: Int?
         /// One sentence each: what the reader should know about this trace's evidence.
         public var notes: [String] = []
 
@@ -24,6 +26,7 @@ extension ReportDocument {
             case unknownTimeNS = "unknown_time_ns"
             case flushes, contradictions
             case brokenChains = "broken_chains"
+            case unexplainedAnswers = "unexplained_answers"
             case notes
         }
 

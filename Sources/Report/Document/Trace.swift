@@ -112,6 +112,9 @@ extension ReportDocument {
 
         public init() {}
 
+        /// The records that they are counts of, kind by kind.
+        var counts: [Int] { [contextSwitches, cr3Loads, ipiSends, remoteShootdowns, localShootdowns, localMMShootdowns, wrongCPU, other] }
+
         enum CodingKeys: String, CodingKey {
             case scheme
             case otherSchemes = "other_schemes"

@@ -1,5 +1,8 @@
 import Tables
 
+/// Of counts, none of which is negative.
+private func clampedSum(_ counts: [Int]) -> Int { Int(clamping: counts.reduce(into: UInt64(0)) { $0.addClamped(UInt64(clamping: $1)) }) }
+
 /// What no report on any trace can say, though each of its numbers could be one: who reads reports need not expect it any more.
 struct Contradiction {
     var key: String
@@ -13,7 +16,7 @@ extension ReportDocument {
     var contradiction: Contradiction? {
         if trace.events > 0, trace.cpus == 0 { return Contradiction(key: "trace.cpus", cause: "events, and no CPU that wrote them") }
         if recorded.contextSwitches > 0, schemes.isEmpty { return Contradiction(key: "schemes", cause: "context switches, and no scheme they were replayed with") }
-        return unknownScheme ?? wrongTime ?? parts.lazy.compactMap(\.contradiction).first
+        return unknownScheme ?? wrongTime ?? wrongLatency ?? parts.lazy.compactMap(\.contradiction).first
     }
 
     /// A scheme that is named and has no counts.
@@ -38,6 +41,16 @@ extension ReportDocument {
         return nil
     }
 
+    /// Latencies that are not in order.
+    private var wrongLatency: Contradiction? {
+        let latency = shootdownLatency
+        let times = [("min_ns", latency.minNS), ("p50_ns", latency.p50NS), ("p90_ns", latency.p90NS), ("p99_ns", latency.p99NS), ("max_ns", latency.maxNS)]
+        for ((less, low), (more, high)) in zip(times, times.dropFirst()) {
+            if let low, let high, low > high { return Contradiction(key: "shootdown_latency.\(less)", cause: "\(low) ns, more than the \(high) of \(more)") }
+        }
+        return nil
+    }
+
     private struct Part {
         var key: String
         var count: Int
@@ -55,7 +68,15 @@ extension ReportDocument {
             Part(key: "evidence.switches.unknown", count: evidence.switches.unknown, whole: evidence.switches.total, wholeKey: "evidence.switches.total"),
             Part(key: "evidence.flushes.unknown", count: evidence.flushes.unknown, whole: evidence.flushes.total, wholeKey: "evidence.flushes.total"),
             Part(key: "evidence.flushes.unknown_sends", count: evidence.flushes.unknownSends ?? 0, whole: recorded.ipiSends, wholeKey: "recorded.ipi_sends"),
+            Part(key: "recorded", count: clampedSum(recorded.counts), whole: trace.events, wholeKey: "trace.events"),
+            Part(
+                key: "shootdown_latency", count: clampedSum([shootdownLatency.samples, shootdownLatency.unanswered, shootdownLatency.cut]), whole: recorded.ipiSends,
+                wholeKey: "recorded.ipi_sends"),
         ]
+        for (name, scheme) in schemes.sorted(by: { $0.key < $1.key }) {
+            let answers = clampedSum([scheme.ipiFlushed, scheme.ipiLeft, scheme.ipiIgnored])
+            parts.append(Part(key: "schemes.\(name): ipi_flushed, ipi_left and ipi_ignored", count: answers, whole: scheme.ipiTargets, wholeKey: "ipi_targets"))
+        }
         for (index, task) in (workload?.tasks ?? []).enumerated() {
             parts.append(Part(key: "workload.tasks[\(index)].switches", count: task.switches, whole: workload?.switches ?? 0, wholeKey: "workload.switches"))
         }

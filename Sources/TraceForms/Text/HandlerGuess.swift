@@ -1,7 +1,9 @@
+import TraceData
+
 /// Which events of a text without irq-info an interrupt handler wrote.
 ///
 /// The replay must know: a CPU that loads another CR3 in the handler of an IPI leaves an mm, in a context switch it changes tasks. In a text without the flags it
-/// follows from the events themselves: a remote half is always a handler's. A CR3 load is one's if its CPU has not just switched to a task that needs it, if that
+/// follows from the events themselves: a remote half is a handler's, but for the one that senders of v4.20 to v5.12 write themselves. A CR3 load is one's if its CPU has not just switched to a task that needs it, if that
 /// task is none that has an mm of its own, and if another CPU waits for answers to its SEND_IPI. Lines are in the order of time, so all of that is known
 /// when the line comes.
 ///
@@ -16,8 +18,16 @@ struct HandlerGuess {
         var isSending = false
         /// A probe has shown that a handler has begun.
         var inHandler = false
+        /// Of the CPU's own flush under way, as its probe has them.
+        var sentMM: UInt64?
+        var sentGeneration: UInt64?
+        /// A probe has shown that the sender runs the remote handler itself.
+        var repeats = false
     }
 
+    /// v4.20 to v5.12: on_each_cpu_cond_mask() runs the remote handler on the sender itself as well, when all others have answered. What it writes says mostly 0 pages, since the local
+    /// half has flushed.
+    private let repeatsOwnHalf: Bool
     private var cpus: [CPU] = []
     /// Tasks that have an mm: they loaded it when they came in, or a task that is not kthreadd made them.
     private var users: Set<Int32> = []
@@ -25,6 +35,11 @@ struct HandlerGuess {
     private var senders = 0
     /// There are probe events in the handlers, which tell more surely.
     private var hasProbes = false
+
+    /// - Parameter kernel: the recorded kernel's release or scheme, nil if that is not known.
+    init(kernel: String?) {
+        repeatsOwnHalf = KernelVersion(release: kernel).map { $0 >= KernelVersion(4, 20) && $0 < KernelVersion(5, 13) } ?? false
+    }
 
     private mutating func prepare(_ cpu: Int) {
         if cpus.count <= cpu { cpus += [CPU](repeating: CPU(), count: cpu + 1 - cpus.count) }
@@ -60,13 +75,17 @@ struct HandlerGuess {
     }
 
     /// tlb_flush; true if it is a handler's.
-    mutating func flushed(_ cpu: Int, pid: Int32, reason: Int32) -> Bool {
+    mutating func flushed(_ cpu: Int, pid: Int32, reason: Int32, pages: Int64) -> Bool {
         prepare(cpu)
         let wasInHandler = cpus[cpu].inHandler
         cpus[cpu].inHandler = false
+        let repeats = cpus[cpu].repeats
+        cpus[cpu].repeats = false
         switch reason {
         // TLB_REMOTE_SHOOTDOWN, TLB_REMOTE_WRONG_CPU.
-        case 1, 5: return true
+        case 1, 5:
+            guard reason == 1, repeats || repeatsOwnHalf && pages == 0 && cpus[cpu].isSending && !wasInHandler else { return true }
+            send(cpu, false)
         // TLB_FLUSH_ON_TASK_SWITCH.
         case 0:
             if wasInHandler { return true }
@@ -92,13 +111,17 @@ struct HandlerGuess {
     mutating func probed(_ cpu: Int, _ name: String, _ body: TextCursor) -> Bool {
         prepare(cpu)
         switch name {
-        case "fl_remote": begin(cpu)
+        case "fl_remote":
+            cpus[cpu].repeats = repeatsOwnHalf && cpus[cpu].isSending && cpus[cpu].sentGeneration != nil
+                && argument(" mm=", of: body) == cpus[cpu].sentMM && argument(" tlb_gen=", of: body) == cpus[cpu].sentGeneration
+            if cpus[cpu].repeats { cpus[cpu].inHandler = false } else { begin(cpu) }
         // The local half calls it too, since v6.0.
-        case "fl_func": if initiator(body).map({ $0 != UInt64(cpu) }) ?? true { begin(cpu) } else { cpus[cpu].inHandler = false }
+        case "fl_func": if argument(" init_cpu=", of: body).map({ $0 != UInt64(cpu) }) ?? true { begin(cpu) } else { cpus[cpu].inHandler = false }
         case "leave", "sw_mm", "fl_common": break
         default:
             send(cpu, false)
             cpus[cpu].inHandler = false
+            if repeatsOwnHalf, name == "fl_others" { (cpus[cpu].sentMM, cpus[cpu].sentGeneration) = (argument(" mm=", of: body), argument(" tlb_gen=", of: body)) }
         }
         return cpus[cpu].inHandler
     }
@@ -115,11 +138,11 @@ struct HandlerGuess {
         cpus[cpu].inHandler = false
     }
 
-    /// The argument `init_cpu` of a probe.
-    private func initiator(_ body: TextCursor) -> UInt64? {
+    /// An argument of a probe.
+    private func argument(_ name: StaticString, of body: TextCursor) -> UInt64? {
         var cursor = body
         while !cursor.isAtEnd {
-            if cursor.take(" init_cpu=") { return cursor.number()?.value }
+            if cursor.take(name) { return cursor.number()?.value }
             cursor.next += 1
         }
         return nil

@@ -97,7 +97,7 @@ extension TextConversion {
     private func writeFlush(_ line: Line, _ body: TextCursor) throws(Fault) {
         guard let text = TLBFlushText(body.next, body.end) else { throw incomplete("tlb_flush", body) }
         var line = line
-        if line.flags == LineHead.noFlags, handlers.flushed(line.cpu, pid: line.pid, reason: text.reason) { line.flags |= Self.inHandler }
+        if line.flags == LineHead.noFlags, handlers.flushed(line.cpu, pid: line.pid, reason: text.reason, pages: text.pages) { line.flags |= Self.inHandler }
         let pages = formats.tlbFlush.offsets[1]
         let data = try record(line, formats.tlbFlush, pages + longSize)
         put(text.reason, data, 8)

@@ -24,7 +24,7 @@ final class TextConversion {
     /// For a probe event at work.
     let scratch = UnsafeMutableRawPointer.allocate(byteCount: ProbeText.largest, alignment: 8)
     var letters: StateLetters
-    var handlers = HandlerGuess()
+    var handlers: HandlerGuess
     private(set) var tasks = TaskNames()
     private var cpus: [CPUState] = []
     private(set) var header = TextHeader()
@@ -84,6 +84,7 @@ final class TextConversion {
         self.options = options
         self.kernel = kernel
         letters = StateLetters(release: kernel)
+        handlers = HandlerGuess(kernel: kernel)
         let size = try Self.longSize(input, names) ?? 8
         longSize = size
         formats = TextFormats(longSize: size)
@@ -111,9 +112,8 @@ final class TextConversion {
         }
         do throws(Fault) { try endMarker() } catch { try note(error) }
         if facts.records == 0, !otherBuffers.isEmpty, problems.isEmpty {
-            let known = otherBuffers.sorted().map { $0.isEmpty ? "the top one (--buffer '')" : "\"\($0)\"" }.joined(separator: ", ")
             let wanted = bufferName.isEmpty ? "the top buffer" : "buffer \"\(bufferName)\""
-            throw TraceError(path: input.path, cause: "no line is of \(wanted); there are lines of \(known)")
+            throw TraceError(path: input.path, cause: "no line is of \(wanted); there are lines of \(named(otherBuffers.sorted()))")
         }
         let shortage = shortage(unread: problems.count + moreProblems)
         if moreProblems > 0 {
@@ -125,10 +125,14 @@ final class TextConversion {
         var origin = TraceOrigin(.text)
         origin.detail = facts.detail(header)
         origin.leftOut = leftOut
+        origin.otherBuffers = otherBuffers.sorted()
+        if !otherBuffers.isEmpty { origin.leftOut.append("Lines of other buffers are not read: \(named(origin.otherBuffers)).") }
         origin.problems = problems + (shortage.map { [$0] } ?? [])
         if !bufferName.isEmpty { origin.buffer = bufferName }
         return (descriptor, origin)
     }
+
+    private func named(_ buffers: [String]) -> String { buffers.map { $0.isEmpty ? "the top one (--buffer '')" : "\"\($0)\"" }.joined(separator: ", ") }
 
     /// The buffer that is read; the file that is made has no other.
     private var bufferName: String { options.buffer ?? "" }
