@@ -112,9 +112,13 @@ struct HandlerGuess {
         prepare(cpu)
         switch name {
         case "fl_remote":
-            cpus[cpu].repeats = repeatsOwnHalf && cpus[cpu].isSending && cpus[cpu].sentGeneration != nil
-                && argument(" mm=", of: body) == cpus[cpu].sentMM && argument(" tlb_gen=", of: body) == cpus[cpu].sentGeneration
-            if cpus[cpu].repeats { cpus[cpu].inHandler = false } else { begin(cpu) }
+            if repeatsItself(cpu, body) {
+                cpus[cpu].inHandler = false
+                // All batches look alike: there the pages tell.
+                cpus[cpu].repeats = cpus[cpu].sentMM != 0
+            } else {
+                begin(cpu)
+            }
         // The local half calls it too, since v6.0.
         case "fl_func": if argument(" init_cpu=", of: body).map({ $0 != UInt64(cpu) }) ?? true { begin(cpu) } else { cpus[cpu].inHandler = false }
         case "leave", "sw_mm", "fl_common": break
@@ -124,6 +128,12 @@ struct HandlerGuess {
             if repeatsOwnHalf, name == "fl_others" { (cpus[cpu].sentMM, cpus[cpu].sentGeneration) = (argument(" mm=", of: body), argument(" tlb_gen=", of: body)) }
         }
         return cpus[cpu].inHandler
+    }
+
+    /// The arguments are those of the flush that the CPU itself has under way.
+    private func repeatsItself(_ cpu: Int, _ body: TextCursor) -> Bool {
+        guard repeatsOwnHalf, cpus[cpu].isSending, let mm = cpus[cpu].sentMM, let generation = cpus[cpu].sentGeneration else { return false }
+        return argument(" mm=", of: body) == mm && argument(" tlb_gen=", of: body) == generation
     }
 
     private mutating func begin(_ cpu: Int) {
