@@ -29,7 +29,7 @@ import Testing
 
     /// What makes the next recording: a report with a number of events that no other one has, since a recording that is given twice is refused.
     private func recorder(_ report: String, _ output: String) -> String {
-        "echo >>'\(report).count'\nsed \"s/\\\"events\\\" : [0-9]*/\\\"events\\\" : $((10000 + $(wc -l <'\(report).count')))/\" '\(report)' >\"\(output)\""
+        "echo >>'\(report).count'\nsed \"s/\\\"events\\\" : [0-9]*/\\\"events\\\" : $((1000000 + $(wc -l <'\(report).count')))/\" '\(report)' >\"\(output)\""
     }
 
     private func program(_ place: URL, _ body: String) throws {
