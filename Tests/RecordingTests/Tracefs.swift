@@ -59,7 +59,9 @@ final class RunningRecorder {
     func isRecording() -> Bool {
         eventually {
             guard let instance = Tracefs.instance(of: pid) else { return false }
-            return (try? String(contentsOfFile: instance + "/tracing_on", encoding: .utf8)) == "1\n"
+            func text(_ file: String) -> String { (try? String(contentsOfFile: "\(instance)/\(file)", encoding: .utf8)) ?? "" }
+            // A new instance is on, until the recorder turns it off, enables events, and turns it on again.
+            return text("set_event").contains("tlb_flush") && text("tracing_on") == "1\n"
         }
     }
 
