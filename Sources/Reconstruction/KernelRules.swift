@@ -33,8 +33,6 @@ public struct KernelRules: Sendable {
     public var answersInIdle = false
     /// The sender runs the handler of a flush of its own, too, behind its local half (v4.20 to v5.12): REMOTE_SHOOTDOWN in task context, which answers nobody.
     public var repeatsOwnHalf = false
-    /// Of the machine, not of its kernel: each CPU has records, so that whoever sends an IPI has written so.
-    var hasAllCPUs = true
     /// A batched flush makes a lazy CPU leave (TASK_SWITCH) instead of flushing (LOCAL_SHOOTDOWN): ce4a4e565f52, so v4.13 and later.
     public var batchLeavesLazy = false
     /// An answer flushes as many pages as its sender asked for (up to v4.13): later ones may catch up with several flushes at once.
@@ -56,7 +54,7 @@ public struct KernelRules: Sendable {
         reloadsStale = version >= KernelVersion(4, 20)
         sparesLazy = reloadsStale
         sendsFirst = version >= KernelVersion(5, 13)
-        repeatsOwnHalf = reloadsStale && !sendsFirst
+        repeatsOwnHalf = version.repeatsOwnHalf
         usesTemporaryMM = version >= KernelVersion(4, 17)
         answersInIdle = version >= KernelVersion(5, 8)
         skipsDoneFlushes = version >= KernelVersion(6, 0)
@@ -70,7 +68,6 @@ public struct KernelRules: Sendable {
     /// - Parameter kernel: its release where the file does not tell, or tells wrong.
     init(_ file: TraceFile, kernel: String?) {
         self.init(release: kernel ?? file.kernelRelease)
-        hasAllCPUs = file.cpusWithData.count > 1 && file.cpusWithoutData.isEmpty
         // The field came with the change, which a kernel may have whatever its release says.
         if file.formats.event(named: "sched_process_exit")?.field("group_dead") != nil { exitsBeforeMM = true }
     }

@@ -126,6 +126,7 @@ public struct Reconstruction<Sink: StimulusSink> {
             var replay = ProbeReconstruction(
                 sink: sink, sources: ahead.all, cpus: cpus, rules: rules, longSize: file.longSize, coverage: file.probeCoverage, savedNames: file.commands, start: ahead.firstTime,
                 beginsEverywhere: !file.cpuStats.isEmpty && file.cpuStats.allSatisfy { $0.overrun == 0 && $0.commitOverrun == 0 })
+            replay.clocks.hasAllCPUs = file.hasAllCPUs
             if any { repeat { replay.consume(merge.head) } while try merge.next() }
             replay.finish(at: ahead.lastTime)
             replay.evidence.note(replay.clocks, rules)

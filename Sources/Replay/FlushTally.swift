@@ -63,8 +63,11 @@ public struct FlushTally: Sendable {
     /// The size of the multiset intersection of the two, as far as some counters tell it.
     private func matched(_ other: FlushTally, _ indices: Range<Int>) -> Int {
         var sum = 0
-        // Of most there are none.
-        for index in indices where counts[index] | (common?.base[index] ?? 0) != 0 { sum += min(count(at: index), other.count(at: index)) }
+        for index in indices {
+            let mine = count(at: index)
+            // Of most there are none.
+            if mine > 0 { sum += min(mine, other.count(at: index)) }
+        }
         return sum
     }
 

@@ -16,6 +16,10 @@ public struct KernelVersion: Comparable, Sendable {
         self.init(major, minor)
     }
 
+    /// v4.20 to v5.12: on_each_cpu_cond_mask() runs the remote handler of a flush on its sender as well, in task context, when all others have answered (kernel/smp.c; 145f573b89a6 to
+    /// 4ce94eabac16). Its REMOTE_SHOOTDOWN record says mostly 0 pages, since the local half has flushed.
+    public var repeatsOwnHalf: Bool { self >= KernelVersion(4, 20) && self < KernelVersion(5, 13) }
+
     public static func < (left: KernelVersion, right: KernelVersion) -> Bool {
         (left.major, left.minor) < (right.major, right.minor)
     }

@@ -189,6 +189,9 @@ public final class TraceFile: Sendable {
         return (0..<cpuCount).filter { !others.contains($0) }
     }
 
+    /// There are several CPUs, and each has data: whatever one does to another, both have a record of it.
+    public var hasAllCPUs: Bool { cpusWithData.count > 1 && cpusWithoutData.isEmpty }
+
     /// The records of one CPU in the order of the file. A CPU without data has an empty stream.
     ///
     /// Each call gives a new stream from the start. Streams are independent: different threads may use different ones.

@@ -116,10 +116,24 @@ import TraceSynth
         var watch = ClockWatch(cpus: 2)
         if sends { watch.sent() }
         for number in 0..<100 { watch.answered(matched: number >= 50) }
-        var rules = KernelRules(release: "4.12.0")
-        rules.hasAllCPUs = !sends
+        watch.hasAllCPUs = !sends
+        let rules = KernelRules(release: "4.12.0")
         #expect(!watch.differ(rules))
         #expect(watch.unexplained(rules) == 50)
+    }
+
+    /// docs/faults.md: a CPU without data. With probe events and without; in two passes, and in one reading.
+    @Test func whoAnswersACPUWithoutDataHasNoOtherClock() throws {
+        var trace = try DamagedTrace(Self.threads)
+        trace.drop(cpu: 3)
+        try trace.open { file in
+            #expect(file.cpusWithoutData == [3])
+            for level in EvidenceLevel.allCases {
+                let evidence = try Reconstruction(file, sink: NoSink(), evidence: level).evidence
+                #expect(!evidence.clocksDiffer, "\(level)")
+                #expect(evidence.unexplainedAnswers > 100, "\(level)")
+            }
+        }
     }
 
     /// docs/faults.md: one that leaves more than a tenth of the contradictions is not made. Where a clock jumps on the way, none holds for the whole trace.

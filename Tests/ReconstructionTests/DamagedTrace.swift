@@ -70,6 +70,9 @@ struct DamagedTrace {
         for cpu in pages.indices { pages[cpu].removeAll { $0.first < cut } }
     }
 
+    /// Leaves out a CPU, which was on all the time.
+    mutating func drop(cpu: Int) { pages[cpu] = [] }
+
     /// Leaves out each sub-buffer with probability `part`, and marks the next one as the kernel does. The last one of a CPU stays: nothing
     /// would mark its loss.
     mutating func dropRandom(_ part: Double, seed: UInt64) {

@@ -12,17 +12,16 @@ struct ClockWatch {
     /// Answers to flushes, and those of them that answer none which is under way.
     private var answers = 0
     private var unmatched = 0
+    /// There is a SEND_IPI record.
+    private var hasSends = false
+    /// Each CPU of the machine has records, so that whoever has sent an IPI has written so.
+    var hasAllCPUs = true
 
     /// The clocks differ by more than can be. Answers say so if the records of those whom they answer are there.
-    func differ(_ rules: KernelRules) -> Bool { inversions > 0 || rules.hasAllCPUs && hasSends && unexplained(rules) > 0 }
+    func differ(_ rules: KernelRules) -> Bool { inversions > 0 || hasAllCPUs && hasSends && unexplained(rules) > 0 }
 
     /// Answers to flushes that no CPU has under way, if those are too many for chance. Single answers may go astray: a record of their sender comes late (an emulated CPU that was stopped).
     func unexplained(_ rules: KernelRules) -> Int { rules.hasExactAnswers && unmatched >= 10 && unmatched * 200 > answers ? unmatched : 0 }
-
-    /// There is a SEND_IPI record.
-    private(set) var hasSends = false
-
-    @inline(__always) mutating func sent() { hasSends = true }
 
     /// Records that were seen to be missing so far.
     private var breaks: UInt32 = 0
@@ -53,6 +52,9 @@ struct ClockWatch {
         breaks &+= 1
         current[cpu] = -1
     }
+
+    /// A CPU sends an IPI.
+    @inline(__always) mutating func sent() { hasSends = true }
 
     /// A CPU answers a flush, which is under way or not.
     @inline(__always) mutating func answered(matched: Bool) {

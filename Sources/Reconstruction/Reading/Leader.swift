@@ -111,6 +111,7 @@ struct Leader {
         stretches = StretchPool(turns: 2 * self.pace.stretch + Stretch.ahead, in: pool.slab)
         stretch = stretches.take()
         pass = EvidencePass(cpus: cpus, rules: rules, births: births)
+        pass.clocks.hasAllCPUs = file.hasAllCPUs
         pass.order = MergeOrder(sources: file.cpusWithData.count)
         trails = file.cpusWithData.map { _ in Trail() }
         ahead = Lookaheads(file, probes: false, on: queues, keeping: pass.order, pool: pool, trails: isFollowed ? trails : nil)

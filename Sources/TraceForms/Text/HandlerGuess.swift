@@ -3,9 +3,9 @@ import TraceData
 /// Which events of a text without irq-info an interrupt handler wrote.
 ///
 /// The replay must know: a CPU that loads another CR3 in the handler of an IPI leaves an mm, in a context switch it changes tasks. In a text without the flags it
-/// follows from the events themselves: a remote half is a handler's, but for the one that senders of v4.20 to v5.12 write themselves. A CR3 load is one's if its CPU has not just switched to a task that needs it, if that
-/// task is none that has an mm of its own, and if another CPU waits for answers to its SEND_IPI. Lines are in the order of time, so all of that is known
-/// when the line comes.
+/// follows from the events themselves: a remote half is a handler's, but for the one that senders of some kernels write themselves. A CR3 load is one's if its CPU has not
+/// just switched to a task that needs it, if that task is none that has an mm of its own, and if another CPU waits for answers to its SEND_IPI. Lines are in the order of
+/// time, so all of that is known when the line comes.
 ///
 /// How near that comes to the flags: docs/inputs.md.
 struct HandlerGuess {
@@ -25,8 +25,7 @@ struct HandlerGuess {
         var repeats = false
     }
 
-    /// v4.20 to v5.12: on_each_cpu_cond_mask() runs the remote handler on the sender itself as well, when all others have answered. What it writes says mostly 0 pages, since the local
-    /// half has flushed.
+    /// ``KernelVersion/repeatsOwnHalf``
     private let repeatsOwnHalf: Bool
     private var cpus: [CPU] = []
     /// Tasks that have an mm: they loaded it when they came in, or a task that is not kthreadd made them.
@@ -38,7 +37,7 @@ struct HandlerGuess {
 
     /// - Parameter kernel: the recorded kernel's release or scheme, nil if that is not known.
     init(kernel: String?) {
-        repeatsOwnHalf = KernelVersion(release: kernel).map { $0 >= KernelVersion(4, 20) && $0 < KernelVersion(5, 13) } ?? false
+        repeatsOwnHalf = KernelVersion(release: kernel)?.repeatsOwnHalf ?? false
     }
 
     private mutating func prepare(_ cpu: Int) {
