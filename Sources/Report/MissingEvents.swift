@@ -43,9 +43,12 @@ public struct MissingEvents {
         }
         let elsewhere = file.buffers.filter { $0.name != file.buffer.name && $0.cpus.contains { $0.size > 0 } }.map(\.name) + file.origin.otherBuffers
         if !elsewhere.isEmpty {
-            lines.append("other buffers have data: " + elsewhere.map { "--buffer \($0.isEmpty ? "''" : printable($0))" }.joined(separator: ", "))
+            lines.append("other buffers have data: " + elsewhere.map { "--buffer \($0.isEmpty ? "''" : printable($0))" }.joined(separator: ", ")
+                + (withoutRecord.count == 1 ? " (both events must be in one: the records of two buffers are not put together)" : ""))
         }
-        if !file.runsOnX86 {
+        if !withoutRecord.isEmpty, !file.problems.isEmpty {
+            lines.append("the file is damaged, and may have had them in what cannot be read")
+        } else if !file.runsOnX86 {
             lines.append("the recorded machine is \(printable(file.machine ?? "")): the tlb events and the schemes are those of x86 kernels")
         } else {
             lines.append(

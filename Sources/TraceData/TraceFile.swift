@@ -103,7 +103,7 @@ public final class TraceFile: Sendable {
         } else {
             let known = container.buffers.map { $0.name.isEmpty ? "the top one" : "\"\($0.name)\"" }.joined(separator: ", ")
             let what = name.isEmpty ? "the file has no top buffer" : "the file has no buffer \"\(name)\""
-            let error = TraceError(path: path, cause: "\(what); it has \(known.isEmpty ? "none" : known)")
+            let error = TraceError(path: path, cause: known.isEmpty ? "the file has no buffers" : "\(what); it has \(known)")
             guard options.keepGoing, name.isEmpty else { throw error }
             container.problems.append(TraceProblem(error))
             buffer = TraceBuffer(

@@ -17,10 +17,10 @@ struct CheckCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("Traces or reports, files or pipes, - for standard input; several are recordings of one workload.", valueName: "trace"))
     var traces: [String]
 
-    @Option(help: ArgumentHelp("What lazytlb baseline wrote. Without a budget the metrics of the default list may not increase.", valueName: "file"))
+    @Option(help: ArgumentHelp("What lazytlb baseline wrote; - for standard input. Without a budget the metrics of the default list may not increase.", valueName: "file"))
     var baseline: String?
 
-    @Option(help: ArgumentHelp("Bounds on metrics (YAML).", valueName: "file"))
+    @Option(help: ArgumentHelp("Bounds on metrics (YAML); - for standard input.", valueName: "file"))
     var budget: String?
 
     @Flag(help: "The recorded kernel behaves as the scheme of its version says.")
@@ -58,6 +58,7 @@ struct CheckCommand: ParsableCommand {
     static let deviationLimit = 1000
 
     func validate() throws {
+        try demandOneStandardInput(traces + [baseline, budget].compactMap { $0 })
         guard baseline != nil || budget != nil || conform || noExtraIPIs || noStaleActiveMM else {
             throw ValidationError("nothing to check: give --baseline, --budget, --conform, --no-extra-ipis or --no-stale-active-mm")
         }

@@ -98,10 +98,10 @@ enum CheckInput {
     /// No baseline and no budget, and no report that is not a wrong file, is as large.
     private static let mostBytes = 1 << 30
 
-    /// The text of a file, or of what a shell gives as one: `<(…)`.
+    /// The text of a file, of what a shell gives as one, `<(…)`, or of standard input, `-`.
     static func text(_ path: String) throws -> String {
         func problem(_ cause: String) -> DocumentError { DocumentError(path: path, cause: cause) }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = path == "-" ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw problem(errno == ENOENT ? "no such file" : "cannot be read: \(String(cString: strerror(errno)))") }
         defer { close(descriptor) }
         var bytes: [UInt8] = []

@@ -25,7 +25,7 @@ struct EventsCommand: ParsableCommand {
     @Option(help: "text or json.")
     var format = EventLines.Format.text
 
-    @Option(help: ArgumentHelp("Only records of these CPUs, e.g. 0,2-3. Can be given several times.", valueName: "list"), transform: CPUList.init)
+    @Option(parsing: .unconditionalSingleValue, help: ArgumentHelp("Only records of these CPUs, e.g. 0,2-3. Can be given several times.", valueName: "list"), transform: CPUList.init)
     var cpu: [CPUList] = []
 
     @Option(help: ArgumentHelp("Only records of this event, e.g. sched_switch. Can be given several times.", valueName: "name"))

@@ -22,16 +22,16 @@ struct RecordCommand: ParsableCommand {
     @Flag(help: "Write no file: show a summary once a second, and a report at the end.")
     var live = false
 
-    @Option(help: ArgumentHelp("Record so long; a command that still runs then is ended.", valueName: "number"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Record so long; a command that still runs then is ended.", valueName: "number"))
     var seconds: Double?
 
-    @Option(help: ArgumentHelp("The ring buffer of each CPU in KiB, or with M or G behind it (default: by the memory, 8M at most).", valueName: "size"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("The ring buffer of each CPU in KiB, or with M or G behind it (default: by the memory, 8M at most).", valueName: "size"))
     var bufferSize: ByteSize?
 
     @Option(help: ArgumentHelp("The clock of the records (default: the best that is one for all CPUs).", valueName: "name"))
     var clock: String?
 
-    @Option(help: ArgumentHelp("6 or 7.", valueName: "version"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("6 or 7.", valueName: "version"))
     var fileVersion = 7
 
     @Option(help: "zstd or none; version 6 has none (default: zstd).")

@@ -24,7 +24,7 @@ struct ReportCommand: ParsableCommand {
     @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
     var output: String?
 
-    @Option(help: ArgumentHelp("List the first divergences of each pair of schemes, so many or all.", valueName: "number|all"), transform: DivergenceLimit.init)
+    @Option(parsing: .unconditional, help: ArgumentHelp("List the first divergences of each pair of schemes, so many or all.", valueName: "number|all"), transform: DivergenceLimit.init)
     var divergences: DivergenceLimit?
 
     @OptionGroup var reading: TraceReport

@@ -26,13 +26,13 @@ struct TimelineCommand: ParsableCommand {
     @Option(help: "text, csv, json (one object a line), perfetto (tracks for ui.perfetto.dev) or svg (a picture).")
     var format = TimelineFormat.text
 
-    @Option(help: ArgumentHelp("Only these CPUs, e.g. 0,2-3. Can be given several times.", valueName: "list"), transform: CPUList.init)
+    @Option(parsing: .unconditionalSingleValue, help: ArgumentHelp("Only these CPUs, e.g. 0,2-3. Can be given several times.", valueName: "list"), transform: CPUList.init)
     var cpu: [CPUList] = []
 
-    @Option(help: ArgumentHelp("Only from this time on: seconds of the trace's clock, as 16.855.", valueName: "time"), transform: TraceTime.init)
+    @Option(parsing: .unconditional, help: ArgumentHelp("Only from this time on: seconds of the trace's clock, as 16.855.", valueName: "time"), transform: TraceTime.init)
     var from: TraceTime?
 
-    @Option(help: ArgumentHelp("Only up to this time.", valueName: "time"), transform: TraceTime.init)
+    @Option(parsing: .unconditional, help: ArgumentHelp("Only up to this time.", valueName: "time"), transform: TraceTime.init)
     var to: TraceTime?
 
     @Option(

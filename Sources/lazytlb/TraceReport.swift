@@ -19,7 +19,7 @@ struct TraceReport: ParsableArguments {
             valueName: "id"))
     var kernel: String?
 
-    @Option(help: ArgumentHelp("Threads that may work at the same time; the report is the same (default: one a processor).", valueName: "number"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Threads that may work at the same time; the report is the same (default: one a processor).", valueName: "number"))
     var jobs: Int?
 
     @Flag(help: "Show no progress (which is shown on a terminal only).")

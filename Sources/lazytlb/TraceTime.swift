@@ -16,7 +16,7 @@ struct TraceTime {
         guard let seconds = UInt64(parts[0]) else { throw ValidationError("a time is at most \(UInt64.max)") }
         var fraction: UInt64 = 0
         if parts.count == 2 {
-            guard parts[1].count <= 9, let digits = UInt64(parts[1] + String(repeating: "0", count: 9 - parts[1].count)) else { throw expected }
+            guard parts[1].count <= 9, parts[1].utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let digits = UInt64(parts[1] + String(repeating: "0", count: 9 - parts[1].count)) else { throw expected }
             fraction = digits
         }
         whole = parts.count == 1 ? seconds : nil

@@ -15,13 +15,13 @@ struct VerifyCommand: ParsableCommand {
             Exit status: 0 all holds, 1 something that must not be is reached. docs/verify.md tells what is looked at.
             """)
 
-    @Option(help: ArgumentHelp("CPUs of the machine, 2 to 4.", valueName: "number"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("CPUs of the machine, 2 to 4.", valueName: "number"))
     var cpus = 2
 
-    @Option(help: ArgumentHelp("User mms, 1 to 3.", valueName: "number"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("User mms, 1 to 3.", valueName: "number"))
     var mms = 2
 
-    @Option(help: ArgumentHelp("Only histories of up to so many steps (default: all).", valueName: "steps"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Only histories of up to so many steps (default: all).", valueName: "steps"))
     var length: Int?
 
     @Option(help: "text or json.")

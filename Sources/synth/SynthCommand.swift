@@ -22,22 +22,22 @@ struct SynthCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write the true answers to this file, as JSON (default: standard output).", valueName: "file"))
     var answers: String?
 
-    @Option(help: "Records.")
+    @Option(parsing: .unconditional, help: "Records.")
     var events = 100_000
 
-    @Option(help: "CPUs, 2 to 512.")
+    @Option(parsing: .unconditional, help: "CPUs, 2 to 512.")
     var cpus = 4
 
-    @Option(help: "User tasks alive at once.")
+    @Option(parsing: .unconditional, help: "User tasks alive at once.")
     var tasks = 64
 
     @Option(help: ArgumentHelp("What the machine does: \(Mix.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "mix"))
     var mix = Mix.half
 
-    @Option(help: "Where the random numbers start.")
+    @Option(parsing: .unconditional, help: "Where the random numbers start.")
     var seed: UInt64 = 1
 
-    @Option(help: ArgumentHelp("v6, uncompressed, or v7, compressed with zstd.", valueName: "version"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("v6, uncompressed, or v7, compressed with zstd.", valueName: "version"))
     var fileVersion = TraceFileVersion.v6
 
     func run() throws {

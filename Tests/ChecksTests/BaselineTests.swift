@@ -67,6 +67,14 @@ import Testing
         #expect(error.description.hasPrefix("b.json:\(line):"))
     }
 
+    @Test(arguments: [("\"clock\": \"local\"", "clock", "4.5", "the number 4.5"), ("\"evidence\": \"life-cycle\"", "evidence", "true", "true"), ("\"clock\": \"local\"", "clock", "null", "null")])
+    func whatIsNoTextIsNoName(_ old: String, _ key: String, _ value: String, _ found: String) throws {
+        let (line, error) = try error(old, "\"\(key)\": \(value)")
+        #expect(error.line == line)
+        #expect(error.key == "recordings[0].\(key)")
+        #expect(error.cause == "expected a text, found \(found)")
+    }
+
     @Test func aValueThatIsNoNumberIsNamedWithItsPlaceInTheList() throws {
         let (line, error) = try error("\"values\": [0, 0, 0]", "\"values\": [0, true, 0]")
         #expect(error.line == line)

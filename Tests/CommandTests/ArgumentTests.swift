@@ -37,6 +37,21 @@ import Testing
         #expect(!outcome.errors.contains("has no value"), "\(outcome.errors)")
     }
 
+    /// A minus sign begins a value here, and no option: what is wrong is told by the number.
+    @Test(arguments: [
+        ("report --jobs -3", "--jobs is a number from 1 to 256"), ("verify --cpus -1", "--cpus: expected 2 to 4"), ("report --divergences -1", "The value '-1' is invalid for '--divergences"),
+        ("timeline --from -1", "The value '-1' is invalid for '--from <time>': expected seconds of the trace's clock"), ("events --cpu -1", "The value '-1' is invalid for '--cpu <list>'"),
+        ("timeline --to 1.+5", "The value '1.+5' is invalid for '--to <time>': expected seconds of the trace's clock"), ("record --seconds -1", "--seconds is "),
+        ("record --buffer-size -1", "'-1' is invalid for '--buffer-size"), ("record --file-version -6", "--file-version is "),
+    ])
+    func aNegativeNumberIsNoMissingValue(_ command: String, _ cause: String) throws {
+        let words = command.split(separator: " ").map(String.init)
+        let outcome = try Program.run(Program.lazytlb, with: words + (words[0] == "verify" ? [] : [Self.trace]))
+        #expect(outcome.status == 2)
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.errors.contains(cause), "\(outcome.errors)")
+    }
+
     /// Each is parsed by itself first, as if it were the whole program.
     @Test(arguments: ["record", "tasks", "report", "timeline", "check", "baseline", "diff", "events", "info"]) func aCommandIsPartOfTheProgram(_ name: String) throws {
         let help = try Program.lazytlb(name, "--help")

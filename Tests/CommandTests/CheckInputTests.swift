@@ -78,6 +78,24 @@ import Testing
         }
     }
 
+    /// As a file, and as what a pipe brings; but not both for one standard input.
+    @Test func aBaselineAndABudgetMayComeFromStandardInput() throws {
+        try inFolder { folder in
+            let (baseline, budget) = ("\(folder)/b.json", "\(folder)/b.yml")
+            #expect(try lazytlb(["baseline", Self.trace, "-o", baseline]).status == 0)
+            try write("schema_version: 1\nmetrics:\n  recorded.ipi_sends: {max: 100000}\n", budget)
+            for arguments in [["--baseline", baseline], ["--budget", budget], ["--baseline", baseline, "--budget", budget]] {
+                let read = try lazytlb(["check", Self.trace] + arguments)
+                let piped = try Program.run("/bin/sh", with: ["-c", "file=$1; shift; \"$0\" check \"$@\" <\"$file\"", Program.lazytlb, arguments[1], Self.trace, arguments[0], "-"] + arguments.dropFirst(2), in: packageFolder)
+                #expect(read.status == 0 && piped.status == 0, "\(piped.errors)")
+                #expect(piped.text == read.text.replacingOccurrences(of: "\(arguments[1])", with: "-"))
+            }
+            let twice = try lazytlb(["check", Self.trace, "--baseline", "-", "--budget", "-"])
+            #expect(twice.status == 2)
+            #expect(twice.errors.contains("standard input (-) can be read once only"))
+        }
+    }
+
     @Test func aBaselineOfSeveralMachinesIsForNone() throws {
         try inFolder { folder in
             let file = "\(folder)/b.json"

@@ -32,6 +32,25 @@ import Testing
         }
     }
 
+    /// To record other events is no remedy for a file whose end is missing, where a file of version 7 has all that tells what it is.
+    @Test func whatADamagedFileLacksItMayHaveHad() throws {
+        let whole = try Data(contentsOf: URL(fileURLWithPath: Recordings.fixture("debian6.18-threads-4cpu-truth.dat")))
+        try withTemporaryFile(whole.prefix(1000)) { path in
+            for command in ["report", "timeline"] {
+                let outcome = try Program.lazytlb(command, path, "--keep-going")
+                #expect(outcome.status == 2)
+                #expect(outcome.output.isEmpty)
+                let lines = outcome.errors.split(separator: "\n")
+                #expect(lines.count == 3, "\(outcome.errors)")
+                #expect(lines[0].hasPrefix("lazytlb: \(path): at byte 1000: truncated: section 0 (options) begins at byte "))
+                #expect(lines[1] == "lazytlb: \(path): the file has no buffers")
+                #expect(
+                    lines[2] == "lazytlb: \(path): sched:sched_switch is not declared by the file; tlb:tlb_flush is not declared by the file; "
+                        + "the file is damaged, and may have had them in what cannot be read")
+            }
+        }
+    }
+
     @Test func aReportKeepsItsProblems() throws {
         try withDamaged { path in
             try withTemporaryFile(Program.lazytlb("report", path, "--keep-going", "--format", "json", "--kernel", "v4.12").output) { report in

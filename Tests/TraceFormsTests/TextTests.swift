@@ -162,7 +162,8 @@ import TraceForms
         // The others are not left out in silence.
         try Text.open(Data(text.utf8)) { file in
             #expect(file.origin.leftOut.contains("Lines of other buffers are not read: \"tlbbuf\"."))
-            #expect(MissingEvents(file, withoutRecord: ["sched:sched_switch"]).lines.contains("other buffers have data: --buffer tlbbuf"))
+            #expect(MissingEvents(file, withoutRecord: ["sched:sched_switch"]).lines.contains("other buffers have data: --buffer tlbbuf (both events must be in one: the records of two buffers are not put together)"))
+            #expect(MissingEvents(file, withoutRecord: ["sched:sched_switch", "tlb:tlb_flush"]).lines.contains("other buffers have data: --buffer tlbbuf"))
         }
         let found4 = try Text.read(text, buffer: "tlbbuf")
         #expect(found4.map { $0["pages"] } == ["2"])

@@ -85,7 +85,7 @@ extension Baseline {
         }
         let version = try top.required("schema_version")
         guard try version.integer() == Self.schemaVersion else {
-            throw version.fail("a baseline of schema version \(try version.text()); this tool reads version \(Self.schemaVersion): write it anew with lazytlb baseline")
+            throw version.fail("a baseline of schema version \(try version.scalar()); this tool reads version \(Self.schemaVersion): write it anew with lazytlb baseline")
         }
         _ = try top.members(["schema_version", "kind", "tool", "recordings", "metrics"])
         tool = try top.required("tool").text()

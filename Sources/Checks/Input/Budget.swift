@@ -28,7 +28,7 @@ public struct Budget: Sendable, Equatable {
         let members = try top.members(["schema_version", "evidence", "metrics"])
         let version = try top.required("schema_version")
         guard try version.integer() == Self.schemaVersion else {
-            throw version.fail("a budget of schema version \(try version.text()); this tool reads version \(Self.schemaVersion)")
+            throw version.fail("a budget of schema version \(try version.scalar()); this tool reads version \(Self.schemaVersion)")
         }
         bounds = []
         if let evidence = members.first(where: { $0.name == "evidence" })?.value {
@@ -81,7 +81,7 @@ public struct Budget: Sendable, Equatable {
     /// What `min` and `max` may be: a number that is not negative; of a share at most 1, or a percentage. Anything else would hold always or never.
     private static func limit(_ node: Located, _ metric: Metric, _ rate: Rate) throws(DocumentError) -> Double {
         if metric.unit == .share || rate == .shareOfCPUTime { return try share(node, rate == .shareOfCPUTime ? "a share of the CPU time" : "a share") }
-        if (try node.text()).hasSuffix("%") {
+        if try node.scalar().hasSuffix("%") {
             throw node.fail("\(metric.name) per \(rate.rawValue) is no share: expected a number; max_increase and max_decrease are relative to the baseline")
         }
         return try node.nonNegative()
@@ -89,7 +89,7 @@ public struct Budget: Sendable, Equatable {
 
     /// A share: a number from 0 to 1, or a percentage.
     private static func share(_ node: Located, _ what: String = "a share") throws(DocumentError) -> Double {
-        let isPercentage = try node.text().hasSuffix("%")
+        let isPercentage = try node.scalar().hasSuffix("%")
         let value = isPercentage ? try node.percentage() : try node.nonNegative()
         guard value <= 1 else {
             throw node.fail(isPercentage ? "a share is at most 100 %" : "\(what): expected a number from 0 to 1, or a percentage, as \"10 %\"")

@@ -95,7 +95,15 @@ struct Located {
     /// Of a text without quotes, by YAML's core schema.
     var isNull: Bool { plain.map { ["", "~", "null", "Null", "NULL"].contains($0) } ?? false }
 
+    /// Not what is a number, true, false or null: a name of such letters stands in quotes.
     func text() throws(DocumentError) -> String {
+        let text = try scalar()
+        guard plain == nil || !isNull && Double(text) == nil && !["true", "false"].contains(text.lowercased()) else { throw fail("expected a text, found \(kind)") }
+        return text
+    }
+
+    /// What is written there, of whatever type.
+    func scalar() throws(DocumentError) -> String {
         guard case .scalar(let text, _) = node.content else { throw fail("expected a text, found \(kind)") }
         return text
     }
@@ -144,7 +152,7 @@ struct Located {
 
     /// A share, from a text as "10 %" or "2.5%".
     func percentage() throws(DocumentError) -> Double {
-        let text = try text()
+        let text = try scalar()
         guard text.last == "%", let value = Double(text.dropLast().trimming()), value.isFinite, value >= 0 else {
             throw fail("expected a percentage, as \"10 %\", found \(kind)")
         }
@@ -161,7 +169,7 @@ struct Located {
         switch node.content {
         case .mapping: "a mapping"
         case .sequence: "a list"
-        case .scalar(let text, _): isNull ? "null" : plain.flatMap(Double.init) != nil ? "the number \(text)" : "the text \"\(text)\""
+        case .scalar(let text, _): isNull ? "null" : plain.flatMap(Double.init) != nil ? "the number \(text)" : plain == "true" || plain == "false" ? text : "the text \"\(text)\""
         }
     }
 }
