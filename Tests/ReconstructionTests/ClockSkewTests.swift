@@ -59,6 +59,24 @@ import TraceSynth
         }
     }
 
+    /// Of a flush that was sent in a gap, or whose sender's next record is in one, nothing is known.
+    @Test(arguments: ["", "sent", "done"]) func whatIsLostOfAFlushTellsNothing(_ lost: String) throws {
+        var trace = WrittenTrace(cpus: 2)
+        for cpu in 0...1 { trace.run(cpu, 1000, 0, Int32(7 + cpu)) }
+        if lost != "sent" { trace.flush(0, 2000, 7, 4, 3) }
+        // flush_tlb_func() of v4.12, in the IPI.
+        trace.flush(1, 2500, 8, 1, 3, inIRQ: true)
+        if lost == "" { trace.flush(0, 3000, 7, 3, 3) } else { trace.lose(0) }
+        trace.turn(0)
+        for cpu in 0...1 { trace.run(cpu, 4000, Int32(7 + cpu), 0) }
+        try trace.open { path in
+            let bounds = try ClockBounds(TraceFile(path: path), rules: KernelRules(release: "4.12.0"), usesFlushes: true)
+            #expect(bounds.unmatched == 0)
+            #expect(bounds[0, 1] == (lost == "sent" ? ClockBounds.unbounded : -500))
+            #expect(bounds[1, 0] == (lost == "" ? -500 : ClockBounds.unbounded))
+        }
+    }
+
     @Test(arguments: [-300_000, 1_000_000])
     func aCorrectedTraceIsPredictedAsWellAsOneOfSynchronisedClocks(_ shift: Int64) throws {
         let good = try missed(try TraceFile(path: Self.threads))

@@ -35,6 +35,9 @@ public struct WrittenTrace {
     /// The CPU's next record begins a sub-buffer. A time further on than 2^59 can be told in no other way.
     public func turn(_ cpu: Int) { try! writers[cpu].finish() }
 
+    /// Events of the CPU are lost behind its last record, nobody knows how many.
+    public func lose(_ cpu: Int) { writers[cpu].lose(nil) }
+
     /// sched_switch to `next`, in task context.
     public func run(_ cpu: Int, _ time: UInt64, _ previous: Int32, _ next: Int32, as comm: String = "w") {
         record(cpu, time, Self.common(93, previous) + Self.comm("") + Self.le(previous) + Self.le(Int32(120)) + Self.le(UInt64(0)) + Self.comm(comm) + Self.le(next) + Self.le(Int32(120)))
@@ -55,7 +58,7 @@ public struct WrittenTrace {
     }
 
     /// A trace_marker line.
-    public func mark(_ cpu: Int, _ time: UInt64, _ text: [UInt8]) { record(cpu, time, Self.common(5, 0, flags: 0) + Self.le(UInt64(0)) + text) }
+    public func mark(_ cpu: Int, _ time: UInt64, _ text: [UInt8], flags: UInt8 = 0) { record(cpu, time, Self.common(5, 0, flags: flags) + Self.le(UInt64(0)) + text) }
 
     public static func common(_ id: UInt16, _ pid: Int32, flags: UInt8 = 1) -> [UInt8] { le(id) + [flags, 0] + le(pid) }
     public static func comm(_ name: String) -> [UInt8] { Array(name.utf8) + [UInt8](repeating: 0, count: 16 - name.utf8.count) }

@@ -133,6 +133,36 @@ import TraceSynth
         }
     }
 
+    /// What was lost may have happened at any time between the records on both sides.
+    @Test func aGapBeginsAtTheRecordBeforeIt() throws {
+        var trace = WrittenTrace(cpus: 1)
+        trace.run(0, 1000, 0, 7)
+        trace.lose(0)
+        trace.turn(0)
+        trace.run(0, 5000, 7, 0)
+        try trace.open { path in
+            let batch = BatchReader(try TraceFile(path: path).stream(cpu: 0), from: BatchPool(capacity: 100), probes: false, queue: nil).next()
+            let held = (0..<batch.end - batch.start).map { Held(batch.start + $0) }
+            #expect(held.map(\.kind) == [.schedSwitch, .lost, .schedSwitch])
+            #expect(held.map(\.time) == [1000, 1000, 5000])
+        }
+    }
+
+    /// tracing_mark_write(), kernel/trace/trace.c: whoever writes into trace_marker is a task. With interrupts off it is the kernel's trace_printk().
+    @Test func whatTheKernelPrintsIsNoMarker() throws {
+        var trace = WrittenTrace(cpus: 1)
+        trace.formats.append(WrittenTrace.marker)
+        trace.mark(0, 1000, Array("a task's\n".utf8))
+        trace.mark(0, 2000, Array("an interrupt's\n".utf8), flags: 1)
+        try trace.open { path in
+            let stream = try TraceFile(path: path).stream(cpu: 0)
+            var record = Record.none
+            var kinds: [Record.Kind] = []
+            while try stream.next(&record) { kinds.append(record.kind) }
+            #expect(kinds == [.marker, .other])
+        }
+    }
+
     @Test func anErrorComesBehindTheRecordsBeforeIt() throws {
         // Version 6, whose data is never compressed: a byte of it can be changed.
         let path = NSTemporaryDirectory() + "lazytlb-test-\(UUID().uuidString).dat"
