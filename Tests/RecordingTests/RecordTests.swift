@@ -72,10 +72,14 @@ import TraceData
     @Test func eachCPUIsVisited() throws {
         try withFolder { folder in
             let path = folder + "/visit.dat"
-            #expect(try record("-o", path, "--seconds", "0.2").status == 0)
-            let visits = try visitedCPUs(path)
             let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
             let allowed = try #require(status.firstMatch(of: #/Cpus_allowed:\s+([0-9a-f,]+)/#)?.1).compactMap(\.hexDigitValue).reduce(0) { $0 + $1.nonzeroBitCount }
+            // A CPU with much else to do may be given up after half a second.
+            var visits: Set<Substring> = []
+            for _ in 0..<4 where visits.count < allowed {
+                #expect(try record("-o", path, "--seconds", "0.2").status == 0)
+                visits = try visitedCPUs(path)
+            }
             #expect(visits.count == allowed)
             #expect(try record("-o", path, "--no-visit", "--seconds", "0.2").status == 0)
             #expect(try visitedCPUs(path).isEmpty)
