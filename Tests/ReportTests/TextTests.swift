@@ -89,11 +89,43 @@ import TraceData
         #expect(verdict { $0.evidence.flushes = flushes(0, 9_000) } == unknown)
         #expect(verdict { $0.evidence.flushes = flushes(80, 8_920) } == unknown)
         #expect(verdict { $0.evidence.unknownTimeNS = 4 * $0.trace.durationNS } == unknown)
-        #expect(verdict { $0.evidence.flushes = flushes(100, 8_900) }.hasPrefix("v4.12 and v4.13 do the same"))
+        let inPart = "v4.12 and v4.13 differ in nothing of what is known of this trace."
+        #expect(verdict { $0.evidence.flushes = flushes(100, 8_900) } == inPart)
+        #expect(verdict { $0.evidence.flushes = flushes(7_900, 1_000) } == inPart)
+        #expect(verdict { $0.schemes["v4.12"]!.unknownSwitches = $0.evidence.switches.total / 5 } == inPart)
+        #expect(verdict { $0.schemes["v4.12"]!.cpuTime!.unknownNS = 2 * $0.trace.durationNS } == inPart)
+        #expect(verdict { $0.conformance!.matched = $0.conformance!.records / 2 } == inPart)
+        #expect(verdict { $0.evidence.flushes = flushes(7_900, 1_000); $0.comparisons[0].divergences["warning"] = 2 }
+            == "v4.12 and v4.13 differ 2 times in what is known of this trace, but interrupt the same CPUs.")
+        #expect(verdict { $0.evidence.flushes = flushes(8_900, 100) }.hasPrefix("v4.12 and v4.13 do the same"))
         #expect(verdict { $0.evidence.flushes = flushes(0, 0) }.hasPrefix("v4.12 and v4.13 do the same"))
         // What does differ is said all the same, but not that the rest does not.
         #expect(verdict { $0.evidence.flushes = flushes(0, 9_000); $0.comparisons[0].divergences["warning"] = 2 }
             == "v4.12 and v4.13 differ 2 times on this trace, of which hardly anything is known.")
+    }
+
+    /// Another scheme may have loaded what nobody knows where the recorded kernel shows what it has.
+    @Test func whatIsUnknownIsToldWithThePlaceWhereItStands() {
+        func caveat(_ change: (inout ReportDocument) -> Void) -> String {
+            var document = sampleDocument()
+            change(&document)
+            return renderText(document, style: TextStyle(width: 400), divergenceLimit: 0).split(separator: "\n").first { $0.contains("not counted") }?.description ?? ""
+        }
+        #expect(caveat { _ in }.contains("  Unknown, and not counted: "))
+        #expect(caveat { _ in }.hasSuffix("; see Evidence."))
+        let more = caveat { $0.schemes["v4.12"]!.cpuTime!.unknownNS = $0.trace.durationNS }
+        #expect(more.hasPrefix("  Unknown under the scheme of which least is known, and not counted: "))
+        #expect(more.hasSuffix(" and 25.0 % of the CPU time; see the schemes' tables, and Evidence."))
+    }
+
+    /// Half of what was recorded, or more, is not predicted: that is another history.
+    @Test(arguments: [(0.97, " is not quite the one that was"), (0.4, " is not the one that was"), (0.99, "")]) func aHistoryThatWasNotIsSaidToBeNone(share: Double, doubt: String) {
+        var document = sampleDocument()
+        document.conformance!.predicted = document.conformance!.records
+        document.conformance!.matched = Int(share * Double(document.conformance!.records))
+        let text = renderText(document, style: TextStyle(width: 400), divergenceLimit: 0)
+        #expect(text.contains("the history that is replayed is not") == !doubt.isEmpty)
+        #expect(doubt.isEmpty || text.contains(doubt))
     }
 
     @Test func theListOfDivergencesIsLimited() {

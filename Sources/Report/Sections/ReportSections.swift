@@ -70,10 +70,15 @@ struct ReportSections {
             parts.append("written CR3 \(count(comparison.redundantCR3Loads, "time")) with what it already held")
         }
         let others = comparison.divergences.values.reduce(0, +)
-        if parts.isEmpty, isHardlyKnown {
+        if parts.isEmpty, unknownShare > 0.99 {
             return others == 0
                 ? "Whether \(old) and \(new) differ on this trace is not known: hardly anything of it is."
                 : "\(old) and \(new) differ \(count(others, "time")) on this trace, of which hardly anything is known."
+        }
+        if parts.isEmpty, unknownShare > 0.1 || predictedShare.map({ $0 < Self.leastPredicted }) == true {
+            return others == 0
+                ? "\(old) and \(new) differ in nothing of what is known of this trace."
+                : "\(old) and \(new) differ \(count(others, "time")) in what is known of this trace, but interrupt the same CPUs."
         }
         if parts.isEmpty {
             return others == 0
@@ -83,36 +88,57 @@ struct ReportSections {
         return "\(old) would have " + list(parts) + "."
     }
 
-    /// So little that no difference says nothing: of a hundred flushes one has an mm, or of the CPU time a hundredth a loaded one.
-    private var isHardlyKnown: Bool {
-        let flushes = document.evidence.flushes
-        return Double(flushes.unknown) > 0.99 * Double(flushes.total) || Double(document.evidence.unknownTimeNS) > 0.99 * Double(cpuTime)
+    /// Of the context switches, and of the CPU time, what is unknown under the scheme of which least is known. That may be less than the records show of the recorded
+    /// kernel: what another one would have loaded there.
+    private var unknown: (switches: Int, timeNS: UInt64) {
+        let schemes = document.schemes.values
+        return (
+            schemes.reduce(document.evidence.switches.unknown) { max($0, $1.unknownSwitches) },
+            schemes.reduce(document.evidence.unknownTimeNS) { max($0, $1.cpuTime?.unknownNS ?? 0) }
+        )
+    }
+
+    /// The largest share that is unknown: of the flushes, the context switches or the CPU time. With much unknown it says little that schemes do not differ in the rest.
+    private var unknownShare: Double {
+        let (flushes, unknown) = (document.evidence.flushes, unknown)
+        func share(_ part: Double, of whole: Double) -> Double { whole > 0 ? part / whole : 0 }
+        return max(
+            share(Double(flushes.unknown), of: Double(flushes.total)), share(Double(unknown.switches), of: Double(document.evidence.switches.total)),
+            share(Double(unknown.timeNS), of: Double(cpuTime)))
     }
 
     /// What of the trace the verdict does not cover.
     private func caveat() -> String? {
-        let switches = document.evidence.switches
+        let (evidence, unknown) = (document.evidence, unknown)
         var parts: [String] = []
-        // A scheme may know less than the records show of the recorded kernel: what another one would have loaded there.
-        let schemes = document.schemes.values
-        let unknown = schemes.reduce(switches.unknown) { max($0, $1.unknownSwitches) }
-        let unknownTime = schemes.reduce(document.evidence.unknownTimeNS) { max($0, $1.cpuTime?.unknownNS ?? 0) }
-        if unknown > 0 { parts.append("\(percent(unknown, of: switches.total)) of the context switches") }
-        if document.evidence.flushes.unknown > 0 {
-            parts.append("\(percent(document.evidence.flushes.unknown, of: document.evidence.flushes.total)) of the flushes")
-        }
-        if unknownTime > 0 { parts.append("\(percent(unknownTime, of: cpuTime)) of \(times.whole)") }
-        return parts.isEmpty ? nil : "Unknown, and not counted: \(list(parts)); see Evidence."
+        if unknown.switches > 0 { parts.append("\(percent(unknown.switches, of: evidence.switches.total)) of the context switches") }
+        if evidence.flushes.unknown > 0 { parts.append("\(percent(evidence.flushes.unknown, of: evidence.flushes.total)) of the flushes") }
+        if unknown.timeNS > 0 { parts.append("\(percent(unknown.timeNS, of: cpuTime)) of \(times.whole)") }
+        if parts.isEmpty { return nil }
+        // Evidence has what is unknown of the recorded kernel, the schemes' tables what is of each scheme.
+        let isMore = unknown.switches > evidence.switches.unknown || unknown.timeNS > evidence.unknownTimeNS
+        return isMore
+            ? "Unknown under the scheme of which least is known, and not counted: \(list(parts)); see the schemes' tables, and Evidence."
+            : "Unknown, and not counted: \(list(parts)); see Evidence."
     }
 
-    /// Where the kernel's own scheme does not predict its records, the history that is replayed is not the one that was. Recordings of which all is known miss less than one in a hundred.
-    private func doubt() -> String? {
+    /// Of what the kernel recorded, or should have, the share that its own scheme predicts; nil if it runs none.
+    private var predictedShare: Double? {
         guard let conformance = document.conformance else { return nil }
         let whole = max(conformance.records, conformance.predicted)
-        guard Double(conformance.matched) < 0.98 * Double(whole) else { return nil }
+        return whole > 0 ? Double(conformance.matched) / Double(whole) : nil
+    }
+
+    /// Recordings of which all is known miss less than one in a hundred.
+    private static var leastPredicted: Double { 0.98 }
+
+    /// Where the kernel's own scheme does not predict its records, the history that is replayed is not the one that was.
+    private func doubt() -> String? {
+        guard let conformance = document.conformance, let predictedShare, predictedShare < Self.leastPredicted else { return nil }
+        let isFarOff = predictedShare < 0.5
         let more = conformance.predicted - conformance.matched
         let others = more > 0 ? ", and \(count(more, "record")) that it did not write" : ""
-        return "\(printable(conformance.scheme)) predicts \(percent(conformance.matched, of: conformance.records)) of what this kernel recorded\(others), so the history that is replayed is not quite the one that was; see Conformance."
+        return "\(printable(conformance.scheme)) predicts \(percent(conformance.matched, of: conformance.records)) of what this kernel recorded\(others), so the history that is replayed is not \(isFarOff ? "" : "quite ")the one that was; see Conformance."
     }
 
     private func list(_ parts: [String]) -> String {
