@@ -37,6 +37,8 @@ public struct Moment: Sendable {
     public var pid: Int32
     /// The record that the stimulus was read from.
     public var cause: Record.Kind
+    /// An IPI that the CPU has handled without a record, for it had nothing to do: by now, as a later record of it tells.
+    public var isSilent = false
 
     @inlinable @inline(__always) public init(time: UInt64, cpu: Int, pid: Int32, cause: Record.Kind) {
         self.time = time
@@ -55,6 +57,13 @@ public struct Moment: Sendable {
     public var recordCPU: Int {
         get { Int(recordCPU32) }
         set { recordCPU32 = Int32(truncatingIfNeeded: newValue) }
+    }
+
+    /// An IPI that has been handled by now, and left no record.
+    var silent: Moment {
+        var silent = self
+        silent.isSilent = true
+        return silent
     }
 
     /// An IPI that must have been handled by now: that happens on the receiver, whose task the sender's record does not tell.

@@ -36,7 +36,7 @@ public struct PipelinedReplay: StimulusSink {
         case .contextSwitch(let cpu, let mm): next().pointee = Work(.contextSwitch, cpu, moment, mm)
         case .flushRange(let cpu, let mm, let pages): next().pointee = Work(.flushRange, cpu, moment, mm, value: pages)
         case .flushOthers(let cpu, let mm, let pages): next().pointee = Work(.flushOthers, cpu, moment, mm, value: pages)
-        case .deliver(let cpu, let sender): next().pointee = Work(.deliver, cpu, moment, value: Int64(sender))
+        case .deliver(let cpu, let sender): next().pointee = Work(moment.isSilent ? .deliverSilently : .deliver, cpu, moment, value: Int64(sender))
         case .settled(let cpu): next().pointee = Work(.settled, cpu, moment)
         default: addOther(stimulus, moment)
         }
@@ -91,6 +91,8 @@ struct Work {
         case contextSwitch, flushRange, flushOthers, settled
         /// Of the flush of the CPU that is the value.
         case deliver
+        /// The same, ``Moment/isSilent``.
+        case deliverSilently
         case complete, completeUnsent
         /// A SEND_IPI record.
         case sent
@@ -126,6 +128,7 @@ struct Work {
     var moment: Moment {
         var moment = Moment(time: time, cpu: cpu, pid: pid, cause: cause)
         moment.recordCPU = Int(recordCPU16)
+        moment.isSilent = kind == .deliverSilently
         return moment
     }
 }
@@ -148,7 +151,7 @@ private final class WorkBatch {
             case .flushRange: replay.flushRange(work.cpu, work.mm, work.value, work.moment)
             case .flushOthers: replay.flushOthers(work.cpu, work.mm, work.value, work.moment)
             case .settled: replay.settled(work.cpu, work.moment)
-            case .deliver: replay.deliver(work.cpu, from: Int(work.value), work.moment)
+            case .deliver, .deliverSilently: replay.deliver(work.cpu, from: Int(work.value), work.moment)
             case .complete: replay.complete(cpu: work.cpu, at: work.moment)
             case .completeUnsent: replay.completeUnsent(cpu: work.cpu, at: work.moment)
             case .sent: replay.sent(work.cpu, at: work.time)

@@ -111,9 +111,9 @@ public struct Replay: StimulusSink, Sendable {
     }
 
     @inline(__always) private mutating func answered(_ cpu: Int, from sender: Int, _ moment: Moment) {
-        // Where the sender's record tells, the receiver wrote none: it had nothing to do.
+        // Where the sender's record tells, or a later one of the receiver, that wrote none: it had nothing to do.
         // That a sender goes on tells nothing of when. (Where another CPU's probe shows an answer before its own record does, the task is known.)
-        if moment.recordCPU == cpu || moment.pid >= 0 { latency.answered(sender, by: cpu, at: moment.time) }
+        if moment.recordCPU == cpu || moment.pid >= 0, !moment.isSilent { latency.answered(sender, by: cpu, at: moment.time) }
     }
 
     /// A CPU leaves a mask: nothing that is compared. What the schemes did with the stimulus before is still there.

@@ -44,6 +44,21 @@ struct DeliveryTests {
         #expect(senders(script) == wanted)
     }
 
+    /// flush_tlb_func() returns early for a CPU that is up to date (v6.0), and leave_mm() of one that has left. When that was no record tells.
+    @Test func `what has nothing to do has left no record`() {
+        var later = script("6.1.0")
+        for reason in [Script.Reason.send, .localMM] { later.flush(reason, 1, on: 0) }
+        later.run(20, on: 1, loads: true)
+        #expect(later.infer().notes.silent.contains { if case .deliver(1, 0) = $0 { true } else { false } })
+        var left = script()
+        left.run(0, on: 1)
+        for cpu in [0, 2] { flush(&left, on: cpu) }
+        left.flush(.taskSwitch, on: 1, inIRQ: true)
+        let silent = left.infer().notes.silent
+        #expect(silent.count == 1)
+        #expect(silent.contains { if case .deliver(1, 2) = $0 { true } else { false } })
+    }
+
     /// v6.14 and later: REMOTE_WRONG_CPU does not tell whose flush it answers. Of the other the CPU has the mm loaded when it answers it.
     @Test func `where two flushes may be meant a wrong CPU has answered none for sure`() {
         var script = Script("6.14.0", cpus: 4)

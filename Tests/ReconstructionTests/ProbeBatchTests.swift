@@ -40,6 +40,25 @@ import Testing
         #expect(contents(script([Script.everything, Script.everything]).followProbes()) == [[10, 20]])
     }
 
+    /// A probe tells the first word of a mask. The mm of CPU 0's task has CPU 70, too: that one says nothing of whether it is in the batch.
+    @Test(arguments: [1, 70]) func cpusBeyondTheFirstWordSayNothingOfWhatIsInIt(other: Int) {
+        var script = Script("4.13.0", cpus: 72)
+        script.name(66, "kswapd0")
+        for (cpu, pid) in [(0, Int32(10)), (other, 11)] {
+            script.run(pid, on: cpu)
+            script.probe(.swMM, next: Self.mms[0], task: UInt64(pid), on: cpu)
+            script.flush(.taskSwitch, on: cpu)
+        }
+        script.run(66, on: 2)
+        script.probe(.enterLazy, next: 0, on: 2)
+        script.probe(.batch, mask: other < 64 ? 0b11 : 0b01, on: 2)
+        script.flush(.send, on: 2)
+        script.run(0, on: 2)
+        let batches = script.followProbes().batches
+        #expect(batches.map(\.mms.count) == [1])
+        #expect(batches.first?.others.count(0) == 0)
+    }
+
     @Test func ifNobodyFlushesItIsOfTheOnlyMMWithItsMask() {
         #expect(contents(script([0, 0]).followProbes()) == [[30]])
         let unknown = script([0, 0], 0b010).followProbes()

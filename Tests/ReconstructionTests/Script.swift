@@ -225,6 +225,8 @@ struct Inference {
 struct Notes: StimulusSink {
     var switches: [(cpu: Int, pid: Int32, mm: MM, basis: Basis)] = []
     var stimuli: [Stimulus] = []
+    /// Of the stimuli those that left no record.
+    var silent: [Stimulus] = []
     var batches: [Batch] = []
     /// After so many stimuli a CPU had answers to all its IPIs.
     var completed: [(cpu: Int, after: Int)] = []
@@ -242,6 +244,7 @@ struct Notes: StimulusSink {
     mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
         if case .contextSwitch(let cpu, let mm) = stimulus, let coming { switches.append((cpu, coming.pid, mm, coming.basis)) }
         stimuli.append(stimulus)
+        if moment.isSilent { silent.append(stimulus) }
     }
     mutating func recorded(_ record: Held) { recorded.append(Script.Reason(rawValue: UInt64(record.reason))) }
     mutating func complete(cpu: Int, at moment: Moment) { completed.append((cpu, stimuli.count)) }

@@ -189,6 +189,16 @@ import Testing
         #expect(found.mm(of: 10) != found.mm(of: 11))
     }
 
+    /// kthreadd is 2 everywhere; that the list names it first is no birth.
+    @Test func kthreaddIsNotBornWhileTheListIsWritten() {
+        var script = script("kernel 2 50;", "mm 10;")
+        script.run(10, loads: true)
+        script.run(0)
+        let found = script.infer()
+        #expect(found.evidence.listedTasks == 3)
+        #expect(!found.evidence.notes.contains { $0.contains("were born") })
+    }
+
     /// Nothing has overtaken the list.
     @Test func aTaskThatExecdInAGapBeforeItIsListed() {
         var script = Script()

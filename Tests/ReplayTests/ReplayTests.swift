@@ -188,6 +188,16 @@ struct ShootdownLatencyTests {
         #expect(run.replay.latency.unanswered == 1)
     }
 
+    @Test func `nor is a later record of a receiver that had nothing to do`() {
+        var run = sent()
+        var silent = run.moment(110, 1)
+        silent.isSilent = true
+        run.replay.apply(.deliver(cpu: 1, from: 0), at: silent)
+        run.complete(200, 0)
+        #expect(run.replay.latency.histogram.count == 0)
+        #expect(run.replay.latency.unanswered == 1)
+    }
+
     /// It was there before the CPU's own record.
     @Test func `what another CPU's probe shows of a receiver is one`() {
         var run = sent()

@@ -76,6 +76,9 @@ struct AnswerWatch {
         return (flush.begun, flush.answers, flush.answers == 1 && !flush.isCounted && !inGap && lastGap < flush.begun ? flush.answerer : nil)
     }
 
+    /// The CPU has changed its task or its mm between two times.
+    @inline(__always) func hasChanged(_ cpu: Int, since begun: UInt64, before end: UInt64) -> Bool { changed[cpu] >= begun && changed[cpu] < end }
+
     /// The CPU has changed its task or its mm since shortly before then.
     func hasChanged(_ cpu: Int, since begun: UInt64) -> Bool { changed[cpu] >= begun || begun - changed[cpu] < Self.switchTime }
 

@@ -180,7 +180,7 @@ struct EvidencePass {
             settlements.close(cpu)
             state[cpu].loaded = .initMM
         case .leftInIRQ:
-            answered(cpu, pages: nil)
+            answered(cpu, pages: nil, at: record.time)
             watch.change(cpu, at: record.time)
             settlements.close(cpu)
             state[cpu].loaded = .initMM
@@ -201,7 +201,7 @@ struct EvidencePass {
         case .sent: sent(cpu, node, source)
         case .answered:
             if !elimination.isIdle { clear(cpu, pages: record.pages) }
-            watch.answer(cpu, pages: record.pages, unique: answered(cpu, pages: record.pages), at: record.time)
+            watch.answer(cpu, pages: record.pages, unique: answered(cpu, pages: record.pages, at: record.time), at: record.time)
         case .wrongCPU: if record.inHardIRQ { answeredWrong(cpu) }
         default: break
         }

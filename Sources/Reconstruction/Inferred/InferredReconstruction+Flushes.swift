@@ -233,7 +233,7 @@ extension InferredReconstruction {
         for sender in senders.others(than: cpu, 0) where awaited.contains(cpu, sender) && !answers.contains(cpu, sender) {
             if let source = sourceOf[cpu], answersBehind(0, source) { return }
             answers.insert(cpu, sender)
-            apply(.deliver(cpu: cpu, from: sender), moment)
+            apply(.deliver(cpu: cpu, from: sender), moment.silent)
         }
     }
 
@@ -268,6 +268,8 @@ extension InferredReconstruction {
             let isOfLoaded = !state[sender].isBatch && (state[sender].sentMM == loaded || loaded == .unknown)
             guard isOfLoaded || state[sender].isBatch else { continue }
             let isAwaited = isOfLoaded && awaited.contains(cpu, sender)
+            // That leaves is do_flush_tlb_all(), rather than a flush that is long over, of an mm which has come here since.
+            if pages == nil, !isAwaited, !state[sender].isBatch, loaded.isKnown, time &- state[sender].sentAt > EvidencePass.sendingLimit { continue }
             let rank = (!isOfLoaded ? 2 : isAwaited ? 6 : 4) + (isExact ? 1 : 0)
             if rank > best || rank == best && isAwaited && state[sender].sentAt < state[found!].sentAt { (found, best) = (sender, rank) }
         }
@@ -287,7 +289,7 @@ extension InferredReconstruction {
     mutating func deliverRest(_ cpu: Int, _ moment: Moment) {
         for sender in senders.others(than: cpu, 0) where awaited.contains(cpu, sender) && !answers.contains(cpu, sender) {
             answers.insert(cpu, sender)
-            if moment.time &- state[sender].sentAt <= Self.lingeringLimit { apply(.deliver(cpu: cpu, from: sender), moment) }
+            if moment.time &- state[sender].sentAt <= Self.lingeringLimit { apply(.deliver(cpu: cpu, from: sender), moment.silent) }
         }
     }
 

@@ -328,7 +328,19 @@ struct InferredReconstruction<Sink: StimulusSink> {
         if rules.batchLeavesLazy, !rules.sendsFirst, let send = nextSend(source), send.pages == Stimulus.flushAll {
             return reclaimed(cpu, send, source, moment)
         }
-        ownFlush(cpu, observed.loaded[cpu], source, moment)
+        let mm = observed.loaded[cpu]
+        if mm.isUser, runsElsewhere(mm, cpu), rules.sendsFirst || nextSend(source) == nil {
+            // A flush of that mm would have sent an IPI. It is do_flush_tlb_all() in the task that calls it (on_each_cpu()), or play_idle() of one that injects idle time.
+            apply(rules.hasExactAnswers ? .doFlushAll(cpu: cpu) : .idleLeave(cpu: cpu), moment)
+            return load(cpu, .initMM, moment.time)
+        }
+        ownFlush(cpu, mm, source, moment)
+    }
+
+    /// A task of the mm runs on another CPU, which has it loaded.
+    private func runsElsewhere(_ mm: MM, _ cpu: Int) -> Bool {
+        for other in 0..<cpus where other != cpu && observed.loaded[other] == mm && state[other].mm == mm { return true }
+        return false
     }
 
     /// A kernel thread that reclaims has left the mm it borrows with the local half of a batched flush: only an exit flushes all of one mm.

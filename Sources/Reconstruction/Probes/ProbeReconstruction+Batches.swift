@@ -28,11 +28,20 @@ extension ProbeReconstruction {
             if !pending { return }
         }
         evidence.flushes += 1
-        sink.setBatch(rules.clearsMaskLate && probe.hasMask ? outdated(probe.mask, source) : observed.batch(mask: mask), cpu: cpu)
+        if cpus > 64, mask.word(0, 0) == 0 { evidence.unknownFlushes += 1 }
+        sink.setBatch(rules.clearsMaskLate && probe.hasMask ? outdated(probe.mask, source) : observed.batch(mask: mask, spared: beyondMask), cpu: cpu)
         applyOrDefer(.batchLocal(cpu: cpu), source, moment)
         state[cpu].sentMM = .max
         state[cpu].remote = .batch
         placeRemote(source, moment)
+    }
+
+    /// The CPUs of which a probe tells nothing: it has the first word of a mask.
+    private var beyondMask: MaskTable? {
+        guard cpus > 64 else { return nil }
+        var beyond = MaskTable(cpus: cpus, rows: 1)
+        for cpu in 64..<cpus { beyond.insert(cpu, 0) }
+        return beyond
     }
 
     /// The batch at the head where CPUs stay in masks (v6.14 and later), so that its mask holds CPUs with other mms loaded than its own.

@@ -28,7 +28,8 @@ struct TaskSnapshots {
 
     /// Born, or another program, or dead since /proc was read: or at least one cannot tell which it was that was listed.
     private static func isOvertaken(_ nodes: TaskNodes, _ node: Int32, since first: Int32) -> Bool {
-        node >= first && nodes[node].origin != .existing || nodes[node].isDead || nodes[node].hasExecd && node >= first
+        // (kthreadd is known by its pid when it is first named.)
+        node >= first && nodes[node].origin != .existing && nodes[node].pid != 2 || nodes[node].isDead || nodes[node].hasExecd && node >= first
     }
 
     /// All of them stand in lines of other kinds before.
