@@ -22,7 +22,7 @@ struct WaitingRecords: Sendable {
         var next = 0
     }
 
-    /// Records that may wait. Within ``ConformanceWatch/tolerance`` a CPU writes some thousand; where the clock counts no time, all might wait for ever.
+    /// Records that may wait. Within ``ConformanceWatch/tolerance`` a CPU writes some ten thousand; where the clock counts no time, all might wait for ever.
     static let limit = 1 << 16
 
     /// Before ``head`` are those that are gone.

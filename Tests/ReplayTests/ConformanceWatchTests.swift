@@ -30,12 +30,12 @@ struct ConformanceWatchTests {
             ])
     }
 
-    /// docs/ci.md: CPU, reason and pages agree, and they are no more than 2 ms apart.
+    /// docs/ci.md: CPU, reason and pages agree, and they are no more than 10 ms apart.
     @Test(arguments: [
-        (FlushReason.taskSwitch, Int64(-1), UInt64(2_000_000), true), (.taskSwitch, -1, 2_000_001, false), (.localMMShootdown, 2, 2_000_000, true),
+        (FlushReason.taskSwitch, Int64(-1), UInt64(10_000_000), true), (.taskSwitch, -1, 10_000_001, false), (.localMMShootdown, 2, 10_000_000, true),
         (.localMMShootdown, 3, 0, false),
     ])
-    func `a record meets its prediction if both say the same within 2 ms`(reason: FlushReason, pages: Int64, late: UInt64, isOne: Bool) throws {
+    func `a record meets its prediction if both say the same within 10 ms`(reason: FlushReason, pages: Int64, late: UInt64, isOne: Bool) throws {
         var watch = ConformanceWatch(Replay(cpus: 1), candidates: [V413.id], limit: 100)
         func at(_ time: UInt64, _ stimulus: Stimulus) { watch.apply(stimulus, at: Moment(time: time, cpu: 0, pid: Run.pid(0), cause: .tlbFlush)) }
         func record(_ time: UInt64, _ reason: FlushReason, _ pages: Int64) { Run.record(time, 0, reason: reason, pages: pages) { watch.recorded($0) } }
