@@ -150,8 +150,9 @@ struct ActiveMMState: Sendable {
         return place.pointee.cr3 == mm && place.pointee.active == mm && place.pointee.lingering == .none
     }
 
-    @inline(__always) mutating func contextSwitchToHeld(_ cpu: Int) {
+    @inline(__always) mutating func contextSwitchToHeld(_ cpu: Int, _ machine: Machine) {
         counters.contextSwitches &+= 1
+        counters.savedLoads &+= machine.mm[cpu] == .none ? 1 : 0
         cpus[cpu].state = .ok
     }
 
@@ -176,7 +177,13 @@ struct ActiveMMState: Sendable {
     @inline(__always) mutating func contextSwitch(_ cpu: Int, _ next: MM, _ machine: Machine, _ effects: inout Effects) {
         if next == .none { return contextSwitchToLazy(cpu) }
         counters.contextSwitches &+= 1
+        if machine.mm[cpu] == .none, machine.activeMM[cpu] == next, next.isUser { countReturn(cpu, next) }
         switchMM(cpu, from: machine.activeMM[cpu], to: next, &effects)
+    }
+
+    /// From a task that borrowed the mm, back to one that has it.
+    @inline(__always) private mutating func countReturn(_ cpu: Int, _ mm: MM) {
+        if inMask(cpu, mm) { counters.savedLoads &+= 1 } else { counters.reloads &+= 1 }
     }
 
     /// idle_task_exit(), kernel/sched/core.c, then reset_lazy_tlbstate().

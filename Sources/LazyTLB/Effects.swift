@@ -162,6 +162,10 @@ public struct Counters: Equatable, Sendable {
     public var contextSwitches = 0
     /// Writes of CR3 by switch_mm() and leave_mm(); each emits a TASK_SWITCH record.
     public var cr3Loads = 0
+    /// Switches from a task without an mm to one whose mm it borrowed and which is loaded still: what lazy TLB is for.
+    public var savedLoads = 0
+    /// Writes of CR3 for a task whose mm was borrowed before, and left (leave_mm()): what it costs to have left.
+    public var reloads = 0
     /// leave_mm() with effect.
     public var leaveMM = 0
     /// flush_tlb_others() calls: another CPU was in the mask. One that is on its way off is in it, and not interrupted.

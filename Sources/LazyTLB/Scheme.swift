@@ -23,7 +23,7 @@ public protocol Scheme: Sendable {
     /// Asks for what a switch of the CPU to `mm` will look at, which may come soon. Changes nothing.
     func ask(_ cpu: Int, _ mm: MM)
     /// The same as ``contextSwitch(_:_:on:_:)`` for a task whose mm the CPU holds: it is not lazy any more, and nothing else happens.
-    mutating func contextSwitchToHeld(_ cpu: Int)
+    mutating func contextSwitchToHeld(_ cpu: Int, on machine: Machine)
     /// The mm that CR3 points to, if it is not the user's `mm`, and if a switch to that is as it is meant to be, with nothing to warn of: the bookkeeping names it as well, and so does
     /// the task that goes, which has it or borrows it. Else unknown.
     func leaves(_ cpu: Int, for mm: MM, on machine: Machine) -> MM

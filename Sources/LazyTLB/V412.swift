@@ -23,7 +23,7 @@ public struct V412: Scheme {
 
     @inline(__always) public func ask(_ cpu: Int, _ mm: MM) { old.ask(cpu, mm) }
     @inline(__always) public func holds(_ cpu: Int, _ mm: MM, on machine: Machine) -> Bool { machine.activeMM[cpu] == mm && old.holds(cpu, mm) }
-    @inline(__always) public mutating func contextSwitchToHeld(_ cpu: Int) { old.contextSwitchToHeld(cpu) }
+    @inline(__always) public mutating func contextSwitchToHeld(_ cpu: Int, on machine: Machine) { old.contextSwitchToHeld(cpu, machine) }
     @inline(__always) public func leaves(_ cpu: Int, for mm: MM, on machine: Machine) -> MM { old.leaves(cpu, for: mm, machine) }
     @inline(__always) public mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM, on machine: Machine) {
         old.contextSwitch(cpu, from: left, to: mm, machine)

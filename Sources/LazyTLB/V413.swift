@@ -48,8 +48,18 @@ public struct V413: Scheme {
     @inline(__always) public mutating func contextSwitch(_ cpu: Int, _ mm: MM, on machine: Machine, _ effects: inout Effects) {
         begin(cpu, machine)
         counters.contextSwitches &+= 1
-        if mm == .none { enterLazyTLB(cpu) } else { switchMM(cpu, mm, machine, &effects) }
+        if mm == .none {
+            enterLazyTLB(cpu)
+        } else {
+            if machine.mm[cpu] == .none, machine.activeMM[cpu] == mm, mm.isUser { countReturn(cpu, mm) }
+            switchMM(cpu, mm, machine, &effects)
+        }
         end(cpu, &effects)
+    }
+
+    /// From a task that borrowed the mm, back to one that has it.
+    @inline(__always) private mutating func countReturn(_ cpu: Int, _ mm: MM) {
+        if cpus[cpu].loaded == mm { counters.savedLoads &+= 1 } else if cpus[cpu].loaded == .initMM { counters.reloads &+= 1 }
     }
 
     @inline(__always) public mutating func contextSwitchToLazy(_ cpu: Int, on machine: Machine) {
@@ -65,8 +75,9 @@ public struct V413: Scheme {
 
     @inline(__always) public func holds(_ cpu: Int, _ mm: MM, on machine: Machine) -> Bool { cpus[cpu].loaded == mm && cpus[cpu].lingering == .none }
 
-    @inline(__always) public mutating func contextSwitchToHeld(_ cpu: Int) {
+    @inline(__always) public mutating func contextSwitchToHeld(_ cpu: Int, on machine: Machine) {
         counters.contextSwitches &+= 1
+        counters.savedLoads &+= machine.mm[cpu] == .none ? 1 : 0
         cpus[cpu].state = .ok
     }
 
@@ -82,6 +93,7 @@ public struct V413: Scheme {
         begin(cpu, machine)
         counters.contextSwitches &+= 1
         counters.cr3Loads &+= 1
+        if left == .initMM, machine.mm[cpu] == .none, machine.activeMM[cpu] == mm { counters.reloads &+= 1 }
         let place = cpus.base + cpu
         place.pointee.state = .ok
         place.pointee.loaded = mm

@@ -22,7 +22,7 @@ public struct V413Parent: Scheme {
 
     public func ask(_ cpu: Int, _ mm: MM) { old.ask(cpu, mm) }
     public func holds(_ cpu: Int, _ mm: MM, on machine: Machine) -> Bool { machine.activeMM[cpu] == mm && old.holds(cpu, mm) }
-    public mutating func contextSwitchToHeld(_ cpu: Int) { old.contextSwitchToHeld(cpu) }
+    public mutating func contextSwitchToHeld(_ cpu: Int, on machine: Machine) { old.contextSwitchToHeld(cpu, machine) }
     public func leaves(_ cpu: Int, for mm: MM, on machine: Machine) -> MM { old.leaves(cpu, for: mm, machine) }
     public mutating func contextSwitch(_ cpu: Int, from left: MM, to mm: MM, on machine: Machine) { old.contextSwitch(cpu, from: left, to: mm, machine) }
 

@@ -39,9 +39,9 @@ extension Replay {
 
     /// The same: in all schemes the CPU is what it was, but not lazy.
     @inline(__always) private mutating func contextSwitchToHeld(_ cpu: Int, _ mm: MM, _ moment: Moment) {
-        v412.scheme.contextSwitchToHeld(cpu)
-        v413.scheme.contextSwitchToHeld(cpu)
-        if haveParted { parent.scheme.contextSwitchToHeld(cpu) }
+        v412.scheme.contextSwitchToHeld(cpu, on: machine)
+        v413.scheme.contextSwitchToHeld(cpu, on: machine)
+        if haveParted { parent.scheme.contextSwitchToHeld(cpu, on: machine) }
         machine.run(cpu, mm)
         times.runLoaded(cpu, at: moment.time)
         assert(brokenInvariant(cpu) == nil, brokenInvariant(cpu) ?? "")

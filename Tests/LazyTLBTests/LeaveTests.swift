@@ -14,6 +14,17 @@ struct LeaveTests {
         #expect(rig.counters.leaveMM == 1)
     }
 
+    /// The idle task borrows the mm: coming back is free, but for a CPU that has left it. Another task's mm is loaded in any case.
+    @Test(arguments: all) func `coming back to a borrowed mm costs a CR3 load once it is left`(id: String) {
+        var rig = Rig(id)
+        rig.apply(.user(0, a), .kernel(0), .user(0, a), .user(0, a))
+        #expect(rig.counters.savedLoads == 1)
+        rig.apply(.kernel(0), .idleLeave(cpu: 0), .user(0, a))
+        #expect((rig.counters.savedLoads, rig.counters.reloads) == (1, 1))
+        rig.apply(.kernel(0), .idleLeave(cpu: 0), .user(0, b), .kernel(0), .user(0, a))
+        #expect((rig.counters.savedLoads, rig.counters.reloads) == (1, 1))
+    }
+
     @Test(arguments: old) func `the old third state: lazy, active_mm names the mm that was left, CR3 is init_mm`(id: String) {
         var rig = Rig(id)
         rig.apply(.user(0, a), .kernel(0), .idleLeave(cpu: 0))

@@ -29,6 +29,23 @@ struct PropertyTests {
         #expect(downs > 0)
     }
 
+    /// What lazy TLB is for: a task comes back to the mm that others without one have borrowed meanwhile. It either has it loaded still, or loads it again.
+    @Test(arguments: all, seeds) func `who comes back to a borrowed mm saves a CR3 load, or loads it again`(id: String, seed: UInt64) {
+        var rig = Rig(unknown: id)
+        var (saved, again) = (0, 0)
+        for step in RandomHistory(seed: seed, length: 1500).steps {
+            if let batch = step.batch { rig.machine.batch[step.stimulus.cpu] = batch }
+            let borrowed = rig.machine.mm.map { $0 == .none }
+            let active = Array(rig.machine.activeMM)
+            let effects = rig.apply(step.stimulus)
+            guard case .contextSwitch(let cpu, let mm) = step.stimulus, mm.isUser, borrowed[cpu], active[cpu] == mm else { continue }
+            if effects.cr3Load { again += 1 } else { saved += 1 }
+        }
+        #expect(saved + again > 0)
+        #expect(rig.counters.savedLoads == saved)
+        #expect(rig.counters.reloads == again)
+    }
+
     @Test(arguments: all, seeds) func `invariants hold after every stimulus, and no WARN or BUG fires`(id: String, seed: UInt64) throws {
         let rig = try run(RandomHistory(seed: seed, xen: seed % 2 == 0), id) { step, rig in
             for cpu in 0..<4 { try #require(rig.scheme.brokenInvariant(cpu) == nil, "\(step.stimulus)") }

@@ -48,7 +48,7 @@ private struct Pair<Model: Scheme> {
             quick.contextSwitchToLazy(cpu, on: machine)
             counts.lazy += 1
         case .contextSwitch(_, let mm) where mm.isUser && quick.holds(cpu, mm, on: machine):
-            quick.contextSwitchToHeld(cpu)
+            quick.contextSwitchToHeld(cpu, on: machine)
             counts.held += 1
         case .contextSwitch(_, let mm) where mm.isUser && quick.leaves(cpu, for: mm, on: machine).isKnown:
             quick.contextSwitch(cpu, from: quick.leaves(cpu, for: mm, on: machine), to: mm, on: machine)

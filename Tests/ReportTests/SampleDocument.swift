@@ -104,6 +104,7 @@ private func sampleScheme(targets: Int, ignored: Int) -> ReportDocument.Scheme {
     var scheme = ReportDocument.Scheme()
     scheme.contextSwitches = 3_754
     scheme.cr3Loads = 2_900
+    (scheme.savedLoads, scheme.reloads) = (640, 170)
     scheme.leaveMM = 210
     scheme.ipiSends = 9_101
     scheme.ipiTargets = targets

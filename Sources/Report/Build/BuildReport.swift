@@ -297,6 +297,8 @@ extension ReportDocument.Scheme {
         self.init()
         contextSwitches = counters.contextSwitches
         cr3Loads = counters.cr3Loads
+        savedLoads = counters.savedLoads
+        reloads = counters.reloads
         leaveMM = counters.leaveMM
         ipiSends = counters.ipiSends
         ipiTargets = counters.ipiTargets

@@ -7,6 +7,10 @@ extension ReportDocument {
         public var contextSwitches = 0
         /// Writes of CR3 (load_cr3, write_cr3), whatever caused them.
         public var cr3Loads = 0
+        /// Switches from a task that borrowed an mm back to one that has it, while it was still loaded: without a write of CR3. nil in reports of older versions.
+        public var savedLoads: Int?
+        /// The same after leave_mm(), with one. nil in reports of older versions.
+        public var reloads: Int?
         /// Calls of leave_mm that had an effect.
         public var leaveMM = 0
         /// Calls of flush_tlb_others that interrupt another CPU.
@@ -35,6 +39,8 @@ extension ReportDocument {
         enum CodingKeys: String, CodingKey {
             case contextSwitches = "context_switches"
             case cr3Loads = "cr3_loads"
+            case savedLoads = "cr3_loads_saved"
+            case reloads = "cr3_reloads"
             case leaveMM = "leave_mm"
             case ipiSends = "ipi_sends"
             case ipiTargets = "ipi_targets"

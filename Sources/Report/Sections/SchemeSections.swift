@@ -17,6 +17,10 @@ extension ReportSections {
         row("context switches", \.contextSwitches, recorded: recorded.contextSwitches)
         row("  outcome unknown", \.unknownSwitches)
         row("CR3 loads", \.cr3Loads, recorded: recorded.cr3Loads)
+        if schemes.allSatisfy({ $0.savedLoads != nil && $0.reloads != nil }) {
+            row("  of a borrowed mm that was left", { $0.reloads ?? 0 })
+            row("saved by borrowing (lazy TLB)", { $0.savedLoads ?? 0 })
+        }
         row("leave_mm with effect", \.leaveMM)
         // v4.12's flush_tlb_page() flushes without a record, of which only probe events tell.
         let isSilent = recorded.scheme == "v4.12" || isOlder
