@@ -52,6 +52,8 @@ public final class Recorder {
     private let options: RecordingOptions
     /// CPUs that the machine has or may get, by number.
     private let cpus: [Int]
+    /// From the begin of a run to ``admitSignals()``.
+    private var signals: BlockedSignals?
 
     /// CPUs whose buffers one thread drains.
     private static let cpusPerThread = 16
@@ -99,6 +101,8 @@ public final class Recorder {
 
     /// Records. The program must have no second thread yet, and handle no signals of its own meanwhile: SIGINT, SIGQUIT, SIGTERM and SIGHUP end the recording.
     ///
+    /// They stay blocked when it is over, until ``admitSignals()``: a second Ctrl-C, or the second SIGHUP of a terminal that goes away, must not destroy what is recorded.
+    ///
     /// - Parameters:
     ///   - removeFiles: removes files of the program that have a name and are not finished, if it is killed.
     ///   - say: is told, one sentence each, what the user should know at once.
@@ -107,7 +111,22 @@ public final class Recorder {
         removeFiles: () -> Void, say: (String) -> Void, status: (RecordingStatus, RecordedSoFar) -> Bool
     ) throws(RecordingError) -> Recorded {
         let signals = BlockedSignals()
-        defer { signals.restore() }
+        self.signals = signals
+        do throws(RecordingError) { return try record(signals, removeFiles, say, status) } catch {
+            admitSignals()
+            throw error
+        }
+    }
+
+    /// What was recorded is safe: from here on signals end the program. Those that came since the recording's end have nothing left to end.
+    public func admitSignals() {
+        signals?.restore()
+        signals = nil
+    }
+
+    private func record(
+        _ signals: BlockedSignals, _ removeFiles: () -> Void, _ say: (String) -> Void, _ status: (RecordingStatus, RecordedSoFar) -> Bool
+    ) throws(RecordingError) -> Recorded {
         Leftovers.removeStale(tracefs.path)
         let leftovers = Leftovers(tracefs: tracefs.path, recorder: .own())
         let guardian = try Guardian(leftovers, removeFiles: removeFiles)
@@ -298,34 +317,6 @@ final class Drain {
             return .success(most)
         } catch { return .failure(error) }
     }
-}
-
-/// The signals that end a recording, and the one that tells of the command's end: blocked, and waited for.
-final class BlockedSignals {
-    private var before = sigset_t()
-    /// For the command: what was blocked before, and none of these. What cannot be ended by Ctrl-C would go on behind the recording.
-    var forCommand: sigset_t {
-        var signals = before
-        for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGCHLD] { sigdelset(&signals, signal) }
-        return signals
-    }
-    private var blocked = sigset_t()
-
-    init() {
-        sigemptyset(&blocked)
-        for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGCHLD] { sigaddset(&blocked, signal) }
-        // Ignored, it would not come, and the command's status would be lost.
-        signal(SIGCHLD, SIG_DFL)
-        pthread_sigmask(SIG_BLOCK, &blocked, &before)
-    }
-
-    /// The next signal; 0 if none comes in time.
-    func wait(seconds: Double) -> Int32 {
-        var time = timespec(tv_sec: Int(seconds), tv_nsec: Int((seconds - seconds.rounded(.down)) * 1e9))
-        return max(0, sigtimedwait(&blocked, nil, &time))
-    }
-
-    func restore() { pthread_sigmask(SIG_SETMASK, &before, nil) }
 }
 
 private func raiseFileLimit(by count: Int) {

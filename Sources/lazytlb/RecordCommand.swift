@@ -118,6 +118,7 @@ struct RecordCommand: ParsableCommand {
             throw Failures.fail("\(printable(output)): \(error.description)")
         }
         try file.finish()
+        recorder.admitSignals()
         if recorded.lost > 0 {
             Failures.say("\(recorded.lost) events are lost; the report counts what that leaves unknown. Larger buffers may help: --buffer-size, now \(recorder.bufferKiB) KiB")
         }
@@ -139,7 +140,10 @@ struct RecordCommand: ParsableCommand {
         try recorded.write(to: file, version: .v6, folder: options.folder)
         let reading = try TraceReport.parse(quiet ? ["--quiet"] : [])
         let document = try reading.document(try TraceFile(descriptor: file, path: "the live recording"))
-        try OutputFile.write(renderText(document, style: TextStyle.forDescriptor(STDOUT_FILENO), divergenceLimit: 0), to: nil)
+        let text = renderText(document, style: TextStyle.forDescriptor(STDOUT_FILENO), divergenceLimit: 0)
+        // Whoever reads it may take his time.
+        recorder.admitSignals()
+        try OutputFile.write(text, to: nil)
     }
 
     /// A trace.dat file is not written from its begin to its end.

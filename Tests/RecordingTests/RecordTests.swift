@@ -9,10 +9,10 @@ import TraceData
 @Suite(.serialized, .enabled(if: Tracefs.isUsable, "\(Tracefs.reason)")) struct RecordTests {
     static let storm = Program.built("storm")
 
-    private func record(_ arguments: String...) throws -> Program.Result { try Program.run(Program.lazytlb, with: ["record"] + arguments) }
+    func record(_ arguments: String...) throws -> Program.Result { try Program.run(Program.lazytlb, with: ["record"] + arguments) }
 
     /// Records of each CPU, by our reader.
-    private func records(_ path: String) throws -> [Int: Int] {
+    func records(_ path: String) throws -> [Int: Int] {
         let file = try TraceFile(path: path)
         var counts: [Int: Int] = [:]
         for stream in file.streams() {

@@ -38,13 +38,23 @@ final class RunningRecorder {
     private let log = NSTemporaryDirectory() + "lazytlb-recorder-\(UUID().uuidString).log"
     var pid: Int32 { process.processIdentifier }
 
-    init(_ arguments: [String]) throws {
-        process.executableURL = URL(fileURLWithPath: Program.lazytlb)
-        process.arguments = ["record"] + arguments
+    /// - Parameters:
+    ///   - launcher: a program that becomes what its last arguments name; none to run the recorder itself.
+    ///   - folder: in which it runs; nil for that of the tests.
+    init(_ arguments: [String], by launcher: [String] = [], in folder: String? = nil) throws {
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = launcher + [Program.lazytlb, "record"] + arguments
+        if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
         process.standardInput = FileHandle.nullDevice
         _ = FileManager.default.createFile(atPath: log, contents: nil)
         process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
         process.standardOutput = FileHandle.nullDevice
+        // Threads of a pool may have signals blocked, which would be so in the recorder.
+        var none = sigset_t()
+        var before = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         try process.run()
     }
 

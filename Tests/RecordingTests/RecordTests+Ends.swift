@@ -1,0 +1,41 @@
+import Foundation
+import Glibc
+@testable import Recording
+import TestSupport
+import Testing
+import TraceData
+
+/// How recordings end, and what must not end them.
+extension RecordTests {
+    static let hasStrace = access("/usr/bin/strace", X_OK) == 0
+
+    /// A terminal that goes away sends SIGHUP twice, and Ctrl-C is pressed twice.
+    @Test(arguments: [["-o", "a.dat"], ["--live"]], [1000, 5000, 50_000])
+    func aSecondSignalDestroysNothing(options: [String], microseconds: UInt32) throws {
+        try withFolder { folder in
+            let recorder = try RunningRecorder(options, in: folder)
+            try #require(recorder.isRecording(), "\(recorder.messages)")
+            kill(recorder.pid, SIGTERM)
+            usleep(microseconds)
+            #expect(recorder.end(SIGTERM) == 0, "\(recorder.messages)")
+            #expect(!recorder.messages.contains("interrupted"), "\(recorder.messages)")
+            if options == ["--live"] { return }
+            #expect(try files(in: folder) == ["a.dat"])
+            #expect(try records(folder + "/a.dat").values.reduce(0, +) > 0)
+        }
+    }
+
+    /// Nor does one behind the first cut off the time that the command has to end.
+    @Test func aCommandThatDoesNotEndIsLeftAfterASecond() throws {
+        try withFolder { folder in
+            let recorder = try RunningRecorder(["-o", "a.dat", "--", "sh", "-c", "trap '' INT TERM; sleep 4"], in: folder)
+            try #require(recorder.isRecording(), "\(recorder.messages)")
+            usleep(200_000)
+            kill(recorder.pid, SIGINT)
+            usleep(200_000)
+            #expect(recorder.end(SIGINT) == 0, "\(recorder.messages)")
+            #expect(recorder.messages.contains("sh did not end when asked to (SIGTERM), and goes on"), "\(recorder.messages)")
+            #expect(try records(folder + "/a.dat").values.reduce(0, +) > 0)
+        }
+    }
+}
