@@ -1,6 +1,9 @@
 import Glibc
 
 /// The signals that end a recording, and the one that tells of the command's end: blocked, and waited for.
+///
+/// One that was ignored when the program started (nohup, `&` of a script) is left alone: the kernel keeps an ignored signal that is blocked (sig_ignored(),
+/// kernel/signal.c), so it would come.
 final class BlockedSignals {
     private static let ending = [SIGINT, SIGQUIT, SIGTERM, SIGHUP]
     private var before = sigset_t()
@@ -14,11 +17,17 @@ final class BlockedSignals {
 
     init() {
         sigemptyset(&blocked)
-        for signal in Self.ending { sigaddset(&blocked, signal) }
+        for signal in Self.ending where !Self.isIgnored(signal) { sigaddset(&blocked, signal) }
         sigaddset(&blocked, SIGCHLD)
         // Ignored, it would not come, and the command's status would be lost.
         signal(SIGCHLD, SIG_DFL)
         pthread_sigmask(SIG_BLOCK, &blocked, &before)
+    }
+
+    private static func isIgnored(_ signal: Int32) -> Bool {
+        var action = sigaction()
+        sigaction(signal, nil, &action)
+        return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
     /// The next signal; 0 if none comes in time.

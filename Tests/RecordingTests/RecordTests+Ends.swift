@@ -38,4 +38,17 @@ extension RecordTests {
             #expect(try records(folder + "/a.dat").values.reduce(0, +) > 0)
         }
     }
+
+    /// nohup has SIGHUP ignored, and a script's shell SIGINT and SIGQUIT of what it starts with `&`.
+    @Test func anIgnoredSignalEndsNothing() throws {
+        try withFolder { folder in
+            let recorder = try RunningRecorder(["-o", "a.dat"], by: ["sh", "-c", "trap '' HUP INT QUIT; exec \"$0\" \"$@\""], in: folder)
+            try #require(recorder.isRecording(), "\(recorder.messages)")
+            for signal in [SIGHUP, SIGINT, SIGQUIT] { kill(recorder.pid, signal) }
+            usleep(500_000)
+            #expect(Tracefs.instance(of: recorder.pid) != nil)
+            #expect(recorder.end(SIGTERM) == 0, "\(recorder.messages)")
+            #expect(try files(in: folder) == ["a.dat"])
+        }
+    }
 }
