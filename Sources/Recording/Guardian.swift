@@ -38,7 +38,7 @@ final class Guardian {
     }
 
     private static func watch(_ pipe: Int32, _ leftovers: Leftovers, _ removeFiles: () -> Void) -> Never {
-        // Out of reach of the terminal's signals, and of those to the recorder's process group.
+        // Out of reach of the terminal's signals, and of those to the recorder's process group. It stays in the recorder's folder: paths may be relative to that.
         setsid()
         for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE] { Glibc.signal(signal, SIG_IGN) }
         // Whoever reads the recorder's output must not wait for the guardian.
@@ -47,7 +47,6 @@ final class Guardian {
             // Before Linux 5.9.
             for number in 0..<Int32(1024) where number != pipe { close(number) }
         }
-        _ = chdir("/")
         var byte: UInt8 = 0
         while true {
             let count = read(pipe, &byte, 1)

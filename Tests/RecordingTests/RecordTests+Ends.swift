@@ -51,4 +51,33 @@ extension RecordTests {
             #expect(try files(in: folder) == ["a.dat"])
         }
     }
+
+    // MARK: what is left to the guardian
+
+    @Test func aKilledRecorderLeavesNothingByRelativePaths() throws {
+        try withFolder { folder in
+            try FileManager.default.createSymbolicLink(atPath: folder + "/tracing", withDestinationPath: Tracefs.path)
+            let recorder = try RunningRecorder(["--tracefs", "tracing", "-o", "a.dat"], in: folder)
+            try #require(recorder.isRecording(), "\(recorder.messages)")
+            let instance = try #require(Tracefs.instance(of: recorder.pid))
+            _ = recorder.end(SIGKILL)
+            #expect(eventually { access(instance, F_OK) != 0 })
+            rmdir(instance)
+        }
+    }
+
+    /// Where a file must have a name from the start, it is beside the one to be.
+    @Test(.enabled(if: hasStrace, "needs strace")) func aKilledRecorderLeavesNoFileWithAName() throws {
+        try withFolder { folder in
+            try FileManager.default.createDirectory(atPath: folder + "/sub", withIntermediateDirectories: true)
+            // O_TMPFILE opens the folder.
+            let launcher = ["strace", "-D", "-o", "/dev/null", "-P", "sub/", "-e", "inject=openat:error=EOPNOTSUPP"]
+            let recorder = try RunningRecorder(["-o", "sub/a.dat"], by: launcher, in: folder)
+            try #require(recorder.isRecording(), "\(recorder.messages)")
+            #expect(try files(in: folder + "/sub").map { $0.hasPrefix(".lazytlb-") } == [true])
+            _ = recorder.end(SIGKILL)
+            let isGone = try eventually { try files(in: folder + "/sub") == [] }
+            #expect(isGone)
+        }
+    }
 }
