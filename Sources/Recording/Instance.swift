@@ -23,9 +23,14 @@ final class Instance {
 
     deinit { tracefs_instance_free(handle) }
 
+    /// Options that a new instance has from the top level (trace_array_create_systems(), kernel/trace/trace.c), and that must be on: with `overwrite` losses are
+    /// marked in the sub-buffers, `markers` lets the snapshot's lines in, `record-cmd` keeps the names of tasks.
+    private static let options = ["overwrite", "markers", "record-cmd"]
+
     /// Everything that is to be set while nothing is recorded. Setting the clock empties the buffers.
     func configure(clock: String, bufferKiB: Int) throws(RecordingError) {
         guard tracefs_trace_off(handle) == 0 else { throw failure("cannot stop tracing in the new instance") }
+        for option in Self.options where exists("\(path)/options/\(option)") { try write("options/\(option)", "1") }
         try write("trace_clock", clock)
         let status = tracefs_instance_set_buffer_size(handle, bufferKiB, -1)
         guard status == 0 else {

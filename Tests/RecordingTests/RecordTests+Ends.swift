@@ -80,4 +80,24 @@ extension RecordTests {
             #expect(isGone)
         }
     }
+
+    // MARK: what the machine or its user has set
+
+    /// Without `overwrite` lost events leave no mark, without `markers` the snapshot is not written.
+    @Test func optionsOfTheTopLevelAreNotTheInstances() throws {
+        let options = ["overwrite", "markers", "record-cmd"].filter { access("\(Tracefs.path)/options/\($0)", W_OK) == 0 }
+        func set(_ option: String, _ value: String) { _ = SmallFile.write("\(Tracefs.path)/options/\(option)", value) }
+        let before = options.map { SmallFile.text("\(Tracefs.path)/options/\($0)") ?? "1" }
+        for option in options { set(option, "0") }
+        defer { for (option, value) in zip(options, before) { set(option, value) } }
+        try withFolder { folder in
+            let recorder = try RunningRecorder(["-o", folder + "/a.dat"])
+            try #require(recorder.isRecording(), "\(recorder.messages)")
+            let instance = try #require(Tracefs.instance(of: recorder.pid))
+            // Some options are the top level's alone.
+            let values = options.compactMap { SmallFile.text("\(instance)/options/\($0)") }
+            #expect(!values.isEmpty && values.allSatisfy { $0 == "1\n" })
+            #expect(recorder.end(SIGTERM) == 0)
+        }
+    }
 }
