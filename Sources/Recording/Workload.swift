@@ -74,10 +74,11 @@ final class Workload {
         return status != nil
     }
 
-    /// Ends it, as perf record does with its command: SIGTERM, and a moment to end.
+    /// Ends it, as perf record does with its command: SIGTERM, and a moment to end. One that is stopped has to go on to end.
     func terminate() {
         guard !reap() else { return }
         kill(pid, SIGTERM)
+        kill(pid, SIGCONT)
         for _ in 0..<20 where !reap() { usleep(50_000) }
     }
 

@@ -39,6 +39,14 @@ extension RecordTests {
         }
     }
 
+    @Test func aStoppedCommandIsEnded() throws {
+        try withFolder { folder in
+            let result = try record("-o", folder + "/a.dat", "--seconds", "0.5", "--", "sh", "-c", "kill -STOP $$")
+            #expect(result.status == 0)
+            #expect(result.errors.contains("sh was ended by signal 15"), "\(result.errors)")
+        }
+    }
+
     /// nohup has SIGHUP ignored, and a script's shell SIGINT and SIGQUIT of what it starts with `&`.
     @Test func anIgnoredSignalEndsNothing() throws {
         try withFolder { folder in
