@@ -224,8 +224,23 @@ import TraceData
             #expect(lost > 0)
             #expect(recorder.messages.contains("\(lost) lost, in "), "\(recorder.messages)")
             #expect(recorder.messages.contains("--buffer-size, now 64 KiB"))
-            // The marks in the sub-buffers tell as well: the report knows of the gaps.
-            #expect(try Program.lazytlb("report", folder + "/a.dat").text.contains("lost"))
+            // The marks in the sub-buffers tell as well, and of how many where there is room for the number (ring_buffer_read_page(), kernel/trace/ring_buffer.c).
+            struct Info: Decodable {
+                struct CPU: Decodable { var lost_events, lost_gaps, uncounted_gaps, overrun, dropped: Int }
+                var per_cpu: [CPU]
+            }
+            let info = try JSONDecoder().decode(Info.self, from: try Program.lazytlb("info", "--format", "json", folder + "/a.dat").output)
+            for cpu in info.per_cpu where cpu.overrun + cpu.dropped > 0 {
+                #expect(cpu.lost_gaps > 0)
+                #expect(cpu.uncounted_gaps > 0 ? cpu.lost_events < cpu.overrun + cpu.dropped : cpu.lost_events == cpu.overrun + cpu.dropped)
+            }
+            struct Report: Decodable {
+                struct Trace: Decodable { var lost_events, lost_gaps: Int }
+                var trace: Trace
+            }
+            let report = try JSONDecoder().decode(Report.self, from: try Program.lazytlb("report", "--format", "json", folder + "/a.dat").output)
+            #expect(report.trace.lost_gaps == info.per_cpu.reduce(0) { $0 + $1.lost_gaps })
+            #expect(report.trace.lost_events == info.per_cpu.reduce(0) { $0 + $1.lost_events })
         }
     }
 }
