@@ -226,9 +226,8 @@ public final class Recorder {
             return nil
         }
         let path = instance.path + "/trace_marker"
-        var code = SmallFile.write(path, TaskSnapshot.begin + "\n")
-        let snapshot = TaskSnapshot()
-        for line in snapshot.lines where code == 0 { code = SmallFile.write(path, line + "\n") }
+        var code: Int32 = 0
+        let snapshot = TaskSnapshot.write { line in if code == 0 { code = SmallFile.write(path, line + "\n") } }
         if code != 0 { remarks.append("the tasks of the start could not be written into the trace: \(String(cString: strerror(code)))") }
         return snapshot
     }

@@ -35,7 +35,7 @@ public struct TaskSnapshot: Sendable {
     ///   - proc: where procfs is.
     ///   - compare: kcmp(2) with KCMP_VM: 0 if two tasks have the same mm, 1 or 2 for an order of mms, anything else if there is none.
     /// - Complexity: O(n log n) in the number of processes for kcmp(2), and some ten microseconds for each task.
-    public init(proc: String = "/proc", compare: (Int32, Int32) -> Int32 = lazytlb_kcmp_vm) {
+    init(proc: String = "/proc", compare: (Int32, Int32) -> Int32 = lazytlb_kcmp_vm) {
         var found: [[Int32]] = []
         for process in (SmallFile.names(proc) ?? []).compactMap({ Int32($0) }).sorted() {
             var tasks: [Int32] = []
@@ -80,15 +80,26 @@ public struct TaskSnapshot: Sendable {
 
     // MARK: lines
 
+    /// Takes it and hands its lines out, the first one before /proc is read: what a trace records between them is what may have changed meanwhile.
+    ///
+    /// - Parameter put: takes a line.
+    @discardableResult public static func write<E>(
+        proc: String = "/proc", compare: (Int32, Int32) -> Int32 = lazytlb_kcmp_vm, _ put: (String) throws(E) -> Void
+    ) throws(E) -> TaskSnapshot {
+        try put(begin)
+        let snapshot = TaskSnapshot(proc: proc, compare: compare)
+        for line in snapshot.lines { try put(line) }
+        return snapshot
+    }
+
     private static let head = "lazytlb-tasks 1"
     /// Bytes of a line at most: trace_marker cuts off behind 1024 (TRACE_BUF_SIZE, kernel/trace/trace.h).
     static let lineLimit = 900
 
-    /// The line that goes before all others, written before /proc is read.
-    public static let begin = "\(head) begin"
+    private static let begin = "\(head) begin"
 
-    /// The other lines.
-    public var lines: [String] { rows("kernel", kernelThreads.isEmpty ? [] : [kernelThreads]) + rows("mm", mms) + rows("process", processes) + rows("threads", threads) + ["\(Self.head) end"] }
+    /// The lines behind the first.
+    var lines: [String] { rows("kernel", kernelThreads.isEmpty ? [] : [kernelThreads]) + rows("mm", mms) + rows("process", processes) + rows("threads", threads) + ["\(Self.head) end"] }
 
     private func rows(_ kind: String, _ groups: [[Int32]]) -> [String] {
         var rows: [String] = []

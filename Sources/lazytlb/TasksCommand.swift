@@ -15,8 +15,7 @@ struct TasksCommand: ParsableCommand {
         try Failures.handle {
             if let hindrance = TaskSnapshot.hindrance() { throw Failures.fail(hindrance) }
             // Each line in one write(2): that is one event.
-            try print(TaskSnapshot.begin)
-            for line in TaskSnapshot().lines { try print(line) }
+            try TaskSnapshot.write(print)
         }
     }
 

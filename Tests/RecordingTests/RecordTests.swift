@@ -58,7 +58,10 @@ import TraceData
             #expect(events.contains("lazytlb-tasks 1 begin"))
             // kthreadd, and what runs the tests.
             #expect(events.contains("lazytlb-tasks 1 kernel 2 "))
-            #expect(events.contains("lazytlb-tasks 1 end"))
+            // The command has its old mm in the snapshot: its exec must come behind it.
+            let end = try #require(events.range(of: "lazytlb-tasks 1 end"))
+            let exec = try #require(events.range(of: "sched_process_exec: "))
+            #expect(end.upperBound < exec.lowerBound)
             let report = try Program.lazytlb("report", "--format", "json", path).text
             #expect(report.contains("\"snapshot\""))
             #expect(!report.contains("look like a snapshot"))

@@ -101,6 +101,19 @@ import TraceData
         }
     }
 
+    /// Else who is born meanwhile would be in the snapshot, and its birth before it: a reader could not tell that what is listed may have changed.
+    @Test func theFirstLineIsWrittenBeforeProcIsRead() throws {
+        try withProc([10: [(task: 10, name: "x", state: "S", flags: 0)]]) { proc in
+            var lines: [String] = []
+            try TaskSnapshot.write(proc: proc, compare: { $0 == $1 ? 0 : $0 < $1 ? 1 : 2 }) { line in
+                if lines.isEmpty { try FileManager.default.moveItem(atPath: proc + "/10", toPath: proc + "/9") }
+                lines.append(line)
+            }
+            // A process of which the only task is not its leader: it has moved when the line was written.
+            #expect(lines == ["lazytlb-tasks 1 begin", "lazytlb-tasks 1 mm 10;", "lazytlb-tasks 1 threads 9 10;", "lazytlb-tasks 1 end"])
+        }
+    }
+
     // MARK: namespaces
 
     /// The pids that the kernel puts into traces are those of the initial namespace.
