@@ -89,6 +89,17 @@ extension RecordTests {
         }
     }
 
+    /// Its open readers would keep it busy; one that has not come so far has only its name.
+    @Test func whatALivingRecorderHasStays() throws {
+        try withFolder { folder in
+            let instance = "\(Tracefs.path)/instances/\(RecorderID.own().instance)"
+            #expect(mkdir(instance, 0o750) == 0)
+            let result = try record("-o", folder + "/a.dat", "--", "true")
+            #expect(result.status == 0)
+            #expect(rmdir(instance) == 0)
+        }
+    }
+
     // MARK: what the machine or its user has set
 
     /// Without `overwrite` lost events leave no mark, without `markers` the snapshot is not written.
@@ -106,6 +117,20 @@ extension RecordTests {
             let values = options.compactMap { SmallFile.text("\(instance)/options/\($0)") }
             #expect(!values.isEmpty && values.allSatisfy { $0 == "1\n" })
             #expect(recorder.end(SIGTERM) == 0)
+        }
+    }
+
+    /// EINVAL is what a file system or a kernel says that cannot splice(2).
+    @Test(.enabled(if: hasStrace, "needs strace")) func withoutSpliceEverythingIsReadAllTheSame() throws {
+        try withFolder { folder in
+            let launcher = ["strace", "-D", "-o", "/dev/null", "-e", "inject=splice:error=EINVAL"]
+            let recorder = try RunningRecorder(["-o", folder + "/a.dat", "--", Self.storm, "2", "1000"], by: launcher)
+            recorder.process.waitUntilExit()
+            #expect(recorder.process.terminationStatus == 0, "\(recorder.messages)")
+            let counts = try records(folder + "/a.dat")
+            let stats = try TraceFile(path: folder + "/a.dat").cpuStats
+            #expect(!stats.isEmpty && counts.values.reduce(0, +) > 2000)
+            for stats in stats { #expect(counts[Int(stats.cpu), default: 0] == Int(stats.read) && stats.overrun == 0) }
         }
     }
 }
