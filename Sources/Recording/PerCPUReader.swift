@@ -19,6 +19,10 @@ final class PerCPUReader {
     /// Bytes that are moved at once: as large as a pipe may be without privilege (/proc/sys/fs/pipe-max-size).
     static let pipeSize: Int32 = 1 << 20
 
+    /// Of a CPU that was offline when the instance was made, and still is: its buffer comes with it (ring_buffer_alloc_read_page() and trace_rb_cpu_prepare(),
+    /// kernel/trace/ring_buffer.c, v4.14). There is nothing to read yet.
+    private static let offline = ENODEV
+
     /// - Parameters:
     ///   - instance: its path.
     ///   - folder: where the file is to be, with a slash at its end.
@@ -69,7 +73,7 @@ final class PerCPUReader {
         let count = lazytlb_splice(source, pipe.input, Int(Self.pipeSize), 1)
         if count < 0 {
             switch errno {
-            case EAGAIN, EINTR: return false
+            case EAGAIN, EINTR, Self.offline: return false
             case EINVAL, ENOSYS:
                 usesSplice = false
                 return false
@@ -92,7 +96,7 @@ final class PerCPUReader {
         let count = read(source, page.baseAddress, subbuffer)
         if count < 0 {
             if errno == EINTR { return true }
-            if errno == EAGAIN { return false }
+            if errno == EAGAIN || errno == Self.offline { return false }
             throw RecordingError("reading CPU \(cpu)'s buffer", code: errno)
         }
         if count == 0 { return false }
