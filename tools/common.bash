@@ -5,7 +5,7 @@ root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 # What the build needs beyond a Swift toolchain.
 build_packages=(pkg-config libtraceevent-dev libtracefs-dev libyaml-dev libzstd-dev zlib1g-dev)
 # What the tests compare with and check by.
-test_packages=(trace-cmd python3-jsonschema python3-yaml libxml2-utils)
+test_packages=(trace-cmd strace python3-jsonschema python3-yaml libxml2-utils)
 # What lazytlb is measured beside.
 bench_packages=(trace-cmd libtracecmd-dev gcc python3)
 

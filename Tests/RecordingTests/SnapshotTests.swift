@@ -4,6 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 import TraceData
+import TraceWriting
 
 /// The snapshot of the tasks: what it makes of /proc, its lines, and what it is worth.
 @Suite struct TaskSnapshotTests {
@@ -111,6 +112,19 @@ import TraceData
             }
             // A process of which the only task is not its leader: it has moved when the line was written.
             #expect(lines == ["lazytlb-tasks 1 begin", "lazytlb-tasks 1 mm 10;", "lazytlb-tasks 1 threads 9 10;", "lazytlb-tasks 1 end"])
+        }
+    }
+
+    /// The kernel saves names when tasks are switched (tracing_record_taskinfo_sched_switch(), kernel/trace/trace.c): of those that slept all the time the snapshot alone has one.
+    @Test func namesThatTheKernelDidNotSaveAreThoseOfTheSnapshot() throws {
+        let tasks = [10: [(task: 10, name: "before", state: "S", flags: 0)], 20: [(task: 20, name: "asleep", state: "S", flags: 0)]]
+        try withProc(tasks) { folder in
+            // It is a tracefs as well.
+            for name in ["instances", "events"] { try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true) }
+            try Data("10 saved".utf8).write(to: URL(fileURLWithPath: folder + "/saved_cmdlines"))
+            var container = TraceContainer(uname: nil, headerPage: [], headerEvent: [], formats: [], pageSize: 4096)
+            container.setNames(try TraceFS(path: folder), TaskSnapshot(proc: folder) { _, _ in -1 })
+            #expect(String(decoding: container.commandLines, as: UTF8.self) == "10 saved\n20 asleep\n")
         }
     }
 
