@@ -149,6 +149,32 @@ struct UnstatedDataTests {
         }
     }
 
+    /// trace-cmd writes an instance behind the top buffer's data, with a table even if it has no records. A clock's text follows if there is a TRACECLOCK option.
+    @Test(arguments: [nil, "[local] global"]) func `version 6: the table of an instance without records is no data that is missed`(clock: String?) throws {
+        let le = { (value: UInt64) in WrittenTrace.le(value) }
+        var trace = WrittenTrace(cpus: 2)
+        trace.clock = clock
+        for cpu in 0..<2 { trace.flush(cpu, 1000, 1, 0, -1) }
+        func option(at place: Int) -> [UInt8] { WrittenTrace.le(UInt16(OptionID.buffer)) + WrittenTrace.le(UInt32(12)) + le(UInt64(place)) + Array("lab\0".utf8) }
+        trace.options = option(at: 0)
+        let end = trace.data.count
+        trace.options = option(at: end)
+        let table = Array("flyrecord\0".utf8) + (0..<2).flatMap { _ in le(UInt64(end)) + le(0) }
+        let data = trace.data + table + (clock == nil ? [] : le(7) + Array("[local]".utf8))
+        for file in [data, data + Data(repeating: 0, count: 4096)] {
+            try withTemporaryFile(file) { path in
+                let trace = try TraceFile(path: path)
+                #expect(trace.buffers.map(\.name) == ["", "lab"])
+                #expect(trace.buffers.map { $0.cpus.count { $0.size > 0 } } == [2, 0])
+            }
+        }
+        try withTemporaryFile(data + Data([1])) { path in
+            let error = DamagedFileTests.failure(path)
+            #expect(error?.offset == UInt64(data.count))
+            #expect(error?.cause == "the file goes on for 1 bytes behind the data of its last CPU")
+        }
+    }
+
     /// A CPU, its place and its size in the table of the buffer.
     private func tableEntry(_ extent: TraceBuffer.Extent) -> Data {
         var entry = Data(repeating: 0, count: 20)

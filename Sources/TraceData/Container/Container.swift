@@ -27,7 +27,7 @@ struct Container {
     var unpacked = 0
     /// Entries of buffers' tables of CPUs so far.
     var extents = 0
-    /// In version 7, where the last section ends of those that were read so far.
+    /// Where the last section ends of those that were read so far; in version 6, the last table of CPUs.
     var end = 0
 
     /// The most CPUs that a file may have, as NR_CPUS (arch/x86/Kconfig, powerpc's has the same limit). What later stages keep for each

@@ -37,7 +37,9 @@ extension Container {
         }
         let clock = traceClock ?? Clock(name: "local")
         buffers.append(try readBuffer(&cursor, "", word, clock, keepGoing: keepGoing))
-        if traceClock != nil { readTraceClockText(&cursor) }
+        // Old versions of trace-cmd corrupted the text: then `local` is taken, as trace-cmd does.
+        if traceClock != nil { traceClock = readTraceClockText(&cursor).map { Clock(traceClockFile: $0) } ?? Clock(name: "local") }
+        end = cursor.position
         let scaled = time.scale != nil
         buffers[0].clock = Clock(name: traceClock?.name ?? "local", scaled: scaled)
         for instance in try limited(instances, keepGoing: keepGoing, place: { (cursor, $0.at) }) {
@@ -51,16 +53,21 @@ extension Container {
                 let clock = container.buffers[0].clock
                 let buffer = try container.readBuffer(&there, instance.name, word, clock, keepGoing: keepGoing)
                 container.buffers.append(buffer)
+                // It is the top buffer's once more.
+                if container.traceClock != nil { _ = container.readTraceClockText(&there) }
+                container.end = max(container.end, there.position)
             }
         }
         try checkEnd(cursor, keepGoing: keepGoing)
     }
 
-    /// Behind the data of the last CPU there is nothing: what goes on is the data of one that the tables do not name.
+    /// Behind the data of the last CPU there is nothing, but for the table of an instance without data: what goes on is the data of a CPU that the tables do not name.
     private mutating func checkEnd(_ cursor: ByteCursor, keepGoing: Bool) throws(TraceError) {
         guard problems.isEmpty, !buffers.contains(where: \.isText) else { return }
         let extents = buffers.flatMap(\.cpus).filter { $0.size > 0 }
-        guard let end = extents.map({ Int($0.offset + $0.size) }).max(), cursor.bytes[end...].contains(where: { $0 != 0 }) else { return }
+        guard let last = extents.map({ Int($0.offset + $0.size) }).max() else { return }
+        let end = max(last, end)
+        guard cursor.bytes[end...].contains(where: { $0 != 0 }) else { return }
         try attempt(keepGoing) { (_) throws(TraceError) in
             throw cursor.error("the file goes on for \(cursor.bytes.count - end) bytes behind the data of its last CPU", at: end)
         }
@@ -122,15 +129,11 @@ extension Container {
         return buffer
     }
 
-    /// The content of trace_clock after the table of CPUs. Old versions of trace-cmd corrupted it: then `local` is taken, as
-    /// trace-cmd does.
-    private mutating func readTraceClockText(_ cursor: inout ByteCursor) {
-        guard let size = try? cursor.u64("the size of trace_clock"), size < 4096,
-            let text = try? cursor.take(size, "trace_clock")
-        else {
-            traceClock = Clock(name: "local")
-            return
-        }
-        traceClock = Clock(traceClockFile: ByteCursor.text(text))
+    /// Takes the content of trace_clock after a table of CPUs; nil, and nothing is taken, if that cannot be it.
+    private func readTraceClockText(_ cursor: inout ByteCursor) -> String? {
+        var ahead = cursor
+        guard let size = try? ahead.u64("the size of trace_clock"), size < 4096, let text = try? ahead.take(size, "trace_clock") else { return nil }
+        cursor = ahead
+        return ByteCursor.text(text)
     }
 }
