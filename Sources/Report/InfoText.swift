@@ -93,7 +93,7 @@ public struct TraceInfo {
         return lines
     }
 
-    /// The kernel's own count. The file has it for the top buffer's CPUs; with several buffers it does not say whose they are.
+    /// The kernel's own count.
     func stats(_ cpu: Int) -> CPUStats? { statsByCPU[cpu] }
 
     private func time(_ value: UInt64) -> String {

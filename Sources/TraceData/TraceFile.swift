@@ -55,7 +55,7 @@ public final class TraceFile: Sendable {
     public let buffers: [TraceBuffer]
     /// The buffer whose records the streams give.
     public let buffer: TraceBuffer
-    /// What the kernel counted per CPU.
+    /// What the kernel counted per CPU of the chosen buffer.
     public let cpuStats: [CPUStats]
     /// Names of tasks at the end of the recording.
     public let commands: [Int32: Comm]
@@ -131,7 +131,7 @@ public final class TraceFile: Sendable {
         machine = words.count >= 4 ? words[3] : nil
         traceCmdVersion = container.traceCmdVersion
         buffers = container.buffers
-        cpuStats = container.cpuStats
+        cpuStats = container.stats(of: buffer)
         commands = container.commands
         presentOptions = container.options
         conversion = container.time

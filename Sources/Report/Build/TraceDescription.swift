@@ -23,9 +23,7 @@ extension TraceFile {
     /// CPUs whose buffer took no more records for a while: it was full and is not overwritten, or an interrupt came upon too many others. The kernel counts these records, and leaves no mark
     /// where they are missing. (What was overwritten is marked, or was older than all that is there.)
     var drops: [(cpu: Int, records: UInt64)] {
-        // They are of the top buffer, where there are others.
-        guard buffers.count < 2 || buffer.name.isEmpty else { return [] }
-        return cpuStats.compactMap { stats in
+        cpuStats.compactMap { stats in
             var records = stats.dropped
             records.addClamped(stats.commitOverrun)
             return records > 0 ? (stats.cpu, records) : nil

@@ -15,6 +15,8 @@ struct Container {
     var traceCmdVersion: String?
     var time = TimeConversion()
     var cpuStats: [CPUStats] = []
+    /// The buffer of the CPUSTAT options that follow.
+    var countedBuffer = ""
     var options: [TraceOption] = []
     var buffers: [TraceBuffer] = []
     var commands: [Int32: Comm] = [:]
@@ -137,6 +139,8 @@ public struct TraceBuffer: Sendable {
 
 /// What the kernel counted for a CPU's buffer (`per_cpu/cpuN/stats`), a second witness of lost events.
 public struct CPUStats: Sendable, Equatable {
+    /// The buffer, by the last line before that names one; "" for the top one, whose counts come first.
+    public var buffer = ""
     public var cpu: Int
     public var entries: UInt64 = 0
     /// Events overwritten because nobody read them in time.
@@ -146,8 +150,16 @@ public struct CPUStats: Sendable, Equatable {
     public var dropped: UInt64 = 0
     public var read: UInt64 = 0
 
+    /// The buffer that the counts behind this text are of (add_buffer_stat(), tracecmd/trace-record.c); nil if it is a stats file.
+    static func bufferName(_ text: String) -> String? {
+        let start = "\nBuffer: "
+        guard text.hasPrefix(start) else { return nil }
+        let name = text.dropFirst(start.count)
+        return String(name.hasSuffix("\n\n") ? name.dropLast(2) : name)
+    }
+
     /// Reads the text of a stats file.
-    init?(_ text: String) {
+    init?(_ text: String, buffer: String = "") {
         var values: [String: UInt64] = [:]
         // The kernel's have ten lines.
         for line in text.split(separator: "\n", maxSplits: 64) {
@@ -158,6 +170,7 @@ public struct CPUStats: Sendable, Equatable {
         }
         guard let number = values["CPU"], let cpu = Int(exactly: number) else { return nil }
         self.cpu = cpu
+        self.buffer = buffer
         entries = values["entries"] ?? 0
         overrun = values["overrun"] ?? 0
         commitOverrun = values["commit overrun"] ?? 0

@@ -76,6 +76,12 @@ extension Container {
         return TraceBuffer.Extent(cpu: extent.cpu, offset: start, size: limit - start)
     }
 
+    /// The kernel's counts of a buffer. Where no line names one they are the top one's, or those of the only one that has data.
+    func stats(of buffer: TraceBuffer) -> [CPUStats] {
+        let isOnly = cpuStats.allSatisfy(\.buffer.isEmpty) && !buffers.contains { $0.name != buffer.name && $0.cpus.contains { $0.size > 0 } }
+        return isOnly ? cpuStats : cpuStats.filter { $0.buffer == buffer.name }
+    }
+
     /// As many of the options that name buffers as a file may have; with `keepGoing` those behind them are left out.
     mutating func limited<Option>(_ options: [Option], keepGoing: Bool, place: (Option) -> (cursor: ByteCursor, position: Int)) throws(TraceError) -> ArraySlice<Option> {
         if options.count > Self.bufferLimit {

@@ -51,7 +51,11 @@ extension Container {
             try add((value, false), "OFFSET", data)
         case OptionID.cpuStat:
             guard cpuStats.count < Self.extentLimit else { throw data.error("more than \(Self.extentLimit) CPUSTAT options") }
-            if let stats = CPUStats(text) { cpuStats.append(stats) }
+            if let name = CPUStats.bufferName(text) {
+                countedBuffer = name
+            } else if let stats = CPUStats(text, buffer: countedBuffer) {
+                cpuStats.append(stats)
+            }
         case OptionID.traceClock:
             traceClock = Clock(traceClockFile: text)
         case OptionID.uname:
