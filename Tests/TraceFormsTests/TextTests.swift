@@ -91,6 +91,35 @@ import TraceForms
         }
     }
 
+    private static func header(_ left: Int, of written: Int) -> String { "# tracer: nop\n#\n# entries-in-buffer/entries-written: \(left)/\(written)   #P:2\n#\n" }
+
+    /// print_event_info(), kernel/trace/trace.c: the header of per_cpu/cpuN/trace counts the events of all CPUs.
+    @Test func theFilesOfAllCPUsOneAfterAnotherAreAWholeText() throws {
+        let text = Self.header(3, of: 10) + Text.line(Text.flush) + Text.line(Text.flush, time: "5.000200") + Self.header(3, of: 10) + Text.line(Text.flush, cpu: 1)
+        try Text.open(Data(text.utf8)) { file throws in
+            #expect(file.problems.isEmpty)
+            #expect(try Text.records(file).map { "\($0.cpu) \($0.event)" } == ["0 lost", "0 tlb_flush", "1 lost", "1 tlb_flush", "0 tlb_flush"])
+            #expect(file.origin.leftOut.contains { $0.hasPrefix("7 events were overwritten") })
+        }
+        // Two that are one behind the other.
+        let others = Self.header(1, of: 1) + Text.line(Text.flush) + Self.header(2, of: 2) + Text.line(Text.flush, cpu: 1, time: "6.000000")
+        try Text.open(Data(others.utf8)) { file in
+            #expect(file.problems.map(\.error.cause) == ["the header counts 3 events in the buffer, and the text has 2: it is cut off, or lines were taken out"])
+        }
+    }
+
+    @Test func theFileOfOneCPUIsAPartAndNotCutOff() throws {
+        let lines = Text.line(Text.flush, cpu: 1) + Text.line("sched_waking: comm=a pid=1 prio=120 target_cpu=000", cpu: 1, time: "5.000200")
+        try Text.open(Data((Self.header(3, of: 3) + lines).utf8)) { file in
+            #expect(file.problems.map(\.error.cause) == ["the header counts 3 events of all CPUs in the buffer, and the text has 2, all of CPU 1: it is that CPU's alone (per_cpu/cpu1/trace), or lines are missing"])
+        }
+        // Of two CPUs, where a third one's is missing.
+        let text = Self.header(4, of: 4) + lines + Self.header(4, of: 4) + Text.line(Text.flush, time: "5.000300")
+        try Text.open(Data(text.utf8)) { file in
+            #expect(file.problems.map(\.error.cause) == ["the header counts 4 events of all CPUs in the buffer, and the text has 3: the file of a CPU (per_cpu/cpuN/trace) is missing, or lines are"])
+        }
+    }
+
     @Test func aLineThatCannotBeReadIsNotMissingToo() throws {
         let text = "# tracer: nop\n#\n# entries-in-buffer/entries-written: 2/2   #P:4\n#\n" + Text.line(Text.flush) + "what is this, then?\n"
         try Text.open(Data(text.utf8), keepGoing: true) { file in

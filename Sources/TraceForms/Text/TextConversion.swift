@@ -239,6 +239,7 @@ final class TextConversion {
             return
         }
         inStack = false
+        facts.see(cpu: head.cpu)
         guard let event = EventPart(head, end) else { return skipNameless(TextCursor(head.rest, end)) }
         let kind = names.kind(event.name, event.nameCount)
         if kind == .other {

@@ -6,6 +6,10 @@ struct TextFacts {
     private(set) var records = 0
     private(set) var withoutFlags = 0
     private(set) var latency = 0
+    /// The CPU of all lines, of any event; -1 if there are none, beyond all CPUs if there are several.
+    private var cpu = -1
+    /// The only CPU that has lines.
+    var onlyCPU: Int? { 0..<TextConversion.cpuLimit ~= cpu ? cpu : nil }
     /// Records whose times have so many digits behind the point.
     private var byDecimals = [Int](repeating: 0, count: 10)
 
@@ -16,6 +20,10 @@ struct TextFacts {
         if head.isLatency { latency += 1 }
         byDecimals[head.decimals] += 1
     }
+
+    /// Takes note of a line of any event.
+    @inline(__always)
+    mutating func see(cpu: Int) { if cpu != self.cpu { self.cpu = self.cpu < 0 ? cpu : .max } }
 
     /// What the last of so many digits behind the point stands for, ns; 1 where there is no point.
     @inline(__always)
@@ -61,7 +69,14 @@ extension TextConversion {
     func shortage(unread: Int) -> TraceProblem? {
         let found = UInt64(facts.records + names.skipped.lines + unread)
         guard header.left > found else { return nil }
-        let cause = "the header counts \(header.left) events in the buffer, and the text has \(found): it is cut off, or lines were taken out"
+        let cause =
+            if let cpu = facts.onlyCPU, header.cpus != 1 {
+                "the header counts \(header.left) events of all CPUs in the buffer, and the text has \(found), all of CPU \(cpu): it is that CPU's alone (per_cpu/cpu\(cpu)/trace), or lines are missing"
+            } else if header.isRepeated {
+                "the header counts \(header.left) events of all CPUs in the buffer, and the text has \(found): the file of a CPU (per_cpu/cpuN/trace) is missing, or lines are"
+            } else {
+                "the header counts \(header.left) events in the buffer, and the text has \(found): it is cut off, or lines were taken out"
+            }
         return TraceProblem(TraceError(path: input.path, cause: cause))
     }
 

@@ -5,6 +5,10 @@ struct TextHeader {
     /// Events that were written, and of these left, by the kernel's header.
     private(set) var written: UInt64 = 0
     private(set) var left: UInt64 = 0
+    /// The last header's counts.
+    private var last: (left: UInt64, written: UInt64)?
+    /// Headers with the same counts came one behind the other: those of per_cpu/cpuN/trace, each of which has the counts of all CPUs (print_event_info(), kernel/trace/trace.c).
+    private(set) var isRepeated = false
     /// The text is the kernel's, or that of `trace-cmd report`.
     private(set) var isKernels = false
     private(set) var isTraceCmds = false
@@ -59,11 +63,20 @@ struct TextHeader {
             return .fault("the header's counts of events cannot be understood: two numbers of 64 bits were expected")
         }
         isKernels = true
-        self.left = self.left.addingReportingOverflow(left).partialValue
-        self.written = self.written.addingReportingOverflow(written).partialValue
+        if let last, last == (left, written) {
+            isRepeated = true
+        } else {
+            add(left, written)
+        }
         cursor.skipSpaces()
         guard cursor.take("#P:") else { return .comment }
         return take(cpus: cursor.decimal() ?? .max)
+    }
+
+    private mutating func add(_ left: UInt64, _ written: UInt64) {
+        last = (left, written)
+        self.left = self.left.addingReportingOverflow(left).partialValue
+        self.written = self.written.addingReportingOverflow(written).partialValue
     }
 
     private mutating func take(cpus count: UInt64) -> Line {
