@@ -182,6 +182,24 @@ import TraceForms
         }
     }
 
+    /// What trace_printk() writes may have line breaks (trace_bprint_print(), kernel/trace/trace_output.c); so may strings in the fields of any event.
+    @Test func anEventThatIsNotReadMayGoOnWithTheNextLines() throws {
+        let text =
+            Text.line("my_func: first line") + "a second line of trace_printk\nshort\n\n" + Text.line(Text.flush) + Text.line("my_func: short") + "end\n"
+            + "tlbbuf:   \(Text.line("tracing_mark_write: of another buffer"))and its second line\n"
+            // A name with a line break is none of it.
+            + Text.line("my_func: again") + "       two\nlines-300     [000] d..2.  5.000100: \(Text.flush)\n"
+        try Text.open(Data(text.utf8)) { file throws in
+            #expect(try Text.records(file).map { "\($0.event) \($0.pid)" } == ["tlb_flush 100", "tlb_flush 300"])
+            #expect(file.origin.leftOut.contains("3 lines are of events that the replay does not use: my_func (3)."), "\(file.origin.leftOut)")
+            // It has no line in saved_cmdlines; nor has the half of it.
+            #expect(file.commands[300] == nil)
+        }
+        // What is of an event that is read, and has lost its head.
+        let damaged = Text.line("my_func: first line") + "000] d..2.  5.000100: \(Text.flush)\n"
+        #expect(try Text.failure(damaged)?.line == 2)
+    }
+
     @Test func aBufferIsReadByTheNameBeforeItsLines() throws {
         let text =
             "cpus=4\n          \(Text.line("tlb_flush: pages:1 reason:x (2)"))"
@@ -261,9 +279,20 @@ import TraceForms
         #expect(error.description.hasSuffix("line 2: not a line of ftrace's text, which has a task, a CPU, a time and an event: \"nonsense that is no line\""))
         try Text.open(Data(text.utf8), keepGoing: true) { file in
             let found6 = try Text.records(file)
-            #expect(found6.map { "\($0.cpu) \($0.event)" } == ["0 tlb_flush", "0 lost", "0 tlb_flush", "1 lost", "1 tlb_flush"])
+            #expect(found6.map { "\($0.cpu) \($0.event)" } == ["0 tlb_flush", "0 lost", "0 tlb_flush", "0 lost", "1 lost", "1 tlb_flush"])
             #expect(file.problems.map(\.error.line) == [2, 4])
         }
+    }
+
+    /// Its head tells on which CPU a record is missing.
+    @Test func aLineWhoseHeadCanBeReadLeavesAGapOnItsCPUAlone() throws {
+        let text = (0..<2).map { Text.line(Text.flush, cpu: $0) }.joined() + Text.line("tlb_flush: x", cpu: 1) + (0..<2).map { Text.line(Text.flush, cpu: $0, time: "5.000200") }.joined()
+        #expect(try Text.read(text, keepGoing: true).map { "\($0.cpu) \($0.event)" } == ["0 tlb_flush", "1 tlb_flush", "0 tlb_flush", "1 lost", "1 tlb_flush"])
+    }
+
+    @Test func severalLinesThatCannotBeReadOnEndAreOneGapOnEachCPU() throws {
+        let text = (0..<2).map { Text.line(Text.flush, cpu: $0) }.joined() + String(repeating: "nonsense that is no line\n", count: 5) + (0..<2).map { Text.line(Text.flush, cpu: $0, time: "5.000200") }.joined()
+        #expect(try Text.read(text, keepGoing: true).map { "\($0.cpu) \($0.event)" } == ["0 tlb_flush", "1 tlb_flush", "0 lost", "0 tlb_flush", "1 lost", "1 tlb_flush"])
     }
 
     @Test func aProbeThatCannotBeReadLeavesNoRecord() throws {

@@ -40,6 +40,10 @@ final class TextConversion {
     private var isJoined = false
     /// The last record was a stack, whose lines follow.
     private var inStack = false
+    /// The last record is not read: lines without a head are its own.
+    private var inOther = false
+    /// The CPU of the line at hand, once that is known.
+    private var lineCPU: Int?
     private var problems: [TraceProblem] = []
     private var moreProblems = 0
     private var otherBuffers: Set<String> = []
@@ -147,12 +151,14 @@ final class TextConversion {
         let error = TraceError(path: input.path, line: input.lineNumber, cause: cause)
         guard options.keepGoing else { throw error }
         if problems.count < Self.problemLimit { problems.append(TraceProblem(error)) } else { moreProblems += 1 }
-        losses += 1
+        // A CPU that has no record yet begins with a gap as well.
+        if let cpu = lineCPU, cpu < cpus.count, let writer = cpus[cpu].writer { writer.lose(nil) } else { losses += 1 }
     }
 
     // MARK: lines
 
     private func takeLine() throws(Fault) {
+        lineCPU = nil
         if input.isTooLong { throw .line("the line is longer than \(ByteInput.lineLimit) bytes, as no line of ftrace is") }
         var first: Fault
         do throws(Fault) {
@@ -162,7 +168,7 @@ final class TextConversion {
             first = error
         }
         // A name may hold line breaks: as many as it has bytes, in the head and behind it.
-        let count = input.line.count
+        let (count, cpu) = (input.line.count, lineCPU)
         defer { isJoined = false }
         isJoined = true
         for _ in 0..<4 * NameText.limit {
@@ -176,7 +182,21 @@ final class TextConversion {
             }
         }
         input.separate(first: count)
+        lineCPU = cpu
+        if cpu == nil, isContinuation(input.line) { return }
         throw first
+    }
+
+    /// A line without a head is one of the last event, which is not read: its text has line breaks. But none that has lost its head is, as far as the names of the two events tell that no
+    /// replay can do without.
+    private func isContinuation(_ line: UnsafeRawBufferPointer) -> Bool {
+        guard inOther, !line.isEmpty else { return inOther }
+        var cursor = TextCursor(line.endPointer - line.count, line.endPointer)
+        while !cursor.isAtEnd {
+            if cursor.take(": sched_switch: ") || cursor.take(": tlb_flush: ") { return false }
+            cursor.next += 1
+        }
+        return true
     }
 
     private func standsAlone(_ line: UnsafeRawBufferPointer) -> Bool {
@@ -209,9 +229,11 @@ final class TextConversion {
                 marker?.text.append(contentsOf: line)
                 return
             }
+            if case .noHead = error, line.count > 16, !isJoined, isContinuation(line) { return }
             throw line.count <= 16 || isJoined ? .incomplete(describe(error, line)) : .line(describe(error, line))
         }
         try endMarker()
+        lineCPU = head.cpu
         try takeRecord(head, line.endPointer)
     }
 
@@ -236,15 +258,16 @@ final class TextConversion {
     private func takeRecord(_ head: LineHead, _ end: UnsafePointer<UInt8>) throws(Fault) {
         if let other = otherBuffer(head) {
             if otherBuffers.count < 64 { otherBuffers.insert(other) }
+            inOther = true
             return
         }
-        inStack = false
+        (inStack, inOther) = (false, false)
         facts.see(cpu: head.cpu)
         guard let event = EventPart(head, end) else { return skipNameless(TextCursor(head.rest, end)) }
         let kind = names.kind(event.name, event.nameCount)
         if kind == .other {
             names.skip(event.name, event.nameCount)
-            inStack = event.isStack
+            (inStack, inOther) = (event.isStack, true)
             return
         }
         var line = Line(cpu: head.cpu, pid: head.pid, flags: head.flags, time: head.time)
@@ -264,6 +287,7 @@ final class TextConversion {
         inStack = isKernels || cursor.take("<user stack trace>")
         let name: StaticString = isKernels ? "kernel_stack" : inStack ? "user_stack" : "function"
         names.skip(name.utf8Start, name.utf8CodeUnitCount)
+        inOther = true
     }
 
     /// Name of the buffer that a line is of, if it is not the one that is wanted.
@@ -323,6 +347,7 @@ final class TextConversion {
     private func endMarker() throws(Fault) {
         guard let (line, text) = marker else { return }
         marker = nil
+        lineCPU = line.cpu
         try writeMarker(line, text)
     }
 
@@ -330,46 +355,6 @@ final class TextConversion {
     @inline(__always)
     func writing<R>(_ body: () throws(WritingError) -> R) throws(Fault) -> R {
         do throws(WritingError) { return try body() } catch { throw .fatal(conversionError(input.path, error)) }
-    }
-}
-
-/// The event of a line: its name, and what stands behind the colon.
-struct EventPart {
-    var name: UnsafePointer<UInt8>
-    var nameCount: Int
-    var body: TextCursor
-
-    /// nil if there is no name with a colon behind it.
-    @inline(__always)
-    init?(_ head: LineHead, _ end: UnsafePointer<UInt8>) {
-        var cursor = TextCursor(head.rest, end)
-        cursor.skipSpaces()
-        if _slowPath(cursor.byte == UInt8(ascii: "(")) { Self.skipDifference(&cursor) }
-        name = cursor.next
-        while let byte = cursor.byte, byte != UInt8(ascii: ":") {
-            guard byte > 0x20 else { return nil }
-            cursor.next += 1
-        }
-        nameCount = cursor.next - name
-        guard nameCount > 0, cursor.take(UInt8(ascii: ":")) else { return nil }
-        body = cursor
-    }
-
-    /// Steps over the time since the line before, which trace-cmd report --ts-diff has in the unit of the times: `(+671)`.
-    private static func skipDifference(_ cursor: inout TextCursor) {
-        var ahead = cursor
-        guard ahead.take("(+") else { return }
-        _ = ahead.take(UInt8(ascii: "-"))
-        while let byte = ahead.byte, byte &- 0x30 < 10 { ahead.next += 1 }
-        guard ahead.take(UInt8(ascii: ")")) else { return }
-        ahead.skipSpaces()
-        cursor = ahead
-    }
-
-    /// The event is one of stack traces, whose lines follow.
-    var isStack: Bool {
-        let text = UnsafeBufferPointer(start: name, count: nameCount)
-        return text.elementsEqual("kernel_stack".utf8) || text.elementsEqual("user_stack".utf8)
     }
 }
 
