@@ -18,6 +18,7 @@ public func openTrace(_ source: TraceInput, options: TraceFile.Options = TraceFi
     defer { withExtendedLifetime(source) {} }
     let (path, descriptor, isFile, size, input) = (source.path, source.descriptor, source.isFile, source.size, source.input)
     if source.isFolder {
+        if let data = perfData(in: path) { return try openTrace(data, options: options, kernel: kernel) }
         var folder = PageFolder(path, kernel: kernel)
         let (converted, origin) = try folder.convert(options.progress)
         return try open(converted, path, options, origin)
@@ -46,6 +47,16 @@ public func openTrace(_ source: TraceInput, options: TraceFile.Options = TraceFi
     }
     let (converted, origin) = try TextConversion(input, options, kernel: kernel).run()
     return try open(converted, path, options, origin)
+}
+
+/// The file in a folder that perf made: all of `perf record --kcore`, which puts the kernel's code beside it; of --threads the head alone. nil if it is none.
+private func perfData(in folder: String) -> String? {
+    let path = folder.hasSuffix("/") ? "\(folder)data" : "\(folder)/data"
+    guard let (descriptor, _) = try? Folder.open(path) else { return nil }
+    defer { close(descriptor) }
+    let input = ByteInput(path: path, descriptor: descriptor)
+    guard let start = try? input.peek(8) else { return nil }
+    return withExtendedLifetime(input) { PerfHeader.isOne(start) } ? path : nil
 }
 
 /// What a file as a whole may be compressed with, by its first bytes, and what prints what is in it. (bzip2's "BZh" could begin a text: a block has six digits of pi.)

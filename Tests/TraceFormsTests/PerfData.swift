@@ -25,6 +25,8 @@ struct PerfData: Sendable {
     var hasCycles = false
     /// Where the file leaves these out.
     var hasTracingData = true
+    /// Others of the head, by number, behind those that are always there.
+    var features: [(Int, [UInt8])] = []
     var hasRelease = true
     /// Before which sample (of all, by number) so many were lost.
     var losses: [Int: UInt64] = [:]
@@ -178,10 +180,11 @@ struct PerfData: Sendable {
         let attributes = [attribute(isCycles: false)] + (hasCycles ? [attribute(isCycles: true)] : [])
         let tracing = try tracingData(file, path)
         let release = file.kernelRelease ?? ""
-        let features: [(Int, [UInt8])] =
+        let all: [(Int, [UInt8])] =
             (hasTracingData ? [(1, tracing)] : []) + (hasRelease ? [(3, string("lab host")), (4, string(release)), (6, string(file.machine ?? "x86_64"))] : [])
             + [(7, put { $0.put(UInt32(file.cpuCount)); $0.put(UInt32(file.cpuCount)) })] + (isCompressed ? [(27, put { for value: UInt32 in [1, 1, 1, 20, 524288] { $0.put(value) } })] : [])
-        return isPipe ? pipe(attributes, features, stream) : self.file(attributes, features, stream)
+            + features
+        return isPipe ? pipe(attributes, all, stream) : self.file(attributes, all, stream)
     }
 
     private func string(_ text: String) -> [UInt8] {

@@ -50,6 +50,29 @@ import TraceForms
         #expect(difference == nil)
     }
 
+    /// `perf record --kcore`: a folder with the file as `data`, and the kernel's code beside it (perf.data-directory-format.txt).
+    @Test func theFolderOfKcoreIsTheFileInIt() throws {
+        try withTemporaryFolder { folder in
+            try Self.bytes(PerfData()).write(to: folder.appendingPathComponent("data"))
+            try FileManager.default.createDirectory(at: folder.appendingPathComponent("kcore_dir"), withIntermediateDirectories: true)
+            let file = try openTrace(folder.path)
+            #expect(file.origin.form == .perfData)
+            #expect(try Text.records(file).count == Self.expected.count)
+        }
+    }
+
+    /// HEADER_DIR_FORMAT: `data` holds none of the samples.
+    @Test func theFolderOfThreadsIsRefused() throws {
+        try withTemporaryFolder { folder in
+            var form = PerfData()
+            form.features = [(24, [1, 0, 0, 0, 0, 0, 0, 0])]
+            try Self.bytes(form).write(to: folder.appendingPathComponent("data"))
+            let error = #expect(throws: TraceError.self) { try openTrace(folder.path + "/") }
+            #expect(error?.path == folder.path + "/data")
+            #expect(error?.cause == "the records are in several files (perf record --threads): that is not read")
+        }
+    }
+
     @Test func lostSamplesAreGapsOnTheirCPU() throws {
         var form = PerfData()
         form.losses = [100: 7, 200: 9]

@@ -116,10 +116,7 @@ struct PageFolder {
     }
 
     private func notPages() -> TraceError {
-        if let start = try? Folder.bytes("\(path)/data", limit: .max)?.prefix(8), start.elementsEqual("PERFILE2".utf8) {
-            return TraceError(path: path, cause: "is a folder of perf record --threads, which is not read: record without --threads")
-        }
-        return TraceError(
+        TraceError(
             path: path, cause: "is a directory, but not one with raw sub-buffers out of tracefs: it has no events/header_page (docs/inputs.md tells what belongs there)")
     }
 
