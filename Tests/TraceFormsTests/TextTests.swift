@@ -218,6 +218,21 @@ import TraceForms
         #expect(error.cause == "no line is of buffer \"other\"; there are lines of the top one (--buffer ''), \"tlbbuf\"")
     }
 
+    /// `trace-cmd report -i host.dat -i g.dat` (print_handle_file(), tracecmd/trace-read.c of v3.1): the file's name before each line, filled up to the longest one's.
+    @Test func filesThatTraceCmdPrintedTogetherAreToldApartLikeBuffers() throws {
+        let text =
+            "host.dat: cpus=4\n   g.dat: cpus=2\nhost.dat: \(Text.line("tlb_flush: pages:1 reason:x (2)"))   g.dat: \(Text.line("tlb_flush: pages:2 reason:x (2)"))"
+            + "   g.dat: \(Text.line("tracing_mark_write: a", cpu: 1))b\n   g.dat: \(Text.line("tracing_mark_write: file: cpus=3", cpu: 1))"
+        for (name, cpus, events) in [("host.dat", 4, ["tlb_flush 1"]), ("g.dat", 2, ["tlb_flush 2", "print a\nb\n", "print file: cpus=3\n"])] {
+            try Text.open(Data(text.utf8), buffer: name) { file throws in
+                #expect(try Text.records(file).map { "\($0.event) \($0["pages"] ?? $0["buf"] ?? "")" } == events)
+                #expect(file.cpuCount == cpus)
+                #expect(file.buffer.name == name)
+            }
+        }
+        #expect(try Text.failure(text)?.cause == "no line is of the top buffer; there are lines of \"g.dat\", \"host.dat\"")
+    }
+
     /// v4.20 to v5.12: on_each_cpu_cond_mask() runs the remote handler on the sender as well (kernel/smp.c), in task context, when all others have answered; it has nothing left to flush.
     @Test(arguments: [("5.10.0", [false, true, true, false, true]), ("4.19.0", [true, true, true, false, true]), ("5.13.0", [true, true, true, false, true])])
     func whatASenderRepeatsIsNoHandlers(_ kernel: String, _ expected: [Bool]) throws {

@@ -188,12 +188,13 @@ struct LineHead {
     @inline(__always)
     var hasPrefix: Bool { nameEnd - lineStart > (isLatency ? Self.widths.latency : Self.widths.name) }
 
-    /// Name of the buffer that the line is of, which `trace-cmd report` puts before it if there are several; nil for the top one.
+    /// Name of the buffer, or of the file, that the line is of, which `trace-cmd report` puts before it if there are several: with a colon and a space, and filled up on the left to the longest
+    /// one's (print_handle_file(), tracecmd/trace-read.c). nil for the top one.
     var buffer: UnsafeRawBufferPointer? {
         let width = isLatency ? Self.widths.latency : Self.widths.name
-        guard hasPrefix, lineStart.pointee != 0x20 else { return nil }
+        guard hasPrefix else { return nil }
         let prefix = UnsafeRawBufferPointer(start: lineStart, count: nameEnd - lineStart - width)
-        guard let colon = prefix.firstIndex(of: UInt8(ascii: ":")) else { return nil }
-        return UnsafeRawBufferPointer(rebasing: prefix[..<colon])
+        guard let colon = prefix.lastIndex(where: { $0 != 0x20 }), prefix[colon] == UInt8(ascii: ":"), colon < prefix.count - 1 else { return nil }
+        return UnsafeRawBufferPointer(rebasing: prefix[prefix.firstIndex { $0 != 0x20 }!..<colon])
     }
 }

@@ -229,6 +229,11 @@ final class TextConversion {
                 marker?.text.append(contentsOf: line)
                 return
             }
+            switch header.take(line, reading: bufferName) {
+            case .fault(let cause): throw .line(cause)
+            case .comment: return
+            default: break
+            }
             if case .noHead = error, line.count > 16, !isJoined, isContinuation(line) { return }
             throw line.count <= 16 || isJoined ? .incomplete(describe(error, line)) : .line(describe(error, line))
         }

@@ -79,6 +79,17 @@ struct TextHeader {
         self.written = self.written.addingReportingOverflow(written).partialValue
     }
 
+    /// `FILE: cpus=4`, one for each of several files that `trace-cmd report` was given; nil if the line is none. It counts if the file is the one that is read.
+    mutating func take(_ line: UnsafeRawBufferPointer, reading wanted: String) -> Line? {
+        guard let start = line.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return nil }
+        var cursor = BackwardCursor(start, start + line.count)
+        guard let count = cursor.signed(), cursor.take(": cpus=") else { return nil }
+        isTraceCmds = true
+        var name = TextCursor(start, cursor.end)
+        name.skipSpaces()
+        return String(decoding: UnsafeBufferPointer(start: name.next, count: name.count), as: UTF8.self) == wanted ? take(cpus: UInt64(clamping: count)) : .comment
+    }
+
     private mutating func take(cpus count: UInt64) -> Line {
         guard count <= UInt64(TextConversion.cpuLimit) else { return .fault("the header's number of CPUs cannot be: the limit is \(TextConversion.cpuLimit)") }
         cpus = max(cpus ?? 0, Int(count))
