@@ -73,10 +73,6 @@ extension TextConversion {
         }
     }
 
-    private func incomplete(_ event: String, _ body: TextCursor) -> Fault {
-        .incomplete("the text of \(event) cannot be understood: \(quoted(UnsafeRawBufferPointer(start: body.next, count: body.count), limit: 120))")
-    }
-
     @inline(__always)
     private func writeSwitch(_ line: Line, _ body: TextCursor) throws(Fault) {
         guard let text = SchedSwitchText(body.next, body.end, pid: line.pid, &letters) else { throw incomplete("sched_switch", body) }
@@ -202,14 +198,5 @@ extension TextConversion {
         let data = try record(line, probe.format, probe.size)
         let common = TextFormat.commonSize
         memcpy(data + common, scratch + common, probe.size - common)
-    }
-
-    private func describe(_ fault: ProbeText.Fault, _ name: String, _ body: TextCursor) -> String {
-        let text = quoted(UnsafeRawBufferPointer(start: body.next, count: body.count), limit: 120)
-        return switch fault {
-        case .form: "\(name) is not written as a probe event is: \(text)"
-        case .argument: "\(name) has an argument that cannot be understood, or that its first line does not have: \(text)"
-        case .tooMany: "\(name) has more arguments than a probe event can have: \(text)"
-        }
     }
 }

@@ -247,17 +247,6 @@ final class TextConversion {
         line.last == 13 ? UnsafeRawBufferPointer(rebasing: line.dropLast()) : line
     }
 
-    private func describe(_ fault: LineHead.Fault, _ line: UnsafeRawBufferPointer) -> String {
-        switch fault {
-        case .noHead: "not a line of ftrace's text, which has a task, a CPU, a time and an event: \(quoted(line))"
-        case .cpu(let number): "CPU \(number), the limit is \(Self.cpuLimit - 1)"
-        case .pid: "the pid is beyond 32 bits: \(quoted(line))"
-        case .time: "the time cannot be understood: \(quoted(line))"
-        case .relativeTime:
-            "times count from the first event, as the kernel's latency-format has them: echo 0 > options/latency-format"
-        }
-    }
-
     // MARK: records
 
     private func takeRecord(_ head: LineHead, _ end: UnsafePointer<UInt8>) throws(Fault) {
