@@ -43,6 +43,7 @@ public func openTrace(_ source: TraceInput, options: TraceFile.Options = TraceFi
         throw TraceError(path: path, cause: "compressed with \(one.name): `\(one.reader) FILE | lazytlb COMMAND -` reads what is in it")
     }
     guard try isText(input) else {
+        if isPerfScript(start) { throw TraceError(path: path, cause: "the text of perf script, which is not read: give the perf.data that it was made of") }
         throw TraceError(path: path, offset: 0, cause: "not a trace: neither trace.dat, perf.data nor ftrace's text; it begins with \(quoted(start, limit: 32))")
     }
     let (converted, origin) = try TextConversion(input, options, kernel: kernel).run()
@@ -73,6 +74,20 @@ private func open(_ descriptor: Int32, _ path: String, _ options: TraceFile.Opti
     // It has no other than the one that was asked for.
     if origin.form == .text { options.buffer = nil }
     return try TraceFile(descriptor: descriptor, path: path, options: options)
+}
+
+/// A line has a CPU, a time and an event with its system, as perf script prints them: `bash   100 [000]   100.000004: tlb:tlb_flush: `.
+private func isPerfScript(_ start: UnsafeRawBufferPointer) -> Bool {
+    start.split(separator: 10).contains { line in
+        guard let open = line.firstIndex(of: UInt8(ascii: "[")) else { return false }
+        var cursor = TextCursor(line[open...].endPointer - (line.endIndex - open) + 1, line.endPointer)
+        guard cursor.decimal() != nil, cursor.take("] ") else { return false }
+        cursor.skipSpaces()
+        guard cursor.decimal() != nil, cursor.take(UInt8(ascii: ".")), cursor.decimal() != nil, cursor.take(": ") else { return false }
+        cursor.skipSpaces()
+        let event = UnsafeRawBufferPointer(start: cursor.next, count: cursor.count).prefix { $0 > 0x20 }
+        return event.last == UInt8(ascii: ":") && event.dropLast().contains(UInt8(ascii: ":"))
+    }
 }
 
 /// One of the first lines is one of ftrace's text.

@@ -233,6 +233,12 @@ import TraceForms
         #expect(try Text.failure(text)?.cause == "no line is of the top buffer; there are lines of \"g.dat\", \"host.dat\"")
     }
 
+    /// `trace-cmd report -V`.
+    @Test func whatTraceCmdTellsOfItsPluginsIsNoRecord() throws {
+        let text = "version = 7\nregistering plugin: /usr/lib/traceevent/plugins/plugin_tlb.so\noverriding event (57) tlb:tlb_flush with new print handler\ncpus=4\n"
+        #expect(try Text.read(text + Text.line(Text.flush)).map(\.event) == ["tlb_flush"])
+    }
+
     /// Options of the kernel that print something else (print_event_fields(), print_raw_fmt() and print_hex_fmt(), kernel/trace/; Linux 6.18 wrote these lines).
     @Test(arguments: [
         ("            bash-21787   [000] d..1. 50573.899910: tlb_flush: reason=0x0 (0) pages=0xffffffffffffffff (-1)", "fields", 0),
@@ -366,6 +372,8 @@ import TraceForms
     @Test func whatIsNoTraceIsToldApart() throws {
         let found8 = try Text.failure("# lazytlb\n\nreplays traces\n")
         #expect(found8?.cause.hasPrefix("not a trace: neither trace.dat, perf.data nor ftrace's text; it begins with \"# lazytlb\\x0a") == true)
+        let script = "swapper     0 [000]   100.000001: sched:sched_switch: prev_comm=swapper/0 prev_pid=0\n"
+        #expect(try Text.failure("# captured on: x\n#\n" + script)?.cause == "the text of perf script, which is not read: give the perf.data that it was made of")
         let found9 = try Text.failure("")
         #expect(found9?.cause == "the file is empty")
         let found10 = try Text.failure(Data([0x17, 0x08]))

@@ -40,6 +40,8 @@ struct TextHeader {
             guard cursor.take("version = "), cursor.decimal() != nil, cursor.isAtEnd else { return .nothing }
             isTraceCmds = true
             return .comment
+        case UInt8(ascii: "r"): return cursor.take("registering plugin: ") ? .comment : .nothing
+        case UInt8(ascii: "o"): return cursor.take("overriding event (") ? .comment : .nothing
         case UInt8(ascii: "C"):
             if cursor.take("CPU ") {
                 // "CPU 2 is empty"
