@@ -13,6 +13,8 @@ final class EventNames {
         case probe(Int)
         /// Not read.
         case other
+
+        var isProbe: Bool { if case .probe = self { true } else { false } }
     }
 
     struct Entry {

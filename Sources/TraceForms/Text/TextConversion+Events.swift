@@ -20,6 +20,7 @@ extension TextConversion {
             var end = body.end
             while end > body.next, end[-1] == 0x20 { end -= 1 }
             body = TextCursor(body.next, end)
+            if let fields, !kind.isProbe { body = fields.plain(body) }
         }
         if line.flags == LineHead.noFlags {
             switch kind {

@@ -19,6 +19,8 @@ final class TextConversion {
     let trace: ConvertedTrace
     let longSize: Int
     let names = EventNames(TextConversion.known)
+    /// Where the kernel's option `fields` was on.
+    let fields: FieldsText?
     /// By the place of their names in ``probeNames``; nil for those that have no line.
     var probes: [ProbeText?]
     /// For a probe event at work.
@@ -90,6 +92,7 @@ final class TextConversion {
         letters = StateLetters(release: kernel)
         handlers = HandlerGuess(kernel: kernel)
         let size = try Self.longSize(input, names) ?? 8
+        fields = try FieldsText.isUsed(in: input, names) ? FieldsText() : nil
         longSize = size
         formats = TextFormats(longSize: size)
         probes = [ProbeText?](repeating: nil, count: Self.probeNames.count)

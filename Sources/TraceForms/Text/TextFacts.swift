@@ -98,6 +98,7 @@ extension TextConversion {
         }
         if facts.latency > 0 { list.append("Names at the beginning of lines are cut to 8 bytes; they count only for tasks that no event names.") }
         if header.cpus == nil { list.append("The text does not tell how many CPUs the machine has: those up to the highest number are taken.") }
+        if fields != nil { list.append("The kernel's option fields prints no lines of trace_marker.") }
         if header.overwritten > 0 {
             list.append("\(header.overwritten) events were overwritten before the text was made; on which CPUs it does not tell, so a gap is taken to begin each.")
         }

@@ -31,31 +31,18 @@ extension TextConversion {
 
     /// A text of an event that cannot be understood: a name in it may go on with the next line.
     func incomplete(_ event: String, _ body: TextCursor) -> Fault {
-        Self.hasFields(body)
-            ? .line(Self.printed(by: "fields", not: 0))
-            : .incomplete("the text of \(event) cannot be understood: \(quoted(UnsafeRawBufferPointer(start: body.next, count: body.count), limit: 120))")
+        // The first one is that only if its fields come in another order.
+        if fields != nil, facts.records < 2 { return .incomplete(Self.printed(by: "fields", not: 0)) }
+        return .incomplete("the text of \(event) cannot be understood: \(quoted(UnsafeRawBufferPointer(start: body.next, count: body.count), limit: 120))")
     }
 
     func describe(_ fault: ProbeText.Fault, _ name: String, _ body: TextCursor) -> String {
-        if Self.hasFields(body) { return Self.printed(by: "fields", not: 0) }
+        if FieldsText.isOne(body) { return Self.printed(by: "fields", not: 0) }
         let text = quoted(UnsafeRawBufferPointer(start: body.next, count: body.count), limit: 120)
         return switch fault {
         case .form: "\(name) is not written as a probe event is: \(text)"
         case .argument: "\(name) has an argument that cannot be understood, or that its first line does not have: \(text)"
         case .tooMany: "\(name) has more arguments than a probe event can have: \(text)"
         }
-    }
-
-    /// Numbers are there twice, `pid=0x64 (100)` (print_fields(), kernel/trace/trace_output.c).
-    private static func hasFields(_ body: TextCursor) -> Bool {
-        var cursor = body
-        while !cursor.isAtEnd {
-            if cursor.take("=0x") {
-                if cursor.hex() != nil, cursor.take(" ("), cursor.signed() != nil, cursor.take(UInt8(ascii: ")")) { return true }
-            } else {
-                cursor.next += 1
-            }
-        }
-        return false
     }
 }
