@@ -90,6 +90,25 @@ import Testing
         #expect(judge([sending(1.8)], one) { $0.tolerance = 0.5 }.exitStatus == 1)
     }
 
+    /// Two recordings that differ leave the test nothing to be sure of; that each is exceeded twice over needs none.
+    @Test func whatIsEvidentIsARegressionWhateverTheTestSays() throws {
+        func recording(_ path: String, _ sends: Int) -> ReportDocument { report(path) { $0.recorded.ipiSends = sends } }
+        let wild = baseline([recording("a.dat", 200), recording("b.dat", 2_000)])
+        func judged(_ sends: Int...) throws -> CheckResult.Finding {
+            try #require(judge(sends.enumerated().map { recording("\($0).dat", $1) }, wild).findings.first { $0.subject == "recorded.ipi_sends" })
+        }
+        let finding = try judged(4_400)
+        #expect(finding.outcome == .failed)
+        #expect(finding.reason.hasSuffix(": evident, whatever the test says: more than twice what is allowed, in each recording beside each of the baseline's"), "\(finding.reason)")
+        #expect(try #require(finding.numbers?.pValue) > 0.05)
+        #expect(try judged(4_400, 3_900).outcome == .passed)
+        // Where the test is sure nothing else is said.
+        #expect(judge([sending(3)], baseline()).findings.allSatisfy { !$0.reason.contains("evident") })
+        func bounded(_ sends: Int) throws -> CheckResult.Outcome { try self.bounded([recording("c.dat", sends)], "recorded.ipi_sends: {max_decrease: 50 %}", wild)[0].outcome }
+        #expect(try bounded(20) == .failed)
+        #expect(try bounded(60) == .passed)
+    }
+
     @Test func aFewEventsMoreAreNoRegressionWhateverTheirRatio() {
         let none = baseline([report { $0.schemes["v4.13"]!.ipiIgnored = 0 }])
         #expect(judge([report { $0.schemes["v4.13"]!.ipiIgnored = 2 }], none).exitStatus == 0)

@@ -5,9 +5,9 @@
 /// (equal variances: it is the same workload). Few recordings tell little of it, so that where they vary by less than a prior it is drawn towards that:
 /// `variance = (d₀ s₀² + d s²) / (d₀ + d)` with d₀ + d degrees of freedom, the moderated t-test of G. K. Smyth (Linear models and empirical Bayes
 /// methods for assessing differential expression in microarray experiments, 2004). Without it two recordings that happen to agree would make everything
-/// significant. Where they vary by more than the prior they alone are believed, with their d degrees of freedom, which keeps false alarms within
-/// the confidence for workloads of up to 1.5 s₀ (as simulated in the tests). The counting noise is known, so that a sum of which it is a part has more
-/// degrees of freedom: those of F. E. Satterthwaite (An approximate distribution of estimates of variance components, 1946).
+/// significant. Where they vary by more than the prior, d₀ falls off as s₀² / s²: the more they do the more they alone are believed, and no small step of s
+/// is a large one of p. That keeps false alarms near the confidence for workloads of up to 1.5 s₀ (as simulated in the tests). The counting noise is known, so
+/// that a sum of which it is a part has more degrees of freedom: those of F. E. Satterthwaite (An approximate distribution of estimates of variance components, 1946).
 public struct RateComparison: Sendable, Equatable {
     /// s₀, where a metric has no other: how much log rates of recordings of a workload vary beyond counting noise.
     public static let priorDeviation = 0.1
@@ -36,11 +36,15 @@ public struct RateComparison: Sendable, Equatable {
     public let rate: Double
     /// The counting noise of the difference alone.
     private let noise: Double
+    private let unit: Metric.Unit
+    private let baseline: [Sample]
+    private let now: [Sample]
 
     /// - Parameters:
     ///   - unit: events have counting noise, time has not: there rates below 0.05 % of the CPU time are told apart no more.
     ///   - priorDeviation: s₀, ``Metric/priorDeviation``.
     public init(baseline: [Sample], now: [Sample], unit: Metric.Unit, priorDeviation: Double = Self.priorDeviation) {
+        (self.baseline, self.now, self.unit) = (baseline, now, unit)
         let counts = unit == .count
         // Half an event (or a piece of time) more, so that zero has a logarithm.
         func offset(_ sample: Sample) -> Double { counts ? 0.5 : unit == .cpuTime ? 0.0005 * sample.exposure : 1e-6 * max(sample.exposure, 1) }
@@ -52,14 +56,14 @@ public struct RateComparison: Sendable, Equatable {
         let pooled = d > 0 ? (squares(old) + squares(new)) / d : 0
         let beyond = max(0, pooled - (poisson(baseline) * Double(old.count) + poisson(now) * Double(new.count)) / Double(old.count + new.count))
         let prior = priorDeviation * priorDeviation
-        let isModerated = beyond <= prior
-        let all = Self.priorWeight + d
-        let between = (isModerated ? (Self.priorWeight * prior + d * beyond) / all : beyond) * (1 / Double(old.count) + 1 / Double(new.count))
+        let weight = Self.priorWeight * min(1, prior / max(beyond, .leastNormalMagnitude))
+        let all = weight + d
+        let between = (weight * prior + d * beyond) / all * (1 / Double(old.count) + 1 / Double(new.count))
         noise = poisson(baseline) / Double(old.count) + poisson(now) / Double(new.count)
         error = (between + noise).squareRoot()
         // What is estimated: the variance between recordings, and with it the part of the noise that was taken off.
         let estimated = (between + noise * d / all) / (between + noise)
-        degreesOfFreedom = isModerated ? min(all / (estimated * estimated), Self.mostDegreesOfFreedom) : d
+        degreesOfFreedom = min(all / (estimated * estimated), Self.mostDegreesOfFreedom)
         baselineRate = Self.mean(baseline)
         rate = Self.mean(now)
     }
@@ -105,5 +109,11 @@ public struct RateComparison: Sendable, Equatable {
         let change = direction == .lowerIsWorse ? -difference : difference
         let bound = direction == .lowerIsWorse ? -logarithm(allowed) : logarithm(allowed)
         return change > bound + 3 * noise.squareRoot()
+    }
+    /// Whether each of the recordings is beyond twice what is allowed of each of the baseline's, by the rule of one beside one: no test is needed to see that, and
+    /// more recordings that all say so are no less than two.
+    public func isEvident(_ allowed: Double, direction: Metric.Direction) -> Bool {
+        let bound = direction == .lowerIsWorse ? allowed / 2 : allowed * 2
+        return now.allSatisfy { one in baseline.allSatisfy { RateComparison(baseline: [$0], now: [one], unit: unit).exceeds(bound, direction: direction) } }
     }
 }

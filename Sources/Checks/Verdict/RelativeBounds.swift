@@ -64,7 +64,9 @@ extension Check {
     private func decide(_ one: Judged, share: Double, _ baseline: Baseline, _ finding: inout CheckResult.Finding) {
         let comparison = one.comparison
         let isStatistical = isStatistical(baseline)
-        let isWorse = isStatistical ? one.pValue < 1 - options.confidence : comparison.exceeds(one.allowed, direction: one.direction)
+        let isSignificant = one.pValue < 1 - options.confidence
+        let isEvident = isStatistical && !isSignificant && comparison.isEvident(one.allowed, direction: one.direction)
+        let isWorse = isStatistical ? isSignificant || isEvident : comparison.exceeds(one.allowed, direction: one.direction)
         var numbers = CheckResult.Numbers(
             per: one.bound.rate.rawValue, rate: comparison.rate, baselineRate: comparison.baselineRate, ratio: comparison.ratio, estimatedRatio: comparison.estimatedRatio)
         var reason = "\(number(comparison.rate, one.bound))\(rateText(one.bound)), \(number(comparison.baselineRate, one.bound)) in the baseline"
@@ -87,6 +89,7 @@ extension Check {
             reason += ", allowed \(one.allowed > 1 ? "+" : "")\(exactPercent(one.allowed - 1))"
             if !isWorse, let beyond = beyond(one) { reason += ": \(beyond), but \(isStatistical ? "not beyond chance" : withinNoise(one))" }
         }
+        if isEvident { reason += ": evident, whatever the test says: \(one.direction == .lowerIsWorse ? "less than half" : "more than twice") what is allowed, in each recording beside each of the baseline's" }
         if let absence = recordings.lazy.compactMap({ $0.absence(of: one.bound.metric) }).first { reason += ": \(absence)" }
         let absences = baseline.recordings.compactMap { $0.absence(of: one.bound.metric) }
         if absences.count == baseline.recordings.count, let absence = absences.first { reason += "; in the baseline: \(absence)" }
