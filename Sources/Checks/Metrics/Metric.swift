@@ -57,6 +57,9 @@ extension Metric {
 }
 
 extension Metric {
+    /// A WARN or BUG condition: a fault, and no rate. Kernels that are right meet none.
+    var isFault: Bool { name.hasSuffix(".warnings") || name.contains(".warnings.") }
+
     /// Reports and baselines of older versions do not have it: that it has no value there says nothing of the recording.
     var mayBeAbsent: Bool { name.contains(".cpu_time.") }
 }

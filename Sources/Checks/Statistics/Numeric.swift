@@ -36,32 +36,31 @@ enum StudentT {
         }
         return high
     }
+}
 
-    /// I_x(a, b), by its continued fraction (Lentz's method; DLMF 8.17.22).
-    private static func incompleteBeta(_ x: Double, _ a: Double, _ b: Double) -> Double {
-        if x <= 0 { return 0 }
-        if x >= 1 { return 1 }
-        if x > (a + 1) / (a + b + 2) { return 1 - incompleteBeta(1 - x, b, a) }
-        let front = exp(a * log(x) + b * log1p(-x) + lgamma(a + b) - lgamma(a) - lgamma(b)) / a
-        let tiny = 1e-300
-        var c = 1.0
-        var d = 1 / nonzero(1 - (a + b) * x / (a + 1), tiny)
-        var fraction = d
-        for m in 1...500 {
-            let k = Double(m)
-            for step in [
-                k * (b - k) * x / ((a + 2 * k - 1) * (a + 2 * k)), -(a + k) * (a + b + k) * x / ((a + 2 * k) * (a + 2 * k + 1)),
-            ] {
-                d = 1 / nonzero(1 + step * d, tiny)
-                c = nonzero(1 + step / c, tiny)
-                fraction *= c * d
-            }
-            if abs(c * d - 1) < 1e-15 { break }
+/// I_x(a, b), the regularised incomplete beta function, by its continued fraction (Lentz's method; DLMF 8.17.22).
+func incompleteBeta(_ x: Double, _ a: Double, _ b: Double) -> Double {
+    if x <= 0 { return 0 }
+    if x >= 1 { return 1 }
+    if x > (a + 1) / (a + b + 2) { return 1 - incompleteBeta(1 - x, b, a) }
+    let front = exp(a * log(x) + b * log1p(-x) + lgamma(a + b) - lgamma(a) - lgamma(b)) / a
+    let tiny = 1e-300
+    func nonzero(_ value: Double) -> Double { abs(value) < tiny ? tiny : value }
+    var c = 1.0
+    var d = 1 / nonzero(1 - (a + b) * x / (a + 1))
+    var fraction = d
+    for m in 1...500 {
+        let k = Double(m)
+        for step in [
+            k * (b - k) * x / ((a + 2 * k - 1) * (a + 2 * k)), -(a + k) * (a + b + k) * x / ((a + 2 * k) * (a + 2 * k + 1)),
+        ] {
+            d = 1 / nonzero(1 + step * d)
+            c = nonzero(1 + step / c)
+            fraction *= c * d
         }
-        return front * fraction
+        if abs(c * d - 1) < 1e-15 { break }
     }
-
-    private static func nonzero(_ value: Double, _ tiny: Double) -> Double { abs(value) < tiny ? tiny : value }
+    return front * fraction
 }
 
 /// Holm's step-down adjustment of p-values: those below 1 − confidence keep the chance of any false alarm among them all below that, whatever

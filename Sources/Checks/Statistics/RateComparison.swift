@@ -8,6 +8,7 @@
 /// significant. Where they vary by more than the prior, d₀ falls off as s₀² / s²: the more they do the more they alone are believed, and no small step of s
 /// is a large one of p. That keeps false alarms near the confidence for workloads of up to 1.5 s₀ (as simulated in the tests). The counting noise is known, so
 /// that a sum of which it is a part has more degrees of freedom: those of F. E. Satterthwaite (An approximate distribution of estimates of variance components, 1946).
+/// Where a side has few events ``SparseCounts`` takes the place of the noise.
 public struct RateComparison: Sendable, Equatable {
     /// s₀, where a metric has no other: how much log rates of recordings of a workload vary beyond counting noise.
     public static let priorDeviation = 0.1
@@ -27,6 +28,11 @@ public struct RateComparison: Sendable, Equatable {
         }
     }
 
+    private struct Between: Equatable {
+        var error: Double
+        var df: Double
+    }
+
     /// The mean log rate of the new recordings less that of the baseline's.
     public let difference: Double
     /// Its standard error.
@@ -36,6 +42,9 @@ public struct RateComparison: Sendable, Equatable {
     public let rate: Double
     /// The counting noise of the difference alone.
     private let noise: Double
+    /// What recordings vary by besides: the standard error of the difference by that alone, and with how many degrees of freedom it is estimated.
+    private let between: Between
+    private let sparse: SparseCounts?
     private let unit: Metric.Unit
     private let baseline: [Sample]
     private let now: [Sample]
@@ -58,11 +67,13 @@ public struct RateComparison: Sendable, Equatable {
         let prior = priorDeviation * priorDeviation
         let weight = Self.priorWeight * min(1, prior / max(beyond, .leastNormalMagnitude))
         let all = weight + d
-        let between = (weight * prior + d * beyond) / all * (1 / Double(old.count) + 1 / Double(new.count))
+        let variance = (weight * prior + d * beyond) / all * (1 / Double(old.count) + 1 / Double(new.count))
         noise = poisson(baseline) / Double(old.count) + poisson(now) / Double(new.count)
-        error = (between + noise).squareRoot()
+        error = (variance + noise).squareRoot()
+        between = Between(error: variance.squareRoot(), df: all)
+        sparse = counts ? SparseCounts(baseline: baseline, now: now) : nil
         // What is estimated: the variance between recordings, and with it the part of the noise that was taken off.
-        let estimated = (between + noise * d / all) / (between + noise)
+        let estimated = (variance + noise * d / all) / (variance + noise)
         degreesOfFreedom = min(all / (estimated * estimated), Self.mostDegreesOfFreedom)
         baselineRate = Self.mean(baseline)
         rate = Self.mean(now)
@@ -86,12 +97,22 @@ public struct RateComparison: Sendable, Equatable {
 
     /// The probability of a difference as large in the bad direction, if the true ratio were `allowed`.
     public func pValue(allowed: Double = 1, direction: Metric.Direction = .higherIsWorse) -> Double {
+        if let sparse {
+            return direction == .lowerIsWorse
+                ? sparse.mirrored.pValue(allowed: 1 / allowed, between: between.error, df: between.df) : sparse.pValue(allowed: allowed, between: between.error, df: between.df)
+        }
         let excess = difference - logarithm(allowed)
         return StudentT.upperTail((direction == .lowerIsWorse ? -excess : excess) / error, df: degreesOfFreedom)
     }
 
-    /// The ratios that the recordings are compatible with, at this confidence.
+    /// The ratios that the recordings are compatible with, at this confidence; up to the largest number where there is no limit, as beside no event.
     public func interval(confidence: Double) -> ClosedRange<Double> {
+        if let sparse {
+            let tail = (1 - confidence) / 2
+            let low = sparse.lowerLimit(tail: tail, between: between.error, df: between.df)
+            let high = sparse.mirrored.lowerLimit(tail: tail, between: between.error, df: between.df).map { -$0 }
+            return (low.map(Self.ratio) ?? 0)...(high.map(Self.ratio) ?? .greatestFiniteMagnitude)
+        }
         let width = StudentT.quantile(tail: (1 - confidence) / 2, df: degreesOfFreedom) * error
         return Self.ratio(ofLogarithm: difference - width)...Self.ratio(ofLogarithm: difference + width)
     }
@@ -106,6 +127,9 @@ public struct RateComparison: Sendable, Equatable {
 
     /// One recording beside one: whether the change is beyond a ratio, and beyond what counting noise of three standard errors would explain.
     public func exceeds(_ allowed: Double, direction: Metric.Direction) -> Bool {
+        if let sparse {
+            return (direction == .lowerIsWorse ? sparse.mirrored.upperTail(logRatio: -logarithm(allowed)) : sparse.upperTail(logRatio: logarithm(allowed))) < SparseCounts.threeErrors
+        }
         let change = direction == .lowerIsWorse ? -difference : difference
         let bound = direction == .lowerIsWorse ? -logarithm(allowed) : logarithm(allowed)
         return change > bound + 3 * noise.squareRoot()

@@ -66,14 +66,16 @@ extension Check {
         let isStatistical = isStatistical(baseline)
         let isSignificant = one.pValue < 1 - options.confidence
         let isEvident = isStatistical && !isSignificant && comparison.isEvident(one.allowed, direction: one.direction)
-        let isWorse = isStatistical ? isSignificant || isEvident : comparison.exceeds(one.allowed, direction: one.direction)
+        let isFirstFault = one.bound.metric.isFault && one.direction == .higherIsWorse && comparison.baselineRate == 0 && comparison.rate > 0
+        let isWorse = isFirstFault || (isStatistical ? isSignificant || isEvident : comparison.exceeds(one.allowed, direction: one.direction))
         var numbers = CheckResult.Numbers(
             per: one.bound.rate.rawValue, rate: comparison.rate, baselineRate: comparison.baselineRate, ratio: comparison.ratio, estimatedRatio: comparison.estimatedRatio)
         var reason = "\(number(comparison.rate, one.bound))\(rateText(one.bound)), \(number(comparison.baselineRate, one.bound)) in the baseline"
         let told = one.allowed == 1 || beyond(one) == nil ? nil : one.allowed
         if isStatistical {
             let interval = comparison.interval(confidence: options.confidence)
-            (numbers.ratioLow, numbers.ratioHigh) = (interval.lowerBound, interval.upperBound)
+            numbers.ratioLow = interval.lowerBound
+            if interval.upperBound < .greatestFiniteMagnitude { numbers.ratioHigh = interval.upperBound }
             numbers.pValue = one.pValue
             if one.isTest { numbers.detectableRatio = comparison.detectableRatio(confidence: options.confidence, share: share) }
             if let ratio = comparison.ratio {
@@ -89,7 +91,12 @@ extension Check {
             reason += ", allowed \(one.allowed > 1 ? "+" : "")\(exactPercent(one.allowed - 1))"
             if !isWorse, let beyond = beyond(one) { reason += ": \(beyond), but \(isStatistical ? "not beyond chance" : withinNoise(one))" }
         }
-        if isEvident { reason += ": evident, whatever the test says: \(one.direction == .lowerIsWorse ? "less than half" : "more than twice") what is allowed, in each recording beside each of the baseline's" }
+        if isFirstFault {
+            reason += ": a WARN or BUG condition that the baseline never meets"
+        } else if isEvident {
+            let what = one.direction == .lowerIsWorse ? "less than half" : "more than twice"
+            reason += ": evident, whatever the test says: \(what) what is allowed, in each recording beside each of the baseline's"
+        }
         if let absence = recordings.lazy.compactMap({ $0.absence(of: one.bound.metric) }).first { reason += ": \(absence)" }
         let absences = baseline.recordings.compactMap { $0.absence(of: one.bound.metric) }
         if absences.count == baseline.recordings.count, let absence = absences.first { reason += "; in the baseline: \(absence)" }
