@@ -130,6 +130,45 @@ import Testing
         #expect(result.findings.first { $0.subject == "recorded.ipi_sends" }?.outcome == .passed)
     }
 
+    /// Of 10,000 switches, and of 40 s: what is unknown under a scheme is the scheme's, and that of a comparison either scheme's. Another one's does not matter.
+    @Test(arguments: [
+        ("v4.12", "schemes.v4.12.ipi_targets", "schemes.v4.13.ipi_targets"), ("v4.12", "comparisons.v4.12/v4.13.extra_ipi_targets", "comparisons.v4.13-parent/v4.13.extra_ipi_targets"),
+        ("v4.13", "comparisons.v4.13-parent/v4.13.extra_ipi_targets", "schemes.v4.12.ipi_targets"), ("v4.12", "kernel.extra_ipi_targets", "recorded.ipi_sends"), ("v4.12", "kernel.ipi_targets", "processes.work.flushes"),
+        ("v4.13", "kernel.extra_ipi_targets", "schemes.v4.13-parent.ipi_targets"), ("v4.13-parent", "schemes.v4.13-parent.ipi_targets", "kernel.ipi_targets"), ("v4.12", "processes.work.ipi_targets.v4.12", "processes.work.ipi_targets.v4.13"),
+        ("v4.12", "schemes.v4.12.cpu_time.init_ns", "schemes.v4.13.cpu_time.init_ns"), ("v4.12", "kernel.stale_active_mm_ns", "schemes.v4.13.cpu_time.lazy_ns"), ("v4.13", "kernel.stale_active_mm_ns", "schemes.v4.12.cpu_time.lazy_ns"),
+    ])
+    func whatIsUnknownUnderASchemeLeavesWhatIsMadeFromItOpen(scheme: String, open: String, known: String) throws {
+        func judged(_ share: Double) throws -> [CheckResult.Outcome] {
+            let document = report(scheme: scheme == "v4.13" ? "v4.13" : "v4.12") { document in
+                for id in document.schemes.keys {
+                    document.schemes[id]!.cpuTime = ReportDocument.CPUTime()
+                    document.schemes[id]!.cpuTime!.initNS = document.trace.cpuTimeNS
+                }
+                document.schemes[scheme]!.unknownSwitches = Int(10_000 * share)
+                document.schemes[scheme]!.cpuTime!.unknownNS = UInt64(40e9 * 10 * share)
+            }
+            return try bounded([document], "\(open): {min: 0}, \(known): {min: 0}").map(\.outcome)
+        }
+        #expect(try judged(0.01) == [.passed, .passed])
+        #expect(try judged(0.0101) == [.inconclusive, .passed])
+    }
+
+    /// init is anywhere from 40.3 % to 45.8 %: docs/ci.md.
+    @Test func theTimeThatIsUnknownUnderASchemeIsNotThatOfTheTrace() throws {
+        let document = report { document in
+            document.schemes["v4.12"]!.cpuTime = ReportDocument.CPUTime()
+            (document.schemes["v4.12"]!.cpuTime!.initNS, document.schemes["v4.12"]!.cpuTime!.unknownNS) = (16_120_000_000, 2_200_000_000)
+            document.evidence.unknownTimeNS = 80_000_000
+        }
+        let budget = try Budget(text: "schema_version: 1\nevidence: {max_unknown_time: 1 %}\nmetrics: {schemes.v4.12.cpu_time.init_ns: {max: 42 %}}", path: "b.yml")
+        let finding = Check(recordings: [Recording(document)]).againstBudget(budget, nil)[0]
+        #expect(finding.outcome == .inconclusive)
+        #expect(finding.reason == "what CPUs would have loaded under v4.12 is unknown for 5.5 % of the CPU time")
+        // As a baseline keeps it.
+        let written = try Baseline(text: baseline([document]).json(), path: "b.json")
+        #expect(written.recordings[0].lacks(for: budget.bounds[0].metric, budget.evidence) == finding.reason)
+    }
+
     @Test func recordsThatAFilterLeftOutAreInconclusive() {
         #expect(judge([report { $0.evidence.brokenChains = 5_000 }], baseline()).exitStatus == 3)
         #expect(judge([report { $0.evidence.brokenChains = 20 }], baseline()).exitStatus == 0)

@@ -38,6 +38,21 @@ public struct MetricCatalogue: Sendable {
         return String(name.dropFirst("processes.".count).dropLast(end.count))
     }
 
+    /// The schemes that a metric is of, or is made from: two of a comparison.
+    ///
+    /// - Parameter own: the recorded kernel's.
+    static func schemes(of name: String, own: String?) -> [String] {
+        let (ids, newest) = (RecordedKernel.schemes, RecordedKernel.schemes.last!)
+        if name.hasPrefix("kernel.") {
+            guard let own else { return [] }
+            let isOfComparison = known["comparisons.\(ids[0])/\(newest).\(name.dropFirst("kernel.".count))"] != nil
+            return isOfComparison && own != newest ? [own, newest] : [own]
+        }
+        if name.hasPrefix("comparisons.") { return ids.filter { name.hasPrefix("comparisons.\($0)/") } + [newest] }
+        if name.hasPrefix("processes.") { return name.hasSuffix(".ipi_targets.kernel") ? own.map { [$0] } ?? [] : ids.filter { name.hasSuffix(".ipi_targets.\($0)") } }
+        return ids.filter { name.hasPrefix("schemes.\($0).") }
+    }
+
     /// What a baseline judges where no budget says otherwise: the recorded kernel's own events, and what its scheme does for nothing.
     ///
     /// Few, since each of several judged at once needs a larger effect to be seen, and none that only moves with the workload.
@@ -93,6 +108,7 @@ public struct MetricCatalogue: Sendable {
         for (name, value) in [("user_ns", scheme?.cpuTime?.userNS), ("lazy_ns", scheme?.cpuTime?.lazyNS), ("init_ns", scheme?.cpuTime?.initNS)] {
             add("\(prefix).cpu_time.\(name)", value, .cpuTime, worse: .neither, needs: [.records, .mms, .loadedTime])
         }
+        add("\(prefix).cpu_time.unknown_ns", scheme?.cpuTime?.unknownNS, .cpuTime, needs: .time)
         add("\(prefix).warnings", scheme.map { sum($0.warnings.values) }, needs: needs)
         for (_, name) in Warnings.all { add("\(prefix).warnings.\(name)", scheme.map { $0.warnings[name] ?? 0 }, needs: needs) }
     }
