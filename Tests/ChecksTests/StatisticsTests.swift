@@ -91,7 +91,24 @@ import Testing
         // Time has no counting noise: four degrees of freedom, two of them the prior's.
         let comparison = RateComparison(baseline: samples([10_000, 10_000]), now: samples([10_000, 10_000]), unit: .cpuTime)
         #expect(abs(comparison.degreesOfFreedom - 4) < 1e-9)
-        #expect(abs(log(comparison.detectableRatio(confidence: 0.95, share: share)) / comparison.error - (t + 0.941)) < 0.002)
+        #expect(abs(log(comparison.detectableRatio(allowed: 1, direction: .higherIsWorse, confidence: 0.95, share: share)) / comparison.error - (t + 0.941)) < 0.002)
+    }
+
+    /// What is allowed is no regression that could be seen, and a decrease that could be is below it.
+    @Test func whatCouldBeSeenIsBeyondWhatIsAllowed() {
+        let comparison = RateComparison(baseline: samples([10_000, 10_000]), now: samples([10_000, 10_000]), unit: .cpuTime)
+        func detectable(_ allowed: Double, _ direction: Metric.Direction) -> Double { comparison.detectableRatio(allowed: allowed, direction: direction, confidence: 0.95, share: 1) }
+        let factor = exp((2.132 + 0.941) * comparison.error)
+        #expect(abs(detectable(1.5, .higherIsWorse) / (1.5 * factor) - 1) < 0.001)
+        #expect(abs(detectable(0.5, .lowerIsWorse) / (0.5 / factor) - 1) < 0.001)
+    }
+
+    /// Rates that differ by 23 times leave the test little; twice the larger of them is evident. The log rates' mean is half of ln 23 below that.
+    @Test func whatIsEvidentCouldBeSeen() {
+        let comparison = RateComparison(baseline: samples([1e9, 23e9]), now: samples([1e9]), unit: .count)
+        let power = StudentT.quantile(tail: 0.2, df: comparison.degreesOfFreedom) * comparison.error
+        let detectable = comparison.detectableRatio(allowed: 1, direction: .higherIsWorse, confidence: 0.95, share: 1)
+        #expect(abs(log(detectable) - log(2) - log(23) / 2 - power) < 0.001)
     }
 
     @Test func shownRatesAreThoseOfTheRatio() {
@@ -124,14 +141,15 @@ import Testing
         let many = RateComparison(
             baseline: samples([10_000, 10_100, 10_050, 9_950, 10_000]), now: samples([12_000, 12_100, 12_050, 11_950, 12_000]), unit: .count)
         #expect(many.pValue() < few.pValue() / 10)
-        #expect(many.detectableRatio(confidence: 0.95, share: 0.1) < few.detectableRatio(confidence: 0.95, share: 0.1))
+        func detectable(_ comparison: RateComparison) -> Double { comparison.detectableRatio(allowed: 1, direction: .higherIsWorse, confidence: 0.95, share: 0.1) }
+        #expect(detectable(many) < detectable(few))
     }
 
     /// JSON has no infinity, and a degree of freedom no quantile that it could not come to.
     @Test func noRatioIsInfinite() {
         let comparison = RateComparison(baseline: samples([0, 1e-300]), now: samples([1.8e19]), unit: .count)
         let interval = comparison.interval(confidence: 0.999999999999)
-        for value in [comparison.ratio ?? .infinity, comparison.estimatedRatio, interval.lowerBound, interval.upperBound, comparison.detectableRatio(confidence: 0.999999999999, share: 0.01)] {
+        for value in [comparison.ratio ?? .infinity, comparison.estimatedRatio, interval.lowerBound, interval.upperBound, comparison.detectableRatio(allowed: 1, direction: .higherIsWorse, confidence: 0.999999999999, share: 0.01)] {
             #expect(value.isFinite)
         }
     }

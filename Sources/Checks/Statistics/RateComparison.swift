@@ -33,6 +33,11 @@ public struct RateComparison: Sendable, Equatable {
         var df: Double
     }
 
+    private struct Reach: Equatable {
+        var higher: Double
+        var lower: Double
+    }
+
     /// The mean log rate of the new recordings less that of the baseline's.
     public let difference: Double
     /// Its standard error.
@@ -45,6 +50,8 @@ public struct RateComparison: Sendable, Equatable {
     /// What recordings vary by besides: the standard error of the difference by that alone, and with how many degrees of freedom it is estimated.
     private let between: Between
     private let sparse: SparseCounts?
+    /// By how much the means must be apart, beyond a ratio, for each recording to be beyond it, and three standard errors of counting, of each of the others.
+    private let reach: Reach
     private let unit: Metric.Unit
     private let baseline: [Sample]
     private let now: [Sample]
@@ -72,6 +79,9 @@ public struct RateComparison: Sendable, Equatable {
         error = (variance + noise).squareRoot()
         between = Between(error: variance.squareRoot(), df: all)
         sparse = counts ? SparseCounts(baseline: baseline, now: now) : nil
+        let single = 3 * (poisson(baseline) + poisson(now)).squareRoot()
+        reach = Reach(
+            higher: single + (old.max() ?? 0) - average(old) + average(new) - (new.min() ?? 0), lower: single + average(old) - (old.min() ?? 0) + (new.max() ?? 0) - average(new))
         // What is estimated: the variance between recordings, and with it the part of the noise that was taken off.
         let estimated = (variance + noise * d / all) / (variance + noise)
         degreesOfFreedom = min(all / (estimated * estimated), Self.mostDegreesOfFreedom)
@@ -117,12 +127,15 @@ public struct RateComparison: Sendable, Equatable {
         return Self.ratio(ofLogarithm: difference - width)...Self.ratio(ofLogarithm: difference + width)
     }
 
-    /// The ratio that such recordings show with a probability of 80 %: what a pass does not exclude.
+    /// The ratio that such recordings show with a probability of 80 %, by the test or since it is evident: what a pass does not exclude.
     ///
     /// - Parameter share: this metric's part of the chance of a false alarm, among all that are judged at once.
-    public func detectableRatio(confidence: Double, share: Double) -> Double {
-        let critical = StudentT.quantile(tail: (1 - confidence) * share, df: degreesOfFreedom)
-        return Self.ratio(ofLogarithm: (critical + StudentT.quantile(tail: 0.2, df: degreesOfFreedom)) * error)
+    public func detectableRatio(allowed: Double, direction: Metric.Direction, confidence: Double, share: Double) -> Double {
+        let power = StudentT.quantile(tail: 0.2, df: degreesOfFreedom) * error
+        let significant = StudentT.quantile(tail: (1 - confidence) * share, df: degreesOfFreedom) * error
+        let evident = logarithm(2) + (direction == .lowerIsWorse ? reach.lower : reach.higher)
+        let distance = min(significant, evident) + power
+        return Self.ratio(ofLogarithm: logarithm(allowed) + (direction == .lowerIsWorse ? -distance : distance))
     }
 
     /// One recording beside one: whether the change is beyond a ratio, and beyond what counting noise of three standard errors would explain.

@@ -77,7 +77,9 @@ extension Check {
             numbers.ratioLow = interval.lowerBound
             if interval.upperBound < .greatestFiniteMagnitude { numbers.ratioHigh = interval.upperBound }
             numbers.pValue = one.pValue
-            if one.isTest { numbers.detectableRatio = comparison.detectableRatio(confidence: options.confidence, share: share) }
+            if one.isTest {
+                numbers.detectableRatio = comparison.detectableRatio(allowed: one.allowed, direction: one.direction, confidence: options.confidence, share: share)
+            }
             if let ratio = comparison.ratio {
                 reason += " (\(changeText(ratio, beside: told)); \(changeText(interval.lowerBound)) to \(changeText(interval.upperBound)); \(pText(one.pValue)))"
             } else if comparison.rate > 0 {
@@ -91,6 +93,7 @@ extension Check {
             reason += ", allowed \(one.allowed > 1 ? "+" : "")\(exactPercent(one.allowed - 1))"
             if !isWorse, let beyond = beyond(one) { reason += ": \(beyond), but \(isStatistical ? "not beyond chance" : withinNoise(one))" }
         }
+        if !isWorse, let unseen = unseen(one, numbers.detectableRatio) { reason += "; \(unseen) would not be seen" }
         if isFirstFault {
             reason += ": a WARN or BUG condition that the baseline never meets"
         } else if isEvident {
@@ -103,6 +106,13 @@ extension Check {
         finding.outcome = isWorse ? .failed : .passed
         finding.reason = reason
         finding.numbers = numbers
+    }
+
+    /// What a pass does not exclude, where that is more than twice what is allowed; of nothing there is no multiple.
+    private func unseen(_ one: Judged, _ detectable: Double?) -> String? {
+        guard let detectable, one.comparison.ratio != nil else { return nil }
+        if one.direction == .lowerIsWorse { return detectable < one.allowed / 2 ? "a decrease to more than ×\(numberText(detectable))" : nil }
+        return detectable > one.allowed * 2 ? "an increase to less than ×\(numberText(detectable))" : nil
     }
 
     private func withinNoise(_ one: Judged) -> String {
