@@ -28,7 +28,7 @@ import Testing
 
     @Test func aUserTaskThatIsMissingIsNotComparable() {
         let more = reasons { $0.workload!.tasks = [.init(name: "work", isKernelThread: false, switches: 4_000), .init(name: "more", isKernelThread: false, switches: 500), .init(name: "kworker", isKernelThread: true, switches: 500)] }
-        #expect(more == ["workload: more has 10.0 % of the switches here, 0.0 % in the baseline"])
+        #expect(more == ["workload: more has 10.0 % of the switches here, 0 % in the baseline"])
     }
 
     /// docs/ci.md: a user task with 2 % of the switches or more in one, and less than a tenth of that in the other.
@@ -53,7 +53,7 @@ import Testing
 
     @Test func aRecorderBesideTheWorkloadIsNotComparableWithNone() {
         let recorded = reasons { $0.workload!.tasks.append(.init(name: "trace-cmd", isKernelThread: false, switches: 250)) }
-        #expect(recorded == ["recorder: it has 5.0 % of the switches here, 0.0 % in the baseline"])
+        #expect(recorded == ["recorder: it has 5.0 % of the switches here, 0 % in the baseline"])
     }
 
     /// Each of a baseline's recordings, not only one of them: what was put together by force (or by hand) fits no machine.
@@ -69,7 +69,7 @@ import Testing
         func recorder(_ document: inout ReportDocument) { document.workload!.tasks.append(.init(name: "trace-cmd", isKernelThread: false, switches: 160)) }
         #expect(reasons(recorder).isEmpty)
         let notes = Comparability.notes([Recording(report { $0.recorded.ipiSends = 7 })], recordings(recorder))
-        #expect(notes.dropFirst() == ["base-2.dat, in the baseline beside those before it: recorder: it has 3.2 % of the switches in this one, 0.0 % in those"])
+        #expect(notes.dropFirst() == ["base-2.dat, in the baseline beside those before it: recorder: it has 3.2 % of the switches in this one, 0 % in those"])
     }
 
     @Test func recordingsAreTheSameIfAllCountsAgree() {

@@ -68,6 +68,31 @@ import Testing
         #expect(try judge([2, 2], [0], "max_increase: 0 %").reason.contains("(-100.0 %; "))
     }
 
+    // MARK: Shares in words
+
+    /// As the report has them: rounded to the nearest, but never to nothing or to all.
+    @Test(arguments: [(0, "0 %"), (1, "< 0.01 %"), (12_345, "12.35 %"), (99_985, "99.99 %"), (99_995, "> 99.99 %"), (100_000, "100.00 %")])
+    func aShareIsWrittenAsInTheReport(part: Int, text: String) {
+        #expect(percentText(Double(part) / 100_000, decimals: 2) == text)
+        #expect(percent(part, of: 100_000, decimals: 2) == text)
+        #expect(percentText(0.9996) == "> 99.9 %")
+        #expect(percentText(1) == "100.0 %")
+    }
+
+    /// 9,985 of 10,000, by the same rule; and what is less than is asked does not look like as much.
+    @Test func whatAKernelConformsByIsThatOfTheReport() {
+        func reason(_ matched: Int, _ records: Int = 10_000) -> String {
+            KernelChecks.conform(report { document in
+                document.evidence.kind = "probes"
+                document.conformance = .init(scheme: "v4.13")
+                (document.conformance!.records, document.conformance!.predicted, document.conformance!.matched) = (records, records, matched)
+            }).reason
+        }
+        #expect(reason(999_850, 1_000_000).contains("(99.99 %)"))
+        #expect(reason(999_999, 1_000_000).contains("(> 99.99 %)"))
+        #expect(reason(997_996, 1_000_000).contains("(99.7996 %): less than 99.8 %"), "\(reason(997_996, 1_000_000))")
+    }
+
     // MARK: Options in words
 
     @Test func whatIsAllowedIsSaidExactly() throws {

@@ -15,10 +15,14 @@ func decimals(_ value: Double) -> Int {
 /// As many decimals as tell two numbers apart, if they are not the same.
 func decimals(apart one: Double, _ other: Double, atLeast least: Int) -> Int { (least...max(least, 12)).first { fixed(one, $0) != fixed(other, $0) } ?? least }
 
-/// A share as "12.3 %".
-func percentText(_ share: Double) -> String {
+/// A share as "12.3 %", by the report's rule (`percent`): what is not nothing and not all is never rounded to 0 or 100.
+func percentText(_ share: Double, decimals: Int = 1) -> String {
+    if share == 0 { return "0 %" }
     let percent = share * 100
-    return percent != 0 && percent.magnitude < 0.1 ? (percent < 0 ? "> -0.1 %" : "< 0.1 %") : fixed(percent, 1) + " %"
+    let step = (0..<decimals).reduce(1.0) { result, _ in result / 10 }
+    if percent < step { return "< \(fixed(step, decimals)) %" }
+    if share < 1, percent > 100 - step { return "> \(fixed(100 - step, decimals)) %" }
+    return fixed(percent, decimals) + " %"
 }
 
 /// A share that somebody has chosen, with all digits that they gave it: "0.05 %".

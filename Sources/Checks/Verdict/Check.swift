@@ -142,30 +142,33 @@ public struct Check: Sendable {
     }
 
     func number(_ value: Double, _ bound: Budget.Bound) -> String {
-        bound.rate == .shareOfCPUTime || bound.metric.unit == .share ? (bound.metric.unit == .share ? fixedShare(value) : percentText(value)) : numberText(value)
+        // Shares near 1 are told apart by their second decimal.
+        bound.metric.unit == .share ? percentText(value, decimals: 2) : bound.rate == .shareOfCPUTime ? percentText(value) : numberText(value)
+    }
+
+    /// A bound as somebody has chosen it.
+    private func limit(_ value: Double, _ bound: Budget.Bound) -> String {
+        bound.metric.unit == .share || bound.rate == .shareOfCPUTime ? exactPercent(value) : numberText(value)
     }
 
     /// A value and the bound that it misses, with more decimals where they would be the same without.
     private func texts(_ value: Double, beside limit: Double, _ bound: Budget.Bound) -> (value: String, limit: String) {
         let isShare = bound.rate == .shareOfCPUTime || bound.metric.unit == .share
         let (scale, unit) = isShare ? (100.0, " %") : (1, "")
-        let usual = (value: number(value, bound), limit: number(limit, bound))
+        let usual = (value: number(value, bound), limit: self.limit(limit, bound))
         let least = bound.metric.unit == .share ? 2 : isShare ? 1 : max(decimals(value), decimals(limit))
         let (value, limit) = (value * scale, limit * scale)
-        let isSame = usual.value == usual.limit
-        if !isSame, fixed(value, least) != fixed(limit, least) { return usual }
-        let decimals = decimals(apart: value, limit, atLeast: isSame ? least + 1 : least)
+        let isWithinAStep = usual.value.hasPrefix("<") || usual.value.hasPrefix(">")
+        if !isWithinAStep, fixed(value, least) != fixed(limit, least) { return usual }
+        let decimals = decimals(apart: value, limit, atLeast: least + 1)
         return (fixed(value, decimals) + unit, fixed(limit, decimals) + unit)
     }
 
-    /// Shares near 1 are told apart by their second decimal.
-    private func fixedShare(_ value: Double) -> String { fixed(value * 100, value == value.rounded() ? 0 : 2, roundingDown: true) + " %" }
-
     private func range(_ bound: Budget.Bound) -> String {
         switch (bound.minimum, bound.maximum) {
-        case (let low?, let high?): "\(number(low, bound)) to \(number(high, bound))"
-        case (let low?, nil): "the minimum of \(number(low, bound))"
-        case (nil, let high?): "the maximum of \(number(high, bound))"
+        case (let low?, let high?): "\(limit(low, bound)) to \(limit(high, bound))"
+        case (let low?, nil): "the minimum of \(limit(low, bound))"
+        case (nil, let high?): "the maximum of \(limit(high, bound))"
         default: "no bound"
         }
     }

@@ -26,7 +26,10 @@ public enum KernelChecks {
         let warnings = sum(scheme.warnings.values)
         finding.details = deviations(conformance, scheme, document.trace.timeUnit)
         let others = conformance.predicted > conformance.records ? ", and \(grouped(conformance.predicted - conformance.matched)) that were not written" : ""
-        let shareText = "\(conformance.scheme) predicts \(grouped(conformance.matched)) of \(grouped(conformance.records)) tlb_flush records\(others) (\(fixed(share * 100, 2, roundingDown: true)) %)"
+        // By the report's rule, but that what is less than is asked does not look like it.
+        let digits = share < least ? decimals(apart: share * 100, least * 100, atLeast: 2) : 2
+        let percentage = percent(conformance.matched, of: whole, decimals: digits)
+        let shareText = "\(conformance.scheme) predicts \(grouped(conformance.matched)) of \(grouped(conformance.records)) tlb_flush records\(others) (\(percentage))"
         if let lack = recording.lacks(for: metric, limits) {
             finding.reason = "\(lack); \(shareText)"
             return finding
