@@ -44,6 +44,18 @@ import Testing
         #expect(error.cause.contains("did you mean recorded.ipi_sends"))
     }
 
+    /// Its value may begin some lines below.
+    @Test func anErrorOfANameIsWhereTheNameStands() throws {
+        let text = "schema_version: 1\nmetrics:\n  kernel.warnings:\n    max: 0\n  recorded.ipi_send:\n    # few\n    max: 1\n"
+        let wrong = try error(text)
+        #expect((wrong.line, wrong.column) == (5, 3))
+        let empty = try error(text.replacing("ipi_send", with: "ipi_sends").replacing("max: 1", with: "per: second"))
+        #expect((empty.line, empty.column) == (5, 3))
+        // And what needs a baseline.
+        let bounds = try Budget(text: text.replacing("ipi_send", with: "ipi_sends").replacing("max: 1", with: "max_increase: 1 %"), path: "b.yml").bounds
+        #expect(bounds.map(\.line) == [3, 5])
+    }
+
     @Test func anUnknownKeyIsNamedWithLineAndTheNearest() throws {
         let error = try error("schema_version: 1\nmetrics:\n  kernel.warnings:\n    maximum: 0\n")
         #expect(error.line == 4)

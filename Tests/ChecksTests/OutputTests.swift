@@ -18,7 +18,7 @@ import Testing
             .init(check: "baseline", subject: "kernel.ipi_targets", outcome: .failed, reason: "200, 100 in the baseline", numbers: .init(per: "second", rate: 1)),
             .init(check: "baseline", subject: Self.hostile, outcome: .inconclusive, reason: Self.hostile, details: [Self.hostile, "two"]),
             .init(check: "baseline", subject: "c", outcome: .skipped, reason: "not known"),
-            .init(check: "conform", subject: "a.dat", outcome: .passed, reason: "99.9 %"),
+            .init(check: "conform", subject: "a.dat", bound: "max", outcome: .passed, reason: "99.9 %"),
         ]
         result.conclude()
         return result
@@ -88,6 +88,22 @@ import Testing
         let text = try CheckFormat.ktap.render(result)
         #expect(text.contains(old))
         #expect(throws: KTAPParser.Failure.self) { try KTAPParser.parse(text.replacing(old, with: new)) }
+    }
+
+    /// A metric with three bounds is three tests, of which each has its own history in a CI server; also where none of them can be judged.
+    @Test(arguments: [0, 1]) func eachBoundHasAName(lostGaps: Int) throws {
+        let budget = try Budget(text: "schema_version: 1\nmetrics: {recorded.ipi_sends: {max: 1, max_increase: 10 %, max_decrease: 10 %}, recorded.wrong_cpu: {min: 0, max: 1}}", path: "b.yml")
+        var bounded = CheckResult(tool: "t", recordings: ["a.dat"])
+        bounded.findings = Check(recordings: [Recording(report { $0.trace.lostGaps = lostGaps })]).againstBudget(budget, baseline())
+        bounded.conclude()
+        let names = ["recorded.ipi_sends max", "recorded.wrong_cpu min and max", "recorded.ipi_sends max_increase", "recorded.ipi_sends max_decrease"]
+        let junit = try CheckFormat.junit.render(bounded)
+        for name in names { #expect(junit.contains("name=\"\(name)\"")) }
+        #expect(try KTAPParser.parse(try CheckFormat.ktap.render(bounded))[0].children.map(\.name) == names)
+        #expect(try CheckFormat.text.render(bounded).contains(" recorded.ipi_sends max_decrease: "))
+        #expect(bounded.findings.allSatisfy { $0.subject.hasPrefix("recorded.") && !$0.subject.contains(" ") })
+        // What is judged by default has one bound, and no name for it.
+        #expect(Check(recordings: [Recording(report())]).againstBaseline(baseline()).allSatisfy { $0.bound == nil && $0.title == $0.subject })
     }
 
     // MARK: GitHub

@@ -133,7 +133,7 @@ extension Baseline {
 
     private mutating func readMetric(_ name: String, _ node: Located) throws(DocumentError) {
         guard let metric = MetricCatalogue.metric(named: name) else {
-            throw node.unknown("metric", name, among: Array(MetricCatalogue.known.keys) + ["processes.NAME.flushes"])
+            throw node.name.unknown("metric", name, among: Array(MetricCatalogue.known.keys) + ["processes.NAME.flushes"])
         }
         _ = try node.members(["unit", "values", "per_second", "per_1000_switches", "per_cpu_second", "share_of_cpu_time"])
         let unit = try node.required("unit")

@@ -44,11 +44,11 @@ public struct Budget: Sendable, Equatable {
     private static func bound(_ name: String, _ node: Located) throws(DocumentError) -> Bound {
         guard let metric = MetricCatalogue.metric(named: name) else {
             let names = Array(MetricCatalogue.known.keys) + ["processes.NAME.flushes", "processes.NAME.ipi_targets.kernel", "processes.NAME.ipi_targets.v4.13"]
-            throw node.unknown("metric", name, among: names)
+            throw node.name.unknown("metric", name, among: names)
         }
         var bound = Bound(metric: metric, rate: .usual(for: metric.unit))
         let members = try node.members(["per", "min", "max", "max_increase", "max_decrease"])
-        bound.line = node.node.line
+        bound.line = node.name.node.line
         for (key, value) in members {
             switch key {
             case "per":
@@ -72,9 +72,9 @@ public struct Budget: Sendable, Equatable {
             if key == "min" { bound.minimum = limit } else { bound.maximum = limit }
         }
         guard bound.minimum != nil || bound.maximum != nil || bound.needsBaseline else {
-            throw node.fail("no bound: expected min, max, max_increase or max_decrease")
+            throw node.name.fail("no bound: expected min, max, max_increase or max_decrease")
         }
-        if let low = bound.minimum, let high = bound.maximum, low > high { throw node.fail("min \(numberText(low)) is above max \(numberText(high))") }
+        if let low = bound.minimum, let high = bound.maximum, low > high { throw node.name.fail("min \(numberText(low)) is above max \(numberText(high))") }
         return bound
     }
 

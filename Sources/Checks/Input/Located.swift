@@ -28,6 +28,8 @@ struct Located {
     let node: YAMLNode
     let path: String
     let key: String
+    /// The key's own place, of a mapping's member.
+    private let keyNode: YAMLNode?
 
     /// The top of a text.
     init(_ text: String, path: String) throws(DocumentError) {
@@ -39,11 +41,15 @@ struct Located {
         self.init(node: node, path: path, key: "")
     }
 
-    private init(node: YAMLNode, path: String, key: String) {
+    private init(node: YAMLNode, path: String, key: String, keyNode: YAMLNode? = nil) {
         self.node = node
         self.path = path
         self.key = key
+        self.keyNode = keyNode
     }
+
+    /// Where its name stands, for what is wrong with that.
+    var name: Located { Located(node: keyNode ?? node, path: path, key: key) }
 
     func fail(_ cause: String) -> DocumentError {
         DocumentError(path: path, line: node.line, column: node.column, key: key, cause: cause)
@@ -61,7 +67,7 @@ struct Located {
             if let keys, !keys.contains(name) {
                 throw Located(node: keyNode, path: path, key: inner).unknown("key", name, among: keys)
             }
-            members.append((name, Located(node: value, path: path, key: inner)))
+            members.append((name, Located(node: value, path: path, key: inner, keyNode: keyNode)))
         }
         return members
     }

@@ -9,7 +9,7 @@ func renderText(_ result: CheckResult) -> String {
         for outcome in [CheckResult.Outcome.failed, .inconclusive, .passed, .skipped] {
             for finding in findings where finding.outcome == outcome {
                 let mark = word(outcome)
-                lines.append("  \(mark)\(String(repeating: " ", count: 14 - mark.count))\(printable(finding.subject)): \(printable(finding.reason))")
+                lines.append("  \(mark)\(String(repeating: " ", count: 14 - mark.count))\(printable(finding.title)): \(printable(finding.reason))")
                 lines += finding.details.map { "                  \(printable($0))" }
             }
         }

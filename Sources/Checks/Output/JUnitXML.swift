@@ -11,7 +11,7 @@ func renderJUnit(_ result: CheckResult) -> String {
         let skipped = findings.filter { $0.outcome == .skipped }.count
         lines.append("  <testsuite name=\"\(xml("lazytlb.\(check)"))\" \(counts(findings)) skipped=\"\(skipped)\">")
         for finding in findings {
-            let head = "    <testcase classname=\"\(xml("lazytlb.\(check)"))\" name=\"\(xml(finding.subject))\""
+            let head = "    <testcase classname=\"\(xml("lazytlb.\(check)"))\" name=\"\(xml(finding.title))\""
             let body = ([finding.reason] + finding.details).joined(separator: "\n")
             switch finding.outcome {
             case .passed:

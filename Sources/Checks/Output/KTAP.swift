@@ -9,7 +9,7 @@ func renderKTAP(_ result: CheckResult) -> String {
         lines += ["  KTAP version 1", "  # Subtest: \(name("lazytlb.\(group.check)"))", "  1..\(group.findings.count)"]
         for (index, finding) in group.findings.enumerated() {
             lines += ([finding.reason] + finding.details).map { "  # \(printable($0))" }
-            let line = "\(index + 1) \(name(finding.subject))"
+            let line = "\(index + 1) \(name(finding.title))"
             switch finding.outcome {
             case .passed: lines.append("  ok \(line)")
             case .failed: lines.append("  not ok \(line)")

@@ -12,7 +12,7 @@ func renderMarkdown(_ result: CheckResult) -> String {
         for outcome in [CheckResult.Outcome.failed, .inconclusive, .passed, .skipped] {
             for finding in findings where finding.outcome == outcome {
                 let details = finding.details(atMost: 50).map { "<br>" + escaped($0) }.joined()
-                lines.append("| \(title(outcome)) | \(escaped(finding.subject)) | \(escaped(finding.reason))\(details) |")
+                lines.append("| \(title(outcome)) | \(escaped(finding.title)) | \(escaped(finding.reason))\(details) |")
             }
         }
         lines.append("")

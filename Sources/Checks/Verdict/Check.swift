@@ -81,10 +81,11 @@ public struct Check: Sendable {
     private func absolute(_ bound: Budget.Bound, _ limits: EvidenceLimits) -> [CheckResult.Finding] {
         recordings.map { recording in
             let subject = bound.metric.name + (recordings.count > 1 ? " of \(printable(recording.path))" : "")
+            let key = bound.minimum == nil ? "max" : bound.maximum == nil ? "min" : "min and max"
             let per = rateText(bound)
             guard let value = recording.value(bound.metric), let exposure = recording.exposure(bound.rate) else {
                 let reason = recording.lacks(for: bound.metric, limits) ?? noExposure(recording, bound.rate)
-                return .init(check: "budget", subject: subject, outcome: .inconclusive, reason: reason)
+                return .init(check: "budget", subject: subject, bound: key, outcome: .inconclusive, reason: reason)
             }
             let rate = value / exposure
             let numbers = CheckResult.Numbers(per: bound.rate.rawValue, rate: rate, minimum: bound.minimum, maximum: bound.maximum)
@@ -95,10 +96,10 @@ public struct Check: Sendable {
                 // What is counted has happened: a total with events missing is too high already.
                 if isTooHigh, bound.rate == .total, bound.metric.unit.isSum {
                     return .init(
-                        check: "budget", subject: subject, outcome: .failed,
+                        check: "budget", subject: subject, bound: key, outcome: .failed,
                         reason: "at least \(beyond("above the maximum", bound.maximum!)), though \(lack)", numbers: numbers)
                 }
-                return .init(check: "budget", subject: subject, outcome: .inconclusive, reason: lack, numbers: numbers)
+                return .init(check: "budget", subject: subject, bound: key, outcome: .inconclusive, reason: lack, numbers: numbers)
             }
             func beyond(_ what: String, _ limit: Double) -> String {
                 let (value, limit) = texts(rate, beside: limit, bound)
@@ -107,7 +108,7 @@ public struct Check: Sendable {
             let bounded =
                 isTooHigh ? beyond("above the maximum", bound.maximum!) : isTooLow ? beyond("below the minimum", bound.minimum!) : "\(shown), within \(range(bound))"
             let reason = bounded + (recording.absence(of: bound.metric).map { ": \($0)" } ?? "")
-            return .init(check: "budget", subject: subject, outcome: isTooHigh || isTooLow ? .failed : .passed, reason: reason, numbers: numbers)
+            return .init(check: "budget", subject: subject, bound: key, outcome: isTooHigh || isTooLow ? .failed : .passed, reason: reason, numbers: numbers)
         }
     }
 

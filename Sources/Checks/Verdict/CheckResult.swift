@@ -14,6 +14,8 @@ public struct CheckResult: Sendable, Equatable, Codable {
         public var check: String
         /// What was judged: a metric, or a recording's path.
         public var subject: String
+        /// Of a budget: the key, as `max_increase`; `min and max` where both are judged.
+        public var bound: String?
         public var outcome: Outcome
         /// One sentence: why.
         public var reason: String
@@ -21,17 +23,20 @@ public struct CheckResult: Sendable, Equatable, Codable {
         public var details: [String] = []
         public var numbers: Numbers?
 
-        public init(check: String, subject: String, outcome: Outcome, reason: String, details: [String] = [], numbers: Numbers? = nil) {
+        public init(check: String, subject: String, bound: String? = nil, outcome: Outcome, reason: String, details: [String] = [], numbers: Numbers? = nil) {
             self.check = check
             self.subject = subject
+            self.bound = bound
             self.outcome = outcome
             self.reason = reason
             self.details = details
             self.numbers = numbers
         }
 
+        /// What names it among those of one check: a metric may have several bounds.
+        public var title: String { bound.map { "\(subject) \($0)" } ?? subject }
         /// What names it in lists of tests.
-        public var name: String { "\(check): \(subject)" }
+        public var name: String { "\(check): \(title)" }
     }
 
     /// What a decision about a metric rests on.
@@ -114,7 +119,7 @@ public struct CheckResult: Sendable, Equatable, Codable {
         let counts = "\(count(.failed)) failed, \(count(.inconclusive)) inconclusive, \(count(.passed)) passed"
         switch verdict {
         case .failed:
-            let names = findings.filter { $0.outcome == .failed }.map { $0.numbers == nil ? $0.name : $0.subject }
+            let names = findings.filter { $0.outcome == .failed }.map { $0.numbers == nil ? $0.name : $0.title }
             return "Regression: \(names.prefix(6).joined(separator: ", "))\(names.count > 6 ? ", …" : "") (\(counts))"
         case .inconclusive: return "Inconclusive: neither fine nor a regression can be said (\(counts))"
         case .passed, .skipped: return "Fine (\(counts))"

@@ -21,8 +21,13 @@ extension Check {
         var findings: [CheckResult.Finding] = []
         var judged: [Judged] = []
         for bound in bounds {
-            if let finding = hindrance(bound, baseline, check: check, limits: limits) {
-                findings.append(finding)
+            // What is judged by default has one bound.
+            func key(_ direction: Metric.Direction) -> String? { check == "baseline" ? nil : direction == .lowerIsWorse ? "max_decrease" : "max_increase" }
+            if var finding = hindrance(bound, baseline, check: check, limits: limits) {
+                for (limit, direction) in [(bound.maximumIncrease, Metric.Direction.higherIsWorse), (bound.maximumDecrease, .lowerIsWorse)] where limit != nil {
+                    finding.bound = key(direction)
+                    findings.append(finding)
+                }
                 continue
             }
             let metric = bound.metric
@@ -32,7 +37,7 @@ extension Check {
             let weight = check == "baseline" ? MetricCatalogue.weights[metric.name] ?? 1 : 1
             func judge(_ direction: Metric.Direction, _ allowed: Double) {
                 judged.append(Judged(bound: bound, direction: direction, allowed: allowed, comparison: comparison, place: findings.count, weight: weight))
-                findings.append(.init(check: check, subject: metric.name, outcome: .passed, reason: ""))
+                findings.append(.init(check: check, subject: metric.name, bound: key(direction), outcome: .passed, reason: ""))
             }
             if let increase = bound.maximumIncrease { judge(.higherIsWorse, 1 + increase) }
             if let decrease = bound.maximumDecrease { judge(.lowerIsWorse, 1 - decrease) }
