@@ -68,6 +68,31 @@ import Testing
         #expect(try judge([2, 2], [0], "max_increase: 0 %").reason.contains("(-100.0 %; "))
     }
 
+    // MARK: Latencies
+
+    private func latency(_ old: [UInt64], _ now: [UInt64], _ bound: String = "max_increase: 100 %") throws -> CheckResult.Finding {
+        func recordings(_ times: [UInt64]) -> [ReportDocument] { times.enumerated().map { index, time in report("\(index).dat") { $0.shootdownLatency.p99NS = time } } }
+        let budget = try Budget(text: "schema_version: 1\nmetrics: {shootdown_latency.p99_ns: {\(bound)}}", path: "b.yml")
+        return try #require(Check(recordings: recordings(now).map { Recording($0) }).againstBudget(budget, baseline(recordings(old))).first)
+    }
+
+    /// docs/ci.md: recordings of one workload vary by 0.5, two of them differ by e^0.71, and so far from each other have no error that a report would tell.
+    @Test func aLatencyIsBeyondWhatLatenciesVaryBy() throws {
+        #expect(try latency([1_000_000], [4_000_000]).outcome == .passed)
+        #expect(try latency([1_000_000], [4_100_000]).outcome == .failed)
+        #expect(try latency([1_000_000], [4_000_000]).reason == "4.00 ms, 1.00 ms in the baseline (+300.0 %), allowed +100 %: more, but by no more than latencies of one workload vary")
+        // Three beside two, which happen to agree: 0.5 · sqrt(1/3 + 1/2) · 2.4 is ln 3.
+        #expect(try latency([1_000_000, 1_000_000, 1_000_000], [1_700_000, 1_700_000], "max_increase: 0 %").outcome == .passed)
+        #expect(try latency([1_000_000, 1_000_000, 1_000_000], [5_000_000, 5_000_000], "max_increase: 0 %").outcome == .failed)
+    }
+
+    @Test func aLatencyHasAUnit() throws {
+        #expect(try latency([1], [3_997_695], "max: 5000000").reason == "4.00 ms, within the maximum of 5.00 ms")
+        #expect(try latency([1], [5_000_100], "max: 5000000").reason == "5.0001 ms, above the maximum of 5.0000 ms")
+        #expect(try latency([1], [999_499], "max: 999").reason == "999 µs, above the maximum of 999 ns")
+        #expect(try latency([1], [43_200], "min: 44000").reason == "43.2 µs, below the minimum of 44.0 µs")
+    }
+
     // MARK: Shares in words
 
     /// As the report has them: rounded to the nearest, but never to nothing or to all.

@@ -47,10 +47,11 @@ public struct Metric: Sendable, Equatable {
 extension Metric {
     /// s₀ of ``RateComparison``: by how much the log rates of recordings of one workload vary beyond counting noise.
     ///
-    /// Traffic depends on what runs, and varies little. What is done for nothing to lazy CPUs depends on where idle periods fall besides. docs/ci.md has the
+    /// Traffic depends on what runs, and varies little. Latencies depend on who was interrupted when. What is done for nothing to lazy CPUs depends on where idle periods fall besides. docs/ci.md has the
     /// measured spreads.
     var priorDeviation: Double {
         if unit == .cpuTime { return 0.25 }
+        if unit == .ns { return 0.5 }
         let isOfIdleCPUs = name.hasSuffix(".ipi_ignored") || name.hasSuffix(".extra_ipi_targets") || name.contains(".divergences")
         return isOfIdleCPUs ? 0.5 : RateComparison.priorDeviation
     }

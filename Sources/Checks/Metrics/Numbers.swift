@@ -6,6 +6,15 @@ func numberText(_ value: Double) -> String {
     return fixed(value, decimals(value))
 }
 
+/// A latency with its unit, as in the report: "4.00 ms".
+func latencyText(_ ns: Double) -> String {
+    let unit = timeUnit(ns)
+    return ns < 1_000 ? numberText(ns) + " ns" : fixed(ns / unit.ns, decimals(ns / unit.ns)) + " \(unit.name)"
+}
+
+/// The largest unit of which it is one at least, rounded to three digits.
+func timeUnit(_ ns: Double) -> (ns: Double, name: String) { ns < 1_000 ? (1, "ns") : ns < 999_500 ? (1e3, "µs") : ns < 999_500_000 ? (1e6, "ms") : (1e9, "s") }
+
 /// Of a number with three significant digits.
 func decimals(_ value: Double) -> Int {
     let magnitude = value.magnitude

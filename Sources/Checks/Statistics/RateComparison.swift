@@ -47,12 +47,16 @@ public struct RateComparison: Sendable, Equatable {
     public let rate: Double
     /// The counting noise of the difference alone.
     private let noise: Double
+    /// What one recording beside one must be beyond, in any case: of counts three standard errors, of a latency the standard deviation of the difference by what recordings
+    /// vary, which nothing in one recording tells.
+    private let margin: Double
     /// What recordings vary by besides: the standard error of the difference by that alone, and with how many degrees of freedom it is estimated.
     private let between: Between
     private let sparse: SparseCounts?
     /// By how much the means must be apart, beyond a ratio, for each recording to be beyond it, and three standard errors of counting, of each of the others.
     private let reach: Reach
     private let unit: Metric.Unit
+    private let priorDeviation: Double
     private let baseline: [Sample]
     private let now: [Sample]
 
@@ -60,7 +64,7 @@ public struct RateComparison: Sendable, Equatable {
     ///   - unit: events have counting noise, time has not: there rates below 0.05 % of the CPU time are told apart no more.
     ///   - priorDeviation: s₀, ``Metric/priorDeviation``.
     public init(baseline: [Sample], now: [Sample], unit: Metric.Unit, priorDeviation: Double = Self.priorDeviation) {
-        (self.baseline, self.now, self.unit) = (baseline, now, unit)
+        (self.baseline, self.now, self.unit, self.priorDeviation) = (baseline, now, unit, priorDeviation)
         let counts = unit == .count
         // Half an event (or a piece of time) more, so that zero has a logarithm.
         func offset(_ sample: Sample) -> Double { counts ? 0.5 : unit == .cpuTime ? 0.0005 * sample.exposure : 1e-6 * max(sample.exposure, 1) }
@@ -79,7 +83,8 @@ public struct RateComparison: Sendable, Equatable {
         error = (variance + noise).squareRoot()
         between = Between(error: variance.squareRoot(), df: all)
         sparse = counts ? SparseCounts(baseline: baseline, now: now) : nil
-        let single = 3 * (poisson(baseline) + poisson(now)).squareRoot()
+        margin = unit == .ns ? priorDeviation * 2.0.squareRoot() : 3 * noise.squareRoot()
+        let single = unit == .ns ? margin : 3 * (poisson(baseline) + poisson(now)).squareRoot()
         reach = Reach(
             higher: single + (old.max() ?? 0) - average(old) + average(new) - (new.min() ?? 0), lower: single + average(old) - (old.min() ?? 0) + (new.max() ?? 0) - average(new))
         // What is estimated: the variance between recordings, and with it the part of the noise that was taken off.
@@ -138,19 +143,19 @@ public struct RateComparison: Sendable, Equatable {
         return Self.ratio(ofLogarithm: logarithm(allowed) + (direction == .lowerIsWorse ? -distance : distance))
     }
 
-    /// One recording beside one: whether the change is beyond a ratio, and beyond what counting noise of three standard errors would explain.
+    /// One recording beside one: whether the change is beyond a ratio, and beyond what counting noise of three standard errors would explain, or what latencies vary by.
     public func exceeds(_ allowed: Double, direction: Metric.Direction) -> Bool {
         if let sparse {
             return (direction == .lowerIsWorse ? sparse.mirrored.upperTail(logRatio: -logarithm(allowed)) : sparse.upperTail(logRatio: logarithm(allowed))) < SparseCounts.threeErrors
         }
         let change = direction == .lowerIsWorse ? -difference : difference
         let bound = direction == .lowerIsWorse ? -logarithm(allowed) : logarithm(allowed)
-        return change > bound + 3 * noise.squareRoot()
+        return change > bound + margin
     }
     /// Whether each of the recordings is beyond twice what is allowed of each of the baseline's, by the rule of one beside one: no test is needed to see that, and
     /// more recordings that all say so are no less than two.
     public func isEvident(_ allowed: Double, direction: Metric.Direction) -> Bool {
         let bound = direction == .lowerIsWorse ? allowed / 2 : allowed * 2
-        return now.allSatisfy { one in baseline.allSatisfy { RateComparison(baseline: [$0], now: [one], unit: unit).exceeds(bound, direction: direction) } }
+        return now.allSatisfy { one in baseline.allSatisfy { RateComparison(baseline: [$0], now: [one], unit: unit, priorDeviation: priorDeviation).exceeds(bound, direction: direction) } }
     }
 }

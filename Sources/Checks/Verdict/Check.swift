@@ -144,20 +144,21 @@ public struct Check: Sendable {
 
     func number(_ value: Double, _ bound: Budget.Bound) -> String {
         // Shares near 1 are told apart by their second decimal.
-        bound.metric.unit == .share ? percentText(value, decimals: 2) : bound.rate == .shareOfCPUTime ? percentText(value) : numberText(value)
+        bound.metric.unit == .share ? percentText(value, decimals: 2) : bound.rate == .shareOfCPUTime ? percentText(value) : bound.metric.unit == .ns ? latencyText(value) : numberText(value)
     }
 
     /// A bound as somebody has chosen it.
     private func limit(_ value: Double, _ bound: Budget.Bound) -> String {
-        bound.metric.unit == .share || bound.rate == .shareOfCPUTime ? exactPercent(value) : numberText(value)
+        bound.metric.unit == .share || bound.rate == .shareOfCPUTime ? exactPercent(value) : number(value, bound)
     }
 
     /// A value and the bound that it misses, with more decimals where they would be the same without.
     private func texts(_ value: Double, beside limit: Double, _ bound: Budget.Bound) -> (value: String, limit: String) {
         let isShare = bound.rate == .shareOfCPUTime || bound.metric.unit == .share
-        let (scale, unit) = isShare ? (100.0, " %") : (1, "")
+        let time = timeUnit(limit)
+        let (scale, unit) = isShare ? (100.0, " %") : bound.metric.unit == .ns ? (1 / time.ns, " \(time.name)") : (1, "")
         let usual = (value: number(value, bound), limit: self.limit(limit, bound))
-        let least = bound.metric.unit == .share ? 2 : isShare ? 1 : max(decimals(value), decimals(limit))
+        let least = bound.metric.unit == .share ? 2 : isShare ? 1 : max(decimals(value * scale), decimals(limit * scale))
         let (value, limit) = (value * scale, limit * scale)
         let isWithinAStep = usual.value.hasPrefix("<") || usual.value.hasPrefix(">")
         if !isWithinAStep, fixed(value, least) != fixed(limit, least) { return usual }

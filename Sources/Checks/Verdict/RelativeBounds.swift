@@ -121,7 +121,11 @@ extension Check {
     }
 
     private func withinNoise(_ one: Judged) -> String {
-        one.bound.metric.unit == .count ? "by no more than three standard errors of counting" : "too little to be told apart"
+        switch one.bound.metric.unit {
+        case .count: "by no more than three standard errors of counting"
+        case .ns: "by no more than latencies of one workload vary"
+        case .cpuTime, .share: "too little to be told apart"
+        }
     }
 
     /// "more" or "less" where the rates shown are further apart than is allowed; nil where they are not.
