@@ -33,6 +33,30 @@ import Testing
         #expect(diff.text().contains("recorded.ipi_sends  100 → 300 per 1000 switches (+200.0 %), 1,000 → 3,000 in all"))
     }
 
+    /// Eight of 10,000 switches whose mm is unknown are no difference beside four times the IPIs that are ignored, and never the first.
+    @Test func whatIsOfTrustComesLast() throws {
+        func document(_ ignored: Int, _ unknown: Int, _ matched: Int, _ p99: UInt64) -> ReportDocument {
+            report { document in
+                document.schemes["v4.13"]!.ipiIgnored = ignored
+                document.evidence.switches.unknown = unknown
+                document.shootdownLatency.p99NS = p99
+                document.conformance = .init(scheme: "v4.13")
+                (document.conformance!.records, document.conformance!.predicted, document.conformance!.matched) = (100_000, 100_000, matched)
+            }
+        }
+        let diff = Diff("a", [Recording(document(100, 0, 100_000, 3_997_695))], "b", [Recording(document(430, 8, 99_999, 4_100_000))])
+        #expect(diff.changes.map(\.metric).prefix(2).allSatisfy { $0.hasSuffix(".ipi_ignored") })
+        #expect(Set(diff.changes.suffix(2).map(\.metric)) == ["evidence.unknown_switches", "conformance.share"])
+        #expect(try #require(diff.changes.first { $0.metric == "evidence.unknown_switches" }?.distance) < 1)
+        let text = diff.text()
+        #expect(text.contains("conformance.share"))
+        #expect(text.contains("  100.00 % → > 99.99 % ("), "\(text)")
+        #expect(text.contains("  0 % → 0.08 %\n"))
+        #expect(text.contains("  4.00 ms → 4.10 ms (+2.6 %)"))
+        let all = Diff("a", [Recording(document(100, 0, 100_000, 1))], "b", [Recording(document(100, 9_000, 100_000, 1))])
+        #expect(abs(try #require(all.changes.first?.distance)) > 3)
+    }
+
     @Test func whatOneSideDoesNotKnowIsADifference() {
         let diff = Diff("a", [Recording(report())], "b", [Recording(report(scheme: nil))])
         let change = diff.changes.first { $0.metric == "kernel.ipi_targets" }

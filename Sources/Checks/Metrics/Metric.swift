@@ -58,6 +58,9 @@ extension Metric {
 }
 
 extension Metric {
+    /// It says how far the others can be trusted, and nothing of the kernel's behaviour itself.
+    var isOfTrust: Bool { name.hasPrefix("evidence.") || name.hasPrefix("conformance.") }
+
     /// A WARN or BUG condition: a fault, and no rate. Kernels that are right meet none.
     var isFault: Bool { name.hasSuffix(".warnings") || name.contains(".warnings.") }
 

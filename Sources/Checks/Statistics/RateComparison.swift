@@ -61,13 +61,20 @@ public struct RateComparison: Sendable, Equatable {
     private let now: [Sample]
 
     /// - Parameters:
-    ///   - unit: events have counting noise, time has not: there rates below 0.05 % of the CPU time are told apart no more.
+    ///   - unit: events have counting noise, time has not: there rates below 0.05 % of the CPU time are told apart no more, nor shares below 1 %.
     ///   - priorDeviation: s₀, ``Metric/priorDeviation``.
     public init(baseline: [Sample], now: [Sample], unit: Metric.Unit, priorDeviation: Double = Self.priorDeviation) {
         (self.baseline, self.now, self.unit, self.priorDeviation) = (baseline, now, unit, priorDeviation)
         let counts = unit == .count
         // Half an event (or a piece of time) more, so that zero has a logarithm.
-        func offset(_ sample: Sample) -> Double { counts ? 0.5 : unit == .cpuTime ? 0.0005 * sample.exposure : 1e-6 * max(sample.exposure, 1) }
+        func offset(_ sample: Sample) -> Double {
+            switch unit {
+            case .count: 0.5
+            case .cpuTime: 0.0005 * sample.exposure
+            case .share: 0.01
+            case .ns: 1
+            }
+        }
         func logs(_ samples: [Sample]) -> [Double] { samples.map { logarithm(($0.total + offset($0)) / $0.exposure) } }
         func poisson(_ samples: [Sample]) -> Double { counts ? average(samples.map { 1 / ($0.total + 0.5) }) : 0 }
         let (old, new) = (logs(baseline), logs(now))

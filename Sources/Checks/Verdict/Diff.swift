@@ -1,6 +1,6 @@
 import Report
 
-/// What two sets of recordings differ in, the most relevant first: traces, reports or baselines, one or several on each side.
+/// What two sets of recordings differ in, the most relevant first and what is of trust only last: traces, reports or baselines, one or several on each side.
 public struct Diff: Sendable, Equatable, Codable {
     public static let schemaVersion = 1
 
@@ -74,7 +74,8 @@ public struct Diff: Sendable, Equatable, Codable {
                 unchanged += 1
             }
         }
-        changes.sort { ($1.distance ?? .infinity).magnitude < ($0.distance ?? .infinity).magnitude }
+        func rank(_ change: Change) -> (Int, Double) { (Self.metric(change)?.isOfTrust == true ? 1 : 0, -(change.distance ?? .infinity).magnitude) }
+        changes.sort { rank($0) < rank($1) }
     }
 
     /// As many recordings on both sides or not: those of one side have what those of the other have.
@@ -85,6 +86,8 @@ public struct Diff: Sendable, Equatable, Codable {
         }
         return rates(left) == rates(right)
     }
+
+    private static func metric(_ change: Change) -> Metric? { MetricCatalogue.metric(named: change.metric) }
 
     private static func side(_ name: String, _ recordings: [Recording]) -> Side {
         Side(name: name, recordings: recordings.map(\.path), kernels: Set(recordings.map { $0.kernel ?? "not known" }).sorted())
@@ -128,7 +131,11 @@ public struct Diff: Sendable, Equatable, Codable {
             let name = printable(change.metric)
             func rate(_ value: Double?) -> String {
                 guard let value else { return "unknown" }
-                return change.per == Rate.shareOfCPUTime.rawValue ? percentText(value) : numberText(value)
+                switch Self.metric(change)?.unit {
+                case .share: return percentText(value, decimals: 2)
+                case .ns: return latencyText(value)
+                default: return change.per == Rate.shareOfCPUTime.rawValue ? percentText(value) : numberText(value)
+                }
             }
             var line = name + String(repeating: " ", count: max(0, width - name.count)) + "  \(rate(change.leftRate)) → \(rate(change.rightRate))"
             if change.per != Rate.total.rawValue, change.per != Rate.shareOfCPUTime.rawValue { line += " per \(change.per)" }
