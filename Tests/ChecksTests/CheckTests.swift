@@ -328,6 +328,21 @@ import Testing
         #expect(KernelChecks.conform(report(scheme: nil)).outcome == .inconclusive)
     }
 
+    /// docs/ci.md: 99.8 % of the records with probe events, 99.5 % without, and 99 % of the masks.
+    @Test(arguments: [("probes", 9_980, 9_979), ("life-cycle", 9_950, 9_949), ("flushes", 9_950, 9_949)]) func aKernelConformsByNoLessThanIsAsked(evidence: String, enough: Int, few: Int) {
+        func outcome(_ matched: Int, _ predicted: Int = 10_000, masks: Int = 10_000) -> CheckResult.Outcome {
+            KernelChecks.conform(conforming { document in
+                document.evidence.kind = evidence
+                (document.conformance!.matched, document.conformance!.predicted) = (matched, predicted)
+                (document.conformance!.masks, document.conformance!.masksMatched) = (10_000, masks)
+            }).outcome
+        }
+        #expect([outcome(enough), outcome(few)] == [.passed, .failed])
+        // As many that were not written.
+        #expect([outcome(9_980, 10_000 * 9_980 / enough), outcome(9_980, 10_000 * 9_980 / few + 1)] == [.passed, .failed])
+        #expect([outcome(10_000, masks: 9_900), outcome(10_000, masks: 9_899)] == [.passed, .failed])
+    }
+
     @Test func whatAClockCountsIsNoTime() {
         let old = report(scheme: "v4.12") { document in
             document.trace.timeUnit = .count

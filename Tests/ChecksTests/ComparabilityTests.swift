@@ -47,6 +47,26 @@ import Testing
         #expect(Comparability.reasons([recording("a.dat", there)], [recording("b.dat", here)]).isEmpty == isComparable)
     }
 
+    /// docs/ci.md: the sum of the smaller shares is at least 60 %.
+    @Test(arguments: [(6_000, true), (5_999, false)]) func theMixesOverlapByThreeFifthsOrMore(common: Int, isComparable: Bool) {
+        func recording(_ path: String, _ rest: String) -> Recording {
+            Recording(report(path) { document in
+                document.workload!.switches = 10_000
+                document.workload!.tasks = [.init(name: "work", isKernelThread: false, switches: common), .init(name: rest, isKernelThread: true, switches: 10_000 - common)]
+            })
+        }
+        #expect(Comparability.reasons([recording("a.dat", "kworker")], [recording("b.dat", "rcu_sched")]).isEmpty == isComparable)
+    }
+
+    /// docs/ci.md: by a factor of 6, either way. The baseline has 250 per CPU and second.
+    @Test(arguments: [(6.0, true), (6.01, false)]) func theRateOfSwitchesMayDifferByAFactorOfSix(factor: Double, isComparable: Bool) {
+        for duration in [10e9 * factor, 10e9 / factor] { #expect(reasons { $0.trace.durationNS = UInt64(duration.rounded(duration > 10e9 ? .down : .up)) }.isEmpty == isComparable) }
+        #expect(reasons { $0.trace.durationNS = 100_000_000_000 } == ["workload: 25 context switches per CPU and second here, 250 in the baseline"])
+        // Where a clock counts no time there is no rate.
+        let untimed = { (path: String, duration: UInt64) in Recording(report(path) { $0.trace.timeUnit = .count; $0.trace.durationNS = duration }) }
+        #expect(Comparability.reasons([untimed("a.dat", 1_000)], [untimed("b.dat", 1_000_000)]).isEmpty)
+    }
+
     @Test func recordersAndNumbersAreNoPartOfTheMix() {
         #expect(reasons { $0.workload!.tasks = [.init(name: "work12", isKernelThread: false, switches: 4_000), .init(name: "trace-cmd", isKernelThread: false, switches: 100), .init(name: "kworker", isKernelThread: true, switches: 500)] }.isEmpty)
     }
