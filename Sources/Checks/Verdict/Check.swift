@@ -59,8 +59,8 @@ public struct Check: Sendable {
             return "\(baseline.recordings.count) in the baseline, \(recordings.count) here: moderated t-test of log rates, one-sided, with "
                 + "Holm's adjustment over all metrics judged; confidence \(confidenceText). It takes log rates of recordings of one workload to be "
                 + "normally distributed with one variance, and the recordings to be independent. In brackets: the change of the (geometric mean) rate; the \(confidenceText) confidence "
-                + "interval of the change that the test takes for it, with half an event more in each recording, so that zero has a logarithm; and p, the adjusted "
-                + "probability of such a change by chance"
+                + "interval of the change that the test takes for it, with half an event more in each recording, so that zero has a logarithm, but of few events; and p, the adjusted "
+                + "probability of such a change by chance. More than twice what is allowed in each recording is a regression whatever p is"
         }
         return "one recording in the baseline, one here: no test is possible. \(budget == nil ? "An increase of more than \(exactPercent(options.tolerance))" : "A change of more than is allowed"), "
             + "and of more than three standard errors of counting, is a regression (\(budget == nil ? "--tolerance" : "the budget"))"
