@@ -61,6 +61,8 @@ import Testing
             ("evidence.flushes.unknown_sends: 9,102, more than the 9,101 of recorded.ipi_sends", { $0.evidence.flushes.unknownSends = 9_102 }),
             ("schemes.v4.13.cpu_time: 30617284001 ns in all, not the 30617284000 ns of the trace's duration on its CPUs", { $0.schemes["v4.13"]!.cpuTime!.lazyNS += 1 }),
             ("recorded: 1,000,014, more than the 14 of trace.events", { $0.trace.events = 14; $0.recorded = .init(); $0.recorded.scheme = "v4.12"; $0.recorded.cr3Loads = 1_000_014; $0.evidence.flushes.unknownSends = 0; $0.shootdownLatency = .init() }),
+            ("schemes.v4.12.cr3_reloads: 9, more than the 8 of cr3_loads", { $0.schemes["v4.12"]!.cr3Loads = 8; $0.schemes["v4.12"]!.reloads = 9 }),
+            ("schemes.v4.12: cr3_reloads and cr3_loads_saved: 9, more than the 8 of context_switches", { $0.schemes["v4.12"]!.contextSwitches = 8; $0.schemes["v4.12"]!.reloads = 4; $0.schemes["v4.12"]!.savedLoads = 5 }),
             ("schemes.v4.12: ipi_flushed, ipi_left and ipi_ignored: 9, more than the 8 of ipi_targets", { $0.schemes["v4.12"]!.ipiTargets = 8; $0.schemes["v4.12"]!.ipiFlushed = 4; $0.schemes["v4.12"]!.ipiLeft = 3; $0.schemes["v4.12"]!.ipiIgnored = 2 }),
             ("shootdown_latency: 9,102, more than the 9,101 of recorded.ipi_sends", { $0.shootdownLatency.samples = 9_100; $0.shootdownLatency.unanswered = 1; $0.shootdownLatency.cut = 1 }),
             ("shootdown_latency.p99_ns: 7 ns, more than the 6 of max_ns", { $0.shootdownLatency.minNS = 1; $0.shootdownLatency.p50NS = 1; $0.shootdownLatency.p90NS = 7; $0.shootdownLatency.p99NS = 7; $0.shootdownLatency.maxNS = 6 }),

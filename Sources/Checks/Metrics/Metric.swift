@@ -65,7 +65,7 @@ extension Metric {
     var isFault: Bool { name.hasSuffix(".warnings") || name.contains(".warnings.") }
 
     /// Reports and baselines of older versions do not have it: that it has no value there says nothing of the recording.
-    var mayBeAbsent: Bool { name.contains(".cpu_time.") }
+    var mayBeAbsent: Bool { name.contains(".cpu_time.") || name.hasSuffix(".cr3_loads_saved") || name.hasSuffix(".cr3_reloads") }
 }
 
 /// What a metric's total is divided by before two recordings are compared.

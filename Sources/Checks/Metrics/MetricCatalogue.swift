@@ -93,6 +93,8 @@ public struct MetricCatalogue: Sendable {
         let needs: Metric.Needs = [.records, .mms]
         add("\(prefix).context_switches", scheme?.contextSwitches, worse: .neither, needs: .records)
         add("\(prefix).cr3_loads", scheme?.cr3Loads, needs: needs)
+        add("\(prefix).cr3_loads_saved", scheme?.savedLoads, worse: .neither, needs: needs)
+        add("\(prefix).cr3_reloads", scheme?.reloads, needs: needs)
         add("\(prefix).leave_mm", scheme?.leaveMM, worse: .neither, needs: needs)
         add("\(prefix).ipi_sends", scheme?.ipiSends, needs: needs)
         add("\(prefix).ipi_targets", scheme?.ipiTargets, needs: needs)

@@ -159,6 +159,7 @@ public struct RateComparison: Sendable, Equatable {
         let bound = direction == .lowerIsWorse ? -logarithm(allowed) : logarithm(allowed)
         return change > bound + margin
     }
+
     /// Whether each of the recordings is beyond twice what is allowed of each of the baseline's, by the rule of one beside one: no test is needed to see that, and
     /// more recordings that all say so are no less than two.
     public func isEvident(_ allowed: Double, direction: Metric.Direction) -> Bool {

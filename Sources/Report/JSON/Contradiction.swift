@@ -76,6 +76,9 @@ extension ReportDocument {
         for (name, scheme) in schemes.sorted(by: { $0.key < $1.key }) {
             let answers = clampedSum([scheme.ipiFlushed, scheme.ipiLeft, scheme.ipiIgnored])
             parts.append(Part(key: "schemes.\(name): ipi_flushed, ipi_left and ipi_ignored", count: answers, whole: scheme.ipiTargets, wholeKey: "ipi_targets"))
+            parts.append(Part(key: "schemes.\(name).cr3_reloads", count: scheme.reloads ?? 0, whole: scheme.cr3Loads, wholeKey: "cr3_loads"))
+            parts.append(
+                Part(key: "schemes.\(name): cr3_reloads and cr3_loads_saved", count: clampedSum([scheme.reloads ?? 0, scheme.savedLoads ?? 0]), whole: scheme.contextSwitches, wholeKey: "context_switches"))
         }
         for (index, task) in (workload?.tasks ?? []).enumerated() {
             parts.append(Part(key: "workload.tasks[\(index)].switches", count: task.switches, whole: workload?.switches ?? 0, wholeKey: "workload.switches"))

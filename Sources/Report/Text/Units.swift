@@ -31,9 +31,9 @@ package func percent(_ part: some BinaryInteger, of whole: some BinaryInteger, d
 }
 
 /// A number with so many decimals.
-package func fixed(_ value: Double, _ decimals: Int, roundingDown: Bool = false) -> String {
+package func fixed(_ value: Double, _ decimals: Int) -> String {
     let scale = (0..<decimals).reduce(1.0) { result, _ in result * 10 }
-    let scaled = (value * scale).rounded(roundingDown ? .down : .toNearestOrAwayFromZero)
+    let scaled = (value * scale).rounded(.toNearestOrAwayFromZero)
     guard scaled.magnitude < 1e15 else { return "\(value)" }
     let whole = Int(scaled.magnitude)
     guard decimals > 0 else { return "\(value < 0 ? "-" : "")\(grouped(whole))" }
