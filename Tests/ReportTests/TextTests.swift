@@ -114,7 +114,7 @@ import TraceData
         #expect(caveat { _ in }.contains("  Unknown, and not counted: "))
         #expect(caveat { _ in }.hasSuffix("; see Evidence."))
         let more = caveat { $0.schemes["v4.12"]!.cpuTime!.unknownNS = $0.trace.durationNS }
-        #expect(more.hasPrefix("  Unknown under the scheme of which least is known, and not counted: "))
+        #expect(more.hasPrefix("  Unknown under one scheme or another, and not counted: "))
         #expect(more.hasSuffix(" and 25.0 % of the CPU time; see the schemes' tables, and Evidence."))
     }
 

@@ -118,7 +118,7 @@ struct ReportSections {
         // Evidence has what is unknown of the recorded kernel, the schemes' tables what is of each scheme.
         let isMore = unknown.switches > evidence.switches.unknown || unknown.timeNS > evidence.unknownTimeNS
         return isMore
-            ? "Unknown under the scheme of which least is known, and not counted: \(list(parts)); see the schemes' tables, and Evidence."
+            ? "Unknown under one scheme or another, and not counted: \(list(parts)); see the schemes' tables, and Evidence."
             : "Unknown, and not counted: \(list(parts)); see Evidence."
     }
 
