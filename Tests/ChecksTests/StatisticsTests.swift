@@ -186,7 +186,7 @@ import Testing
         var random = Random(seed: 20_170_628)
         let weights = [10.0, 5, 5, 1, 1, 1, 1, 1]
         var alarms = 0
-        let trials = 2_000
+        let trials = 1_000
         for _ in 0..<trials {
             let comparisons = weights.map { _ in
                 func draw(_ count: Int) -> [RateComparison.Sample] {
