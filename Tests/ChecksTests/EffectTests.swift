@@ -80,7 +80,7 @@ import Testing
     @Test func aLatencyIsBeyondWhatLatenciesVaryBy() throws {
         #expect(try latency([1_000_000], [4_000_000]).outcome == .passed)
         #expect(try latency([1_000_000], [4_100_000]).outcome == .failed)
-        #expect(try latency([1_000_000], [4_000_000]).reason == "4.00 ms, 1.00 ms in the baseline (+300.0 %), allowed +100 %: more, but by no more than latencies of one workload vary")
+        #expect(try latency([1_000_000], [4_000_000]).reason == "4.00 ms, 1.00 ms in the baseline (+300.0 %), allowed +100 %: more, but by no more than recordings of one workload vary")
         // Three beside two, which happen to agree: 0.5 · sqrt(1/3 + 1/2) · 2.4 is ln 3.
         #expect(try latency([1_000_000, 1_000_000, 1_000_000], [1_700_000, 1_700_000], "max_increase: 0 %").outcome == .passed)
         #expect(try latency([1_000_000, 1_000_000, 1_000_000], [5_000_000, 5_000_000], "max_increase: 0 %").outcome == .failed)

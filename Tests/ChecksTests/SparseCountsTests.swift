@@ -27,6 +27,15 @@ import Testing
         #expect(comparison([new], [old]).exceeds(0.5, direction: .lowerIsWorse) == exceeds)
     }
 
+    /// docs/ci.md: what depends on idle periods must be beyond another e^0.71, so that 4.06 of 5.06 events are: 0.8022^29 = 0.00168, 0.8022^30 = 0.00135 at most.
+    @Test(arguments: [(29.0, false), (30, true)]) func whatDependsOnIdlePeriodsMustBeFurtherApart(new: Double, exceeds: Bool) {
+        let comparison = RateComparison(baseline: samples([0]), now: samples([new]), unit: .count, priorDeviation: 0.5)
+        #expect(comparison.isWild)
+        #expect(comparison.exceeds(2, direction: .higherIsWorse) == exceeds)
+        let mirrored = RateComparison(baseline: samples([new]), now: samples([0]), unit: .count, priorDeviation: 0.5)
+        #expect(mirrored.exceeds(0.5, direction: .lowerIsWorse) == exceeds)
+    }
+
     /// Calculated with scipy.special.betainc and scipy.stats.t (1.17) on a grid of 20,000 steps: p and the limits of the 95 % interval.
     @Test(arguments: [
         ([3.0, 0, 1], [9.0, 14], 0.00056432, 2.59188, 37.6965), ([0, 0], [71], 8.6313e-06, 36.228, .greatestFiniteMagnitude),

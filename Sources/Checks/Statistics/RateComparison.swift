@@ -12,6 +12,8 @@
 public struct RateComparison: Sendable, Equatable {
     /// s₀, where a metric has no other: how much log rates of recordings of a workload vary beyond counting noise.
     public static let priorDeviation = 0.1
+    /// From such a prior on what recordings vary by counts besides, one beside one: of latencies, and of what depends on where idle periods fall.
+    private static let wildDeviation = 0.5
     /// d₀: for how many recordings the prior counts.
     public static let priorWeight = 2.0
     /// Beyond this many degrees of freedom Student's distribution is the normal one.
@@ -47,8 +49,10 @@ public struct RateComparison: Sendable, Equatable {
     public let rate: Double
     /// The counting noise of the difference alone.
     private let noise: Double
-    /// What one recording beside one must be beyond, in any case: of counts three standard errors, of a latency the standard deviation of the difference by what recordings
-    /// vary, which nothing in one recording tells.
+    /// By how much one recording beside one must be beyond what is allowed where recordings vary so much that counting tells little of it: the standard deviation of the difference, which
+    /// nothing in one recording tells. 0 elsewhere.
+    private let variation: Double
+    /// The same, and three standard errors of counting.
     private let margin: Double
     /// What recordings vary by besides: the standard error of the difference by that alone, and with how many degrees of freedom it is estimated.
     private let between: Between
@@ -90,8 +94,9 @@ public struct RateComparison: Sendable, Equatable {
         error = (variance + noise).squareRoot()
         between = Between(error: variance.squareRoot(), df: all)
         sparse = counts ? SparseCounts(baseline: baseline, now: now) : nil
-        margin = unit == .ns ? priorDeviation * 2.0.squareRoot() : 3 * noise.squareRoot()
-        let single = unit == .ns ? margin : 3 * (poisson(baseline) + poisson(now)).squareRoot()
+        variation = priorDeviation >= Self.wildDeviation ? priorDeviation * 2.0.squareRoot() : 0
+        margin = variation + 3 * noise.squareRoot()
+        let single = variation + 3 * (poisson(baseline) + poisson(now)).squareRoot()
         reach = Reach(
             higher: single + (old.max() ?? 0) - average(old) + average(new) - (new.min() ?? 0), lower: single + average(old) - (old.min() ?? 0) + (new.max() ?? 0) - average(new))
         // What is estimated: the variance between recordings, and with it the part of the noise that was taken off.
@@ -107,6 +112,9 @@ public struct RateComparison: Sendable, Equatable {
         if Set(rates).count == 1 { return rates[0] }
         return rates.allSatisfy { $0 > 0 } ? exponential(average(rates.map(logarithm))) : average(rates)
     }
+
+    /// Recordings of one workload vary so much in it that one beside one must be beyond that, too.
+    public var isWild: Bool { variation > 0 }
 
     /// The effect: the new rate as a multiple of the baseline's; nil where that is zero.
     public var ratio: Double? { baselineRate > 0 ? min(rate / baselineRate, .greatestFiniteMagnitude) : nil }
@@ -150,10 +158,13 @@ public struct RateComparison: Sendable, Equatable {
         return Self.ratio(ofLogarithm: logarithm(allowed) + (direction == .lowerIsWorse ? -distance : distance))
     }
 
-    /// One recording beside one: whether the change is beyond a ratio, and beyond what counting noise of three standard errors would explain, or what latencies vary by.
+    /// One recording beside one: whether the change is beyond a ratio, and beyond what counting noise of three standard errors would explain, and what recordings vary by (``isWild``).
     public func exceeds(_ allowed: Double, direction: Metric.Direction) -> Bool {
         if let sparse {
-            return (direction == .lowerIsWorse ? sparse.mirrored.upperTail(logRatio: -logarithm(allowed)) : sparse.upperTail(logRatio: logarithm(allowed))) < SparseCounts.threeErrors
+            let tail =
+                direction == .lowerIsWorse
+                ? sparse.mirrored.upperTail(logRatio: variation - logarithm(allowed)) : sparse.upperTail(logRatio: logarithm(allowed) + variation)
+            return tail < SparseCounts.threeErrors
         }
         let change = direction == .lowerIsWorse ? -difference : difference
         let bound = direction == .lowerIsWorse ? -logarithm(allowed) : logarithm(allowed)

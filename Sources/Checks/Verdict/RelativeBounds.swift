@@ -121,11 +121,8 @@ extension Check {
     }
 
     private func withinNoise(_ one: Judged) -> String {
-        switch one.bound.metric.unit {
-        case .count: "by no more than three standard errors of counting"
-        case .ns: "by no more than latencies of one workload vary"
-        case .cpuTime, .share: "too little to be told apart"
-        }
+        if one.comparison.isWild { return "by no more than recordings of one workload vary" }
+        return one.bound.metric.unit == .count ? "by no more than three standard errors of counting" : "too little to be told apart"
     }
 
     /// "more" or "less" where the rates shown are further apart than is allowed; nil where they are not.
