@@ -89,11 +89,13 @@ import TraceData
         }
     }
 
-    /// The CPUs on which the recorder's first child runs.
+    /// The CPUs on which the recorder's first child runs. Who the recorder is its lines in trace_marker tell: other tests run the program, too.
     private func visitedCPUs(_ path: String) throws -> Set<Substring> {
         let lines = try Program.lazytlb("events", path).text.split(separator: "\n")
         let birth = #/task_newtask: +pid=([0-9]+) comm=lazytlb /#
-        guard let child = lines.lazy.compactMap({ $0.firstMatch(of: birth)?.1 }).first else { return [] }
+        let recorder = lines.lazy.compactMap { $0.firstMatch(of: #/lazytlb-([0-9]+) .*lazytlb-tasks 1 begin/#)?.1 }.first
+        let own = lines.lazy.filter { line in recorder.map { line.contains("lazytlb-\($0) ") } ?? true }
+        guard let child = own.compactMap({ $0.firstMatch(of: birth)?.1 }).first else { return [] }
         return Set(lines.filter { $0.contains("lazytlb-\(child) ") || $0.contains(" next_pid=\(child) ") }.compactMap { $0.firstMatch(of: #/\[([0-9]+)\]/#)?.1 })
     }
 
