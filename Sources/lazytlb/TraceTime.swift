@@ -12,11 +12,12 @@ struct TraceTime {
         self.argument = argument
         let expected = ValidationError("expected seconds of the trace's clock, with up to nine digits behind the point, as 16.855; a whole number where the clock counts no time")
         let parts = argument.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count <= 2, !parts[0].isEmpty, parts[0].utf8.allSatisfy({ 0x30...0x39 ~= $0 }) else { throw expected }
+        // (A number may have a sign.)
+        guard parts.count <= 2, !parts[0].isEmpty, parts.joined().utf8.allSatisfy({ 0x30...0x39 ~= $0 }) else { throw expected }
         guard let seconds = UInt64(parts[0]) else { throw ValidationError("a time is at most \(UInt64.max)") }
         var fraction: UInt64 = 0
         if parts.count == 2 {
-            guard parts[1].count <= 9, parts[1].utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let digits = UInt64(parts[1] + String(repeating: "0", count: 9 - parts[1].count)) else { throw expected }
+            guard parts[1].count <= 9, let digits = UInt64(parts[1] + String(repeating: "0", count: 9 - parts[1].count)) else { throw expected }
             fraction = digits
         }
         whole = parts.count == 1 ? seconds : nil

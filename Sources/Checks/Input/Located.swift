@@ -104,7 +104,7 @@ struct Located {
     /// Not what is a number, true, false or null: a name of such letters stands in quotes.
     func text() throws(DocumentError) -> String {
         let text = try scalar()
-        guard plain == nil || !isNull && Double(text) == nil && !["true", "false"].contains(text.lowercased()) else { throw fail("expected a text, found \(kind)") }
+        guard plain == nil || !isNull && Double(text) == nil && !isTruth else { throw fail("expected a text, found \(kind)") }
         return text
     }
 
@@ -171,11 +171,13 @@ struct Located {
         return text
     }
 
+    private var isTruth: Bool { plain.map { ["true", "false"].contains($0.lowercased()) } ?? false }
+
     private var kind: String {
         switch node.content {
         case .mapping: "a mapping"
         case .sequence: "a list"
-        case .scalar(let text, _): isNull ? "null" : plain.flatMap(Double.init) != nil ? "the number \(text)" : plain == "true" || plain == "false" ? text : "the text \"\(text)\""
+        case .scalar(let text, _): isNull ? "null" : plain.flatMap(Double.init) != nil ? "the number \(text)" : isTruth ? text : "the text \"\(text)\""
         }
     }
 }

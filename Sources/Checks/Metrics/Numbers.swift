@@ -6,14 +6,11 @@ func numberText(_ value: Double) -> String {
     return fixed(value, decimals(value))
 }
 
-/// A latency with its unit, as in the report: "4.00 ms".
-func latencyText(_ ns: Double) -> String {
-    let unit = timeUnit(ns)
-    return ns < 1_000 ? numberText(ns) + " ns" : fixed(ns / unit.ns, decimals(ns / unit.ns)) + " \(unit.name)"
-}
+/// A latency as in the report: "4.00 ms".
+func latencyText(_ ns: Double) -> String { TimeFormat(unit: .ns).duration(wholeNS(ns)) }
 
-/// The largest unit of which it is one at least, rounded to three digits.
-func timeUnit(_ ns: Double) -> (ns: Double, name: String) { ns < 1_000 ? (1, "ns") : ns < 999_500 ? (1e3, "µs") : ns < 999_500_000 ? (1e6, "ms") : (1e9, "s") }
+/// Means of latencies have fractions; a bound may be any number.
+func wholeNS(_ ns: Double) -> UInt64 { UInt64(exactly: ns.rounded()) ?? .max }
 
 /// Of a number with three significant digits.
 func decimals(_ value: Double) -> Int {
@@ -24,15 +21,8 @@ func decimals(_ value: Double) -> Int {
 /// As many decimals as tell two numbers apart, if they are not the same.
 func decimals(apart one: Double, _ other: Double, atLeast least: Int) -> Int { (least...max(least, 12)).first { fixed(one, $0) != fixed(other, $0) } ?? least }
 
-/// A share as "12.3 %", by the report's rule (`percent`): what is not nothing and not all is never rounded to 0 or 100.
-func percentText(_ share: Double, decimals: Int = 1) -> String {
-    if share == 0 { return "0 %" }
-    let percent = share * 100
-    let step = (0..<decimals).reduce(1.0) { result, _ in result / 10 }
-    if percent < step { return "< \(fixed(step, decimals)) %" }
-    if share < 1, percent > 100 - step { return "> \(fixed(100 - step, decimals)) %" }
-    return fixed(percent, decimals) + " %"
-}
+/// A share as "12.3 %", as in the report.
+func percentText(_ share: Double, decimals: Int = 1) -> String { percent(share: share, isAll: share >= 1, decimals: decimals) }
 
 /// A share that somebody has chosen, with all digits that they gave it: "0.05 %".
 func exactPercent(_ share: Double) -> String {

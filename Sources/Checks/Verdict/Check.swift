@@ -63,7 +63,8 @@ public struct Check: Sendable {
                 + "probability of such a change by chance. More than twice what is allowed in each recording is a regression whatever p is"
         }
         return "one recording in the baseline, one here: no test is possible. \(budget == nil ? "An increase of more than \(exactPercent(options.tolerance))" : "A change of more than is allowed"), "
-            + "and of more than three standard errors of counting, is a regression (\(budget == nil ? "--tolerance" : "the budget"))"
+            + "and of more than three standard errors of counting, is a regression (\(budget == nil ? "--tolerance" : "the budget")). "
+            + "Latencies, and what depends on where idle periods fall, must be beyond that by another factor of 2"
     }
 
     private var confidenceText: String { exactPercent(options.confidence) }
@@ -155,8 +156,8 @@ public struct Check: Sendable {
     /// A value and the bound that it misses, with more decimals where they would be the same without.
     private func texts(_ value: Double, beside limit: Double, _ bound: Budget.Bound) -> (value: String, limit: String) {
         let isShare = bound.rate == .shareOfCPUTime || bound.metric.unit == .share
-        let time = timeUnit(limit)
-        let (scale, unit) = isShare ? (100.0, " %") : bound.metric.unit == .ns ? (1 / time.ns, " \(time.name)") : (1, "")
+        let time = TimeFormat.unit(of: wholeNS(limit))
+        let (scale, unit) = isShare ? (100.0, " %") : bound.metric.unit == .ns ? (1 / Double(time.ns), " \(time.name)") : (1, "")
         let usual = (value: number(value, bound), limit: self.limit(limit, bound))
         let least = bound.metric.unit == .share ? 2 : isShare ? 1 : max(decimals(value * scale), decimals(limit * scale))
         let (value, limit) = (value * scale, limit * scale)

@@ -22,12 +22,18 @@ func count(_ number: Int, _ singular: String, _ plural: String? = nil) -> String
 /// A share as "12.3 %"; "–" of nothing. What is not nothing and not all is never rounded to 0 or 100.
 package func percent(_ part: some BinaryInteger, of whole: some BinaryInteger, decimals: Int = 1) -> String {
     guard whole > 0 else { return "–" }
-    if part <= 0 { return "0 %" }
-    let share = Double(part) / Double(whole) * 100
+    // Where both are beyond 53 bits their share may be 1 though there is more.
+    return percent(share: Double(part) / Double(whole), isAll: part >= whole, decimals: decimals)
+}
+
+/// The same of a share from 0 to 1, or more.
+package func percent(share: Double, isAll: Bool, decimals: Int = 1) -> String {
+    if share <= 0 { return "0 %" }
+    let percent = share * 100
     let step = (0..<decimals).reduce(1.0) { result, _ in result / 10 }
-    if share < step { return "< \(fixed(step, decimals)) %" }
-    if part < whole, share > 100 - step { return "> \(fixed(100 - step, decimals)) %" }
-    return fixed(share, decimals) + " %"
+    if percent < step { return "< \(fixed(step, decimals)) %" }
+    if !isAll, percent > 100 - step { return "> \(fixed(100 - step, decimals)) %" }
+    return fixed(percent, decimals) + " %"
 }
 
 /// A number with so many decimals.
@@ -63,7 +69,7 @@ public struct TimeFormat {
     public init(unit: ReportDocument.Trace.TimeUnit) { self.unit = unit }
 
     /// A span: three digits and a unit, as "12.3 µs"; a plain count where the clock is not one of time.
-    func duration(_ span: UInt64) -> String {
+    package func duration(_ span: UInt64) -> String {
         guard unit == .ns else { return count(Int(clamping: span), "tick") }
         let figure = Figure(span)
         let fraction = String(figure.value % figure.scale)
@@ -71,7 +77,17 @@ public struct TimeFormat {
         return grouped(figure.value / figure.scale) + decimals + " " + figure.unit.description
     }
 
-    /// A span of ns in the largest unit of which it is one at least: three digits where it has more, the rest rounded.
+    /// The largest unit of which a span is one at least, rounded to three digits.
+    package static func unit(of ns: UInt64) -> (ns: UInt64, name: StaticString) {
+        switch ns {
+        case ..<1_000: (1, "ns")
+        case ..<999_500: (1_000, "µs")
+        case ..<999_500_000: (1_000_000, "ms")
+        default: (1_000_000_000, "s")
+        }
+    }
+
+    /// A span of ns in its ``unit(of:)``: three digits where it has more, the rest rounded.
     struct Figure {
         /// In the last decimal.
         let value: UInt64
@@ -83,12 +99,7 @@ public struct TimeFormat {
 
         init(_ ns: UInt64) {
             let one: UInt64
-            switch ns {
-            case ..<1_000: (one, unit) = (1, "ns")
-            case ..<999_500: (one, unit) = (1_000, "µs")
-            case ..<999_500_000: (one, unit) = (1_000_000, "ms")
-            default: (one, unit) = (1_000_000_000, "s")
-            }
+            (one, unit) = TimeFormat.unit(of: ns)
             // Below 9.995, and below 99.95.
             let tenths = one / 10, hundredths = one / 100
             let last = one == 1 ? 1 : ns < 10 * one - hundredths / 2 ? hundredths : ns < 100 * one - tenths / 2 ? tenths : one
