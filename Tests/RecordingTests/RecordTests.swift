@@ -53,14 +53,17 @@ import TraceData
     func theTasksOfTheStartAreInTheTrace() throws {
         try withFolder { folder in
             let path = folder + "/tasks.dat"
-            #expect(try record("-o", path, "--", "true").status == 0)
+            // A command by a path of its own: others on the machine run programs meanwhile.
+            let command = folder + "/command"
+            try FileManager.default.copyItem(atPath: "/bin/true", toPath: command)
+            #expect(try record("-o", path, "--", command).status == 0)
             let events = try Program.lazytlb("events", path).text
             #expect(events.contains("lazytlb-tasks 1 begin"))
             // kthreadd, and what runs the tests.
             #expect(events.contains("lazytlb-tasks 1 kernel 2 "))
             // The command has its old mm in the snapshot: its exec must come behind it.
             let end = try #require(events.range(of: "lazytlb-tasks 1 end"))
-            let exec = try #require(events.range(of: "sched_process_exec: "))
+            let exec = try #require(events.range(of: "filename=\(command) "))
             #expect(end.upperBound < exec.lowerBound)
             let report = try Program.lazytlb("report", "--format", "json", path).text
             #expect(report.contains("\"snapshot\""))
