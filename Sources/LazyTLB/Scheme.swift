@@ -57,7 +57,7 @@ public protocol Scheme: Sendable {
     /// All other stimuli.
     mutating func applyOther(_ stimulus: Stimulus, on machine: Machine, _ effects: inout Effects)
 
-    var counters: Counters { get }
+    var counters: Counters { get set }
     /// The CPUs that `sender`'s latest flush_tlb_others() interrupted: word `index` of the mask.
     func targetWord(_ sender: Int, _ index: Int) -> UInt64
     /// Those of them that have not handled its IPI yet.

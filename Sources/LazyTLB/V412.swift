@@ -82,7 +82,10 @@ public struct V412: Scheme {
 }
 
 extension V412 {
-    public var counters: Counters { old.counters }
+    public var counters: Counters {
+        get { old.counters }
+        set { old.counters = newValue }
+    }
     public func targetWord(_ sender: Int, _ index: Int) -> UInt64 { old.shootdowns.sent.word(sender, index) }
     public func pendingWord(_ sender: Int, _ index: Int) -> UInt64 { old.shootdowns.pending.word(sender, index) }
     public func maskWord(_ mm: MM, _ index: Int) -> UInt64 { old.masks.word(Int(mm.index), index) }

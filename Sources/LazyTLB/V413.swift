@@ -13,7 +13,7 @@ public struct V413: Scheme {
     var shootdowns: Shootdowns
     /// Row per CPU: the mask of the batched flush that it has under way.
     var batchMasks: MaskTable
-    public internal(set) var counters = Counters()
+    public var counters = Counters()
 
     struct PerCPU: Sendable {
         var state = TLBState.reset

@@ -116,6 +116,8 @@ public protocol StimulusSink {
     mutating func mayBeDown(_ cpu: Int, at time: UInt64)
     /// A trace_marker line.
     mutating func marker(_ text: String, at moment: Moment)
+    /// Counts begin here: those of before are forgotten, and nothing else (``Window``).
+    mutating func beginWindow(at time: UInt64)
 }
 
 extension Stimulus {
@@ -146,4 +148,5 @@ extension StimulusSink {
     public mutating func loaded(_ mm: MM, cpu: Int, at time: UInt64) {}
     public mutating func mayBeDown(_ cpu: Int, at time: UInt64) {}
     public mutating func marker(_ text: String, at moment: Moment) {}
+    public mutating func beginWindow(at time: UInt64) {}
 }

@@ -47,6 +47,18 @@ public struct EvidenceSummary: Sendable {
 
     public init(kind: Kind) { self.kind = kind }
 
+    /// The counts of before a window.
+    mutating func takeAway(_ before: EvidenceSummary) {
+        exact -= before.exact
+        unknown -= before.unknown
+        flushes -= before.flushes
+        // That it is unknown may turn out behind the window's beginning, and the flush lie before.
+        unknownFlushes = min(unknownFlushes - before.unknownFlushes, flushes)
+        gaps -= before.gaps
+        lostEvents -= before.lostEvents
+        brokenChains -= before.brokenChains
+    }
+
     mutating func note(_ clocks: ClockWatch, _ rules: KernelRules) {
         clocksDiffer = clocks.differ(rules)
         unexplainedAnswers = clocksDiffer ? 0 : clocks.unexplained(rules)
@@ -106,14 +118,18 @@ public struct Reconstruction<Sink: StimulusSink> {
     public let switches: Int
     public let start: UInt64
     public let end: UInt64
+    /// Where only a window was counted: what is known of all the trace. All else is of the window then, but for names, mms, contradictions and ``EvidenceSummary/clocksDiffer``.
+    public let whole: WholeTrace?
 
     /// - Parameters:
+    ///   - window: counts this part of the trace. For a sink that knows ``StimulusSink/beginWindow(at:)``.
     ///   - kernel: the recorded kernel's release where the file does not tell, or tells wrong.
     ///   - workers: threads that may work beside the caller's. The result does not depend on them. A sink that works on one of its own takes the last.
     ///   - first: the first pass over the same file, if that was made.
     /// - Throws: ``TraceError`` where the trace cannot be read (with `keepGoing` such places are left out and listed by the file).
     public init(
-        _ file: TraceFile, sink: Sink, evidence level: EvidenceLevel = .all, kernel: String? = nil, workers: Workers = Workers(jobs: 1), after first: FirstPass? = nil
+        _ file: TraceFile, sink: Sink, evidence level: EvidenceLevel = .all, kernel: String? = nil, workers: Workers = Workers(jobs: 1), window: Window? = nil,
+        after first: FirstPass? = nil
     ) throws(TraceError) {
         let cpus = Reconstruction.cpuCount(file)
         let probes = level == .all && file.hasProbes
@@ -127,10 +143,12 @@ public struct Reconstruction<Sink: StimulusSink> {
                 sink: sink, sources: ahead.all, cpus: cpus, rules: rules, longSize: file.longSize, coverage: file.probeCoverage, savedNames: file.commands, start: ahead.firstTime,
                 beginsEverywhere: !file.cpuStats.isEmpty && file.cpuStats.allSatisfy { $0.overrun == 0 && $0.commitOverrun == 0 })
             replay.clocks.hasAllCPUs = file.hasAllCPUs
-            if any { repeat { replay.consume(merge.head) } while try merge.next() }
-            replay.finish(at: ahead.lastTime)
+            var part = window.map { WindowReading($0, start: ahead.firstTime) }
+            if any { repeat { if part == nil { replay.consume(merge.head) } else { part!.take(merge.head, &replay) } } while try merge.next() }
+            let counted = Counted(ahead, &part, &replay)
+            replay.finish(at: counted.end)
             replay.evidence.note(replay.clocks, rules)
-            self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead)
+            self.init(sink: replay.sink, mms: replay.mms, evidence: replay.evidence, names: replay.names, replay.switchesByName, ahead, counted)
         } else {
             file.willBeRead(times: first.map { $0.expectsSecond ? 0 : 1 } ?? 2)
             let first = if let first { first } else { try FirstPass.make(file, cpus: cpus, rules: rules, by: level, on: workers.queues) }
@@ -142,13 +160,17 @@ public struct Reconstruction<Sink: StimulusSink> {
             var replay = InferredReconstruction(
                 sink: sink, sources: ahead.all, cpus: cpus, rules: rules, findings: Findings(first.classes, first.pass.walk.tasks), births: first.pass.walk.births,
                 start: ahead.firstTime)
-            if any { repeat { replay.consume(merge.head) } while try merge.next() }
-            replay.finish(at: ahead.lastTime, first.classes)
-            self.init(replay, first, ahead)
+            var part = window.map { WindowReading($0, start: ahead.firstTime) }
+            if any { repeat { if part == nil { replay.consume(merge.head) } else { part!.take(merge.head, &replay) } } while try merge.next() }
+            let counted = Counted(ahead, &part, &replay)
+            replay.finish(at: counted.end, first.classes)
+            self.init(replay, first, ahead, counted)
         }
     }
 
-    init(_ replay: InferredReconstruction<Sink>, _ first: FirstPass, _ ahead: Lookaheads) {
+    init(_ replay: InferredReconstruction<Sink>, _ first: FirstPass, _ ahead: Lookaheads) { self.init(replay, first, ahead, Counted(ahead)) }
+
+    private init(_ replay: InferredReconstruction<Sink>, _ first: FirstPass, _ ahead: Lookaheads, _ counted: Counted) {
         var evidence = replay.evidence
         evidence.note(first.pass.clocks, first.pass.walk.rules)
         let walk = first.pass.walk
@@ -161,40 +183,36 @@ public struct Reconstruction<Sink: StimulusSink> {
                 "Births are told without clone flags (sched_process_fork): which children share their parent's mm is inferred, from the flush that fork() makes and from what they show. task:task_newtask tells it.")
         case .untold, .withFlags: break
         }
-        self.init(sink: replay.sink, mms: first.classes.mms, evidence: evidence, names: replay.names, replay.switchesByName, ahead)
+        self.init(sink: replay.sink, mms: first.classes.mms, evidence: evidence, names: replay.names, replay.switchesByName, ahead, counted)
     }
 
     /// The same history, of a sink that has become another thing at its end.
     public func map<Result: StimulusSink>(_ transform: (Sink) -> Result) -> Reconstruction<Result> {
         Reconstruction<Result>(
-            sink: transform(sink), mms: mms, evidence: evidence, names: names, switchesByName: switchesByName, records: records, switches: switches, start: start, end: end)
+            sink: transform(sink), mms: mms, evidence: evidence, names: names, switchesByName: switchesByName,
+            Counted(records: records, switches: switches, start: start, end: end, whole: whole))
     }
 
-    private init(sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], _ switchesByName: [Comm: Int], _ ahead: Lookaheads) {
+    private init(
+        sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], _ switchesByName: [Comm: Int], _ ahead: Lookaheads, _ counted: Counted
+    ) {
         var evidence = evidence
         let undeclared = ahead.all.reduce(0) { $0 + $1.undeclared }
         if undeclared > 0 {
             evidence.notes.append(
                 "\(undeclared) records are of events that the file does not declare, and could not be read: the file is damaged, or its events were made while it was recorded.")
         }
-        self.init(
-            sink: sink, mms: mms, evidence: evidence, names: names, switchesByName: switchesByName, records: ahead.all.reduce(0) { $0 + $1.records },
-            switches: ahead.all.reduce(0) { $0 + $1.switches }, start: ahead.firstTime, end: ahead.lastTime)
+        self.init(sink: sink, mms: mms, evidence: evidence, names: names, switchesByName: switchesByName, counted)
     }
 
-    fileprivate init(
-        sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], switchesByName: [Comm: Int], records: Int, switches: Int,
-        start: UInt64, end: UInt64
-    ) {
+    fileprivate init(sink: Sink, mms: MMTable, evidence: EvidenceSummary, names: [Int32: Comm], switchesByName: [Comm: Int], _ counted: Counted) {
         self.sink = sink
         self.mms = mms
         self.evidence = evidence
         self.names = names
         self.switchesByName = switchesByName
-        self.records = records
-        self.switches = switches
-        self.start = start
-        self.end = end
+        (records, switches) = (counted.records, counted.switches)
+        (start, end, whole) = (counted.start, counted.end, counted.whole)
     }
 
     /// The time of the first record of any CPU, ns; 0 without records.

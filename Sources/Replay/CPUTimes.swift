@@ -64,6 +64,12 @@ struct CPUTimes: Sendable {
         row[0] = time
     }
 
+    /// Counts from here on.
+    func beginWindow(at time: UInt64) {
+        finish(at: time)
+        for cpu in 0..<rows.count / Self.width { (row(cpu) + 2).update(repeating: 0, count: Self.width - 2) }
+    }
+
     /// The trace ends.
     func finish(at time: UInt64) {
         for cpu in 0..<rows.count / Self.width { settle(row(cpu), time) }

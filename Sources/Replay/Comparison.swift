@@ -158,6 +158,13 @@ public struct Comparison: Sendable {
         cpus[cpu].staleSince = nil
     }
 
+    /// Counts from here on: so do intervals that have begun.
+    mutating func beginWindow(at time: UInt64) {
+        (extraIPITargets, missingIPITargets, staleNs, divergences) = (0, 0, 0, [])
+        for kind in counts.indices { counts[kind] = 0 }
+        for cpu in cpus.indices { if let since = cpus[cpu].staleSince?.time { cpus[cpu].staleSince?.time = max(since, time) } }
+    }
+
     /// The end of the trace ends every interval.
     mutating func finish(at time: UInt64) {
         for cpu in cpus.indices {

@@ -57,6 +57,8 @@ public struct ConformanceWatch: StimulusSink, Sendable {
         /// By CPU.
         fileprivate var waiting: [WaitingRecords]
         fileprivate let limit: Int
+        /// Deviations before this time do not count.
+        fileprivate var windowStart: UInt64 = 0
     }
 
     /// - Parameter candidates: the schemes that the recorded kernel may run.
@@ -120,6 +122,11 @@ public struct ConformanceWatch: StimulusSink, Sendable {
     public mutating func mayBeDown(_ cpu: Int, at time: UInt64) { replay.mayBeDown(cpu, at: time) }
     public mutating func marker(_ text: String, at moment: Moment) { replay.marker(text, at: moment) }
 
+    public mutating func beginWindow(at time: UInt64) {
+        replay.beginWindow(at: time)
+        for index in lists.indices { lists[index].beginWindow(at: time) }
+    }
+
     /// What the schemes made of the stimulus that the replay was just given.
     private mutating func observe(_ stimulus: Stimulus, _ moment: Moment) {
         for index in lists.indices {
@@ -140,7 +147,11 @@ public struct ConformanceWatch: StimulusSink, Sendable {
 }
 
 extension ConformanceWatch.List {
+    /// Records that wait for their partners go on waiting.
+    fileprivate mutating func beginWindow(at time: UInt64) { (deviations, counts, windowStart) = ([], [:], time) }
+
     fileprivate mutating func add(_ deviation: Deviation) {
+        if deviation.moment.time < windowStart { return }
         counts[deviation.kind, default: 0] += 1
         if deviations.count < limit { deviations.append(deviation) }
     }

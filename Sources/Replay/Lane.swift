@@ -24,6 +24,16 @@ public struct Lane<Model: Scheme>: Sendable {
         masksMatched = other.masksMatched
     }
 
+    /// Counts from here on.
+    ///
+    /// - Parameter outstanding: IPI targets of flushes under way.
+    mutating func beginWindow(_ common: FlushTally, outstanding: Int) {
+        predicted = FlushTally(cpus: predicted.cpus, common: common)
+        masksMatched = 0
+        scheme.counters = Counters()
+        scheme.counters.ipiTargets = outstanding
+    }
+
     var effects: UnsafeMutablePointer<Effects> { @inline(__always) get { latest.base } }
 
     @inline(__always) mutating func apply(_ stimulus: Stimulus, cpu: Int, on machine: Machine) {

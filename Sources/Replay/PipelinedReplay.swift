@@ -80,6 +80,11 @@ public struct PipelinedReplay: StimulusSink {
     public mutating func setBatch(_ batch: Batch, cpu: Int) { add { $0.setBatch(batch, cpu: cpu) } }
     public mutating func mayBeDown(_ cpu: Int, at time: UInt64) { add { $0.mayBeDown(cpu, at: time) } }
     public mutating func marker(_ text: String, at moment: Moment) { add { $0.marker(text, at: moment) } }
+
+    public mutating func beginWindow(at time: UInt64) {
+        (writer.pointee.recorded, writer.pointee.lastTime) = (FlushTally(cpus: writer.pointee.recorded.cpus), time)
+        add { $0.beginWindow(at: time) }
+    }
 }
 
 /// Something to be done, as the thread of the replay finds it. Each byte of it goes from one processor's cache to another's: so the stimuli that

@@ -11,7 +11,7 @@ public struct Replay: StimulusSink, Sendable {
     public internal(set) var v413: Lane<V413>
     /// `v4.12` and `v4.13-parent` beside `v4.13`.
     var besideV412: Comparison
-    private var besideParent: Comparison
+    var besideParent: Comparison
     /// The two old schemes have done different things. Until then one is run for both: `parent` and `besideParent` are not used.
     private(set) var haveParted = false
     var parent: Lane<V413Parent>
@@ -21,11 +21,11 @@ public struct Replay: StimulusSink, Sendable {
     public var v413Parent: Lane<V413Parent> { haveParted ? parent : Lane(v412, scheme: V413Parent(v412.scheme)) }
     public var comparisons: [Comparison] { [besideV412, haveParted ? besideParent : Comparison(besideV412, old: V413Parent.id)] }
     /// The tlb_flush records of the recorded kernel.
-    public private(set) var recorded: FlushTally
+    public internal(set) var recorded: FlushTally
     /// mm_cpumask() values that probes read.
-    public private(set) var masks = 0
-    public private(set) var marks: [Mark] = []
-    public private(set) var marksOmitted = 0
+    public internal(set) var masks = 0
+    public internal(set) var marks: [Mark] = []
+    public internal(set) var marksOmitted = 0
     public internal(set) var traffic: IPITraffic
     public internal(set) var latency: ShootdownLatency
     let times: CPUTimes

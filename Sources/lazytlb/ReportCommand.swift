@@ -60,7 +60,8 @@ struct ReportCommand: ParsableCommand {
         try reading.withTrace(input) { file in
             let document = try reading.document(file, divergences: divergences?.limit)
             guard format == .html else { return (document, nil) }
-            let maker = TimelineMaker(scheme: RecordedKernel.schemes.first, evidence: reading.evidence, kernel: reading.kernel)
+            var maker = TimelineMaker(scheme: RecordedKernel.schemes.first, evidence: reading.evidence, kernel: reading.kernel)
+            if document.trace.whole != nil { (maker.from, maker.to) = (document.trace.startNS, document.trace.startNS + document.trace.durationNS) }
             return (document, try maker.picture(file, prefix: "p\(number)"))
         }
     }

@@ -28,6 +28,8 @@ struct TraceReport: ParsableArguments {
     @Flag(help: "Report on what can be read of a damaged trace, and list what cannot.")
     var keepGoing = false
 
+    @OptionGroup var part: WindowOptions
+
     func validate() throws {
         if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs is a number from 1 to 256") }
     }
@@ -36,7 +38,7 @@ struct TraceReport: ParsableArguments {
 
     /// The options on the command line that say what is read of a trace, and how.
     var optionsForTraces: [String] {
-        [("--buffer", buffer != nil), ("--evidence", evidenceLevel != nil), ("--kernel", kernel != nil)].filter(\.1).map(\.0)
+        [("--buffer", buffer != nil), ("--evidence", evidenceLevel != nil), ("--kernel", kernel != nil)].filter(\.1).map(\.0) + part.given
     }
 
     /// Refuses a `--kernel` that names none, before any trace is read.
@@ -71,8 +73,9 @@ struct TraceReport: ParsableArguments {
     func document(_ file: TraceFile, divergences: Int? = nil, deviations: Int? = nil) throws -> ReportDocument {
         // Whatever becomes of the report, and without --keep-going what the trace itself says that it lacks.
         defer { for problem in file.problems { Failures.say(problem.description) } }
-        let maker = ReportMaker(tool: .init(version: lazytlbVersion), evidence: evidence, kernel: kernel, jobs: jobs ?? processorCount())
-        return try maker.document(file, divergences: divergences, deviations: deviations)
+        let part = try part.window(file)
+        let maker = ReportMaker(tool: .init(version: lazytlbVersion), evidence: evidence, kernel: kernel, jobs: jobs ?? processorCount(), window: part?.window)
+        return try maker.document(file, divergences: divergences, deviations: deviations) { try part?.demand($0) }
     }
 }
 

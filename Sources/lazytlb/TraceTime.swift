@@ -31,32 +31,3 @@ struct TraceTime {
         return whole
     }
 }
-
-/// The part of a trace from one time to another, as far as they are given.
-struct TimeSpan {
-    let from: UInt64
-    let to: UInt64
-    private let file: TraceFile
-    private let arguments: (from: TraceTime?, to: TraceTime?)
-
-    /// - Throws: `TraceError` if there is nothing between them.
-    init(from: TraceTime?, to: TraceTime?, _ file: TraceFile) throws(TraceError) {
-        (self.from, self.to) = (try from?.time(file) ?? 0, try to?.time(file) ?? UInt64.max)
-        self.file = file
-        arguments = (from, to)
-        if let from, let to, self.from >= self.to { throw TraceError(path: file.path, cause: "--from \(from.argument) is not before --to \(to.argument)") }
-    }
-
-    /// Refuses a span that the trace has nothing of.
-    func demandPart(of start: UInt64, _ end: UInt64) throws(TraceError) {
-        let range = "it has \(text(start)) to \(text(end))"
-        if let from = arguments.from, self.from >= end { throw TraceError(path: file.path, cause: "--from \(from.argument) is behind all of the trace: \(range)") }
-        if let to = arguments.to, self.to <= start { throw TraceError(path: file.path, cause: "--to \(to.argument) is before all of the trace: \(range)") }
-    }
-
-    private func text(_ time: UInt64) -> String {
-        guard file.clock.unit == .nanoseconds else { return "\(time)" }
-        let fraction = String(time % 1_000_000_000)
-        return "\(time / 1_000_000_000)." + String(repeating: "0", count: 9 - fraction.count) + fraction
-    }
-}

@@ -40,6 +40,7 @@ struct InferredReconstruction<Sink: StimulusSink> {
     let sourceOf: [Lookahead?]
     /// Switches that left CR3 alone though another mm was loaded than the next task has.
     var silentChanges = 0
+    var before = Before()
     /// A switch to the idle task loaded CR3: see ``KernelRules/mayLeaveAtOnce``.
     var leavesAtOnce = false
     private var users = MMUsers()

@@ -9,6 +9,8 @@ public struct ObservedCPUs: Sendable {
     /// Time during which it was unknown, ns, summed over CPUs.
     public private(set) var unknownTime: UInt64 = 0
     private let unknownSince: Flat<UInt64>
+    /// Time before this does not count (``beginWindow(at:)``).
+    private var windowStart: UInt64 = 0
 
     /// - Parameter start: the time from which on it is unknown, ns.
     public init(cpus: Int, start: UInt64) {
@@ -28,7 +30,14 @@ public struct ObservedCPUs: Sendable {
 
     /// Whatever was noted of a CPU on its way off, it may have had its mm loaded all that while, or init_mm.
     mutating func doubt(_ going: GoingDown, until time: UInt64) {
-        if going.mm.isKnown { unknownTime.addClamped(max(time, going.since) - going.since) }
+        let since = max(going.since, windowStart)
+        if going.mm.isKnown { unknownTime.addClamped(max(time, since) - since) }
+    }
+
+    /// Counts from here on.
+    mutating func beginWindow(at time: UInt64) {
+        for cpu in loaded.indices { unknownSince[cpu] = max(unknownSince[cpu], time) }
+        (unknownTime, windowStart) = (0, time)
     }
 
     /// The CPUs that have an mm loaded: word `index` of a mask. Without a branch for each.

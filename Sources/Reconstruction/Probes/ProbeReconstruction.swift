@@ -46,6 +46,8 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
     public internal(set) var names: [Int32: Comm] = [:]
     var switchesByName: [Comm: Int] = [:]
     public internal(set) var evidence = EvidenceSummary(kind: .probes)
+    /// The same of before a window. It goes on, since it is looked at as well.
+    private var before = EvidenceSummary(kind: .probes)
 
     /// What is under way on one CPU.
     struct PerCPU {
@@ -157,9 +159,17 @@ public struct ProbeReconstruction<Sink: StimulusSink> {
         }
     }
 
+    mutating func beginWindow(at time: UInt64) {
+        before = evidence
+        observed.beginWindow(at: time)
+        switchesByName = [:]
+        sink.beginWindow(at: time)
+    }
+
     /// The trace ends.
     public mutating func finish(at end: UInt64) {
         observed.finish(at: end)
+        evidence.takeAway(before)
         evidence.unknownTime = observed.unknownTime
     }
 

@@ -9,12 +9,14 @@ public struct ReportMaker: Sendable {
     private let evidence: EvidenceLevel
     private let kernel: String?
     private let jobs: Int
+    private let window: Window?
 
     /// - Parameters:
     ///   - kernel: a scheme or a release, where the trace does not tell or tells wrong.
     ///   - jobs: threads that may work at the same time. The report is the same.
-    public init(tool: ReportDocument.Tool, evidence: EvidenceLevel = .all, kernel: String? = nil, jobs: Int = 1) {
-        (self.tool, self.evidence, self.kernel, self.jobs) = (tool, evidence, kernel, jobs)
+    ///   - window: the part of the trace that is counted; nil for all of it.
+    public init(tool: ReportDocument.Tool, evidence: EvidenceLevel = .all, kernel: String? = nil, jobs: Int = 1, window: Window? = nil) {
+        (self.tool, self.evidence, self.kernel, self.jobs, self.window) = (tool, evidence, kernel, jobs, window)
     }
 
     /// The report on one trace.
@@ -22,8 +24,9 @@ public struct ReportMaker: Sendable {
     /// - Parameters:
     ///   - divergences: how many of each pair of schemes to list; nil to count them only.
     ///   - deviations: how many places to list where the recorded kernel parts from its own scheme; nil to count records only.
+    ///   - demand: throws if the window is nothing that the trace has.
     /// - Throws: ``TraceError`` where the trace cannot be read, or holds nothing to replay; ``UnknownKernel``.
-    public func document(_ file: TraceFile, divergences: Int? = nil, deviations: Int? = nil) throws -> ReportDocument {
+    public func document(_ file: TraceFile, divergences: Int? = nil, deviations: Int? = nil, demand: (WholeTrace) throws -> Void = { _ in }) throws -> ReportDocument {
         try MissingEvents(file, withoutRecord: file.missingEvents).refuse()
         let named = try kernel.map { name in try RecordedKernel(named: name, traced: file.kernelRelease) }
         let recorded = named ?? RecordedKernel(release: file.kernelRelease)
@@ -37,11 +40,8 @@ public struct ReportMaker: Sendable {
             // What its times alone make unreadable is missing from this report.
             for problem in corrected.problems { file.note(problem) }
         }
-        let recordedFlushes = history.sink.recorded
-        try MissingEvents(
-            file, hasSwitches: history.switches > 0, hasFlushes: recordedFlushes.total > 0, hasLoads: recordedFlushes.count(reason: TLBReason.onTaskSwitch) > 0,
-            silentChanges: history.evidence.silentChanges
-        ).refuse()
+        try missingEvents(file, history).refuse()
+        if let whole = history.whole { try demand(whole) }
         var context = ReportContext(
             tool: tool, trace: .init(file, history, release: recorded.release), kernel: recorded,
             eventNames: Dictionary(file.formats.events.map { ($0.kind, $0.name) }, uniquingKeysWith: { first, _ in first }),
@@ -60,6 +60,17 @@ public struct ReportMaker: Sendable {
         return document
     }
 
+    /// Of all the trace, whatever part of it is counted.
+    private func missingEvents(_ file: TraceFile, _ history: Reconstruction<Replay>) -> MissingEvents {
+        if let whole = history.whole {
+            return MissingEvents(file, hasSwitches: whole.switches > 0, hasFlushes: whole.flushes > 0, hasLoads: whole.loads > 0, silentChanges: whole.silentChanges)
+        }
+        let flushes = history.sink.recorded
+        return MissingEvents(
+            file, hasSwitches: history.switches > 0, hasFlushes: flushes.total > 0, hasLoads: flushes.count(reason: TLBReason.onTaskSwitch) > 0,
+            silentChanges: history.evidence.silentChanges)
+    }
+
     private typealias Replayed = (history: Reconstruction<Replay>, lists: [ConformanceWatch.List])
 
     /// In one reading where that is possible, else in two.
@@ -70,20 +81,22 @@ public struct ReportMaker: Sendable {
         if let deviations {
             var lists: [ConformanceWatch.List] = []
             let watch = ConformanceWatch(replay(), candidates: recorded.candidates, limit: deviations)
-            let history = try Reconstruction(file, sink: watch, evidence: evidence, kernel: kernel).map { watch in
+            let history = try Reconstruction(file, sink: watch, evidence: evidence, kernel: kernel, window: window).map { watch in
                 lists = watch.finished()
                 return watch.replay
             }
             return (history, lists)
         }
         var first: FirstPass?
-        switch try OneReading(file, sink: replay(), evidence: evidence, kernel: kernel, workers: workers) {
+        // Of a window there is no report in one reading.
+        switch window == nil ? try OneReading(file, sink: replay(), evidence: evidence, kernel: kernel, workers: workers) : nil {
         case .done(let history): return (history, [])
         case .needsAnother(let pass): first = pass
         case nil: break
         }
-        guard let last = workers.last else { return (try Reconstruction(file, sink: replay(), evidence: evidence, kernel: kernel, after: first), []) }
-        let history = try Reconstruction(file, sink: PipelinedReplay(replay(), on: last), evidence: evidence, kernel: kernel, workers: workers, after: first)
+        guard let last = workers.last else { return (try Reconstruction(file, sink: replay(), evidence: evidence, kernel: kernel, window: window, after: first), []) }
+        let history = try Reconstruction(
+            file, sink: PipelinedReplay(replay(), on: last), evidence: evidence, kernel: kernel, workers: workers, window: window, after: first)
         return (history.map { $0.result() }, [])
     }
 }

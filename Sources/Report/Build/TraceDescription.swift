@@ -13,6 +13,7 @@ extension ReportDocument.Trace {
             lostGaps: history.evidence.gaps + file.drops.count,
             startNS: history.start, durationNS: history.end - min(history.start, history.end), formatVersion: file.origin.form == .traceDat ? file.version : nil,
             compression: file.compression.rawValue)
+        whole = history.whole.map { .init(startNS: $0.start, durationNS: $0.end - min($0.start, $0.end)) }
         form = file.origin.form.rawValue
         if !file.origin.detail.isEmpty { formDetail = file.origin.detail }
         if !file.origin.leftOut.isEmpty { leftOut = file.origin.leftOut }

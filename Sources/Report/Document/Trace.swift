@@ -15,16 +15,18 @@ extension ReportDocument {
         public var buffer: String
         /// CPUs of the recorded machine.
         public var cpus: Int
-        /// Records read, of all events.
+        /// Records read, of all events; of a part of a trace those in it that a replay may use.
         public var events: Int
         /// Events known to be lost; more may be, where a gap does not tell its size.
         public var lostEvents: Int
         /// Places where events were lost, of known and unknown size.
         public var lostGaps: Int
-        /// Time of the first record.
+        /// Time of the first record, or when the part begins.
         public var startNS: UInt64
-        /// From the first record to the last.
+        /// From the first record to the last, or to the part's end.
         public var durationNS: UInt64
+        /// The trace of which this is on a part (`--from`, `--to`); nil if it is on all of it.
+        public var whole: Span?
         /// Where the CPUs' clocks differ; nil if nothing speaks for that.
         public var clockSkew: ClockSkew?
         /// The version of the trace.dat container (6 or 7); nil if the trace is not one.
@@ -37,6 +39,19 @@ extension ReportDocument {
         public var formDetail: String?
         /// What a trace.dat file of the same recording would have told, and what this form does not: a sentence each; nil if nothing.
         public var leftOut: [String]?
+
+        /// From the first record of a trace to the last.
+        public struct Span: Codable, Equatable, Sendable {
+            public var startNS: UInt64
+            public var durationNS: UInt64
+
+            public init(startNS: UInt64, durationNS: UInt64) { (self.startNS, self.durationNS) = (startNS, durationNS) }
+
+            enum CodingKeys: String, CodingKey {
+                case startNS = "start_ns"
+                case durationNS = "duration_ns"
+            }
+        }
 
         /// The duration on all CPUs: what shares of the CPU time are of.
         public var cpuTimeNS: UInt64 {
@@ -77,6 +92,7 @@ extension ReportDocument {
             case lostGaps = "lost_gaps"
             case startNS = "start_ns"
             case durationNS = "duration_ns"
+            case whole
             case clockSkew = "clock_skew"
             case formatVersion = "format_version"
             case compression, form

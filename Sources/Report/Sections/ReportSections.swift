@@ -156,8 +156,9 @@ struct ReportSections {
         let schemes = [recorded.scheme].compactMap { $0 } + (recorded.otherSchemes ?? [])
         let scheme = schemes.isEmpty ? "runs none of the schemes, as far as is known" : "runs scheme \(schemes.map(printable).joined(separator: " or "))"
         table.add(["kernel", "\(system.isEmpty ? "not known" : system); \(scheme)"])
-        let span = "\(times.duration(trace.durationNS)) from \(times.moment(trace.startNS)) on"
-        table.add(["time", "\(span), clock \(printable(trace.clock))"])
+        func span(_ start: UInt64, _ duration: UInt64) -> String { "\(times.duration(duration)) from \(times.moment(start)) on" }
+        table.add(["time", "\(span(trace.startNS, trace.durationNS)), clock \(printable(trace.clock))"])
+        if let whole = trace.whole { table.add(["a part of", "\(span(whole.startNS, whole.durationNS)); nothing else is counted here"]) }
         for (line, text) in clockSkew().enumerated() { table.add([line == 0 ? "clocks" : "", .init(text, .bad)]) }
         table.add(["CPUs", "\(grouped(trace.cpus))"])
         if let container {
