@@ -160,7 +160,7 @@ public final class Recorder {
         defer { for reader in readers { reader.closeSource() } }
         let drain = try Drain(readers, groupSize: Self.cpusPerThread, bufferSize: bufferKiB * 1024)
         var container = try TraceContainer(tracefs, instance: instance, events: recorded, program: options.program)
-        let workload = options.command.isEmpty ? nil : try Workload(options.command, signals: signals.forCommand)
+        let workload = options.command.isEmpty ? nil : try Workload(options.command, marker: "\(instance.path)/trace_marker", signals: signals.forCommand)
         try instance.start()
         let start = monotonicSeconds()
         if options.visitsCPUs { CPUVisit.make() }

@@ -10,10 +10,15 @@ final class Workload {
     /// As waitpid(2) gives it, when it has ended.
     private(set) var status: Int32?
 
+    /// The variable that tells the command where it may write lines into the trace.
+    static let markerVariable = "LAZYTLB_TRACE_MARKER"
+
     /// Forks, so it must come before the program has a second thread.
     ///
-    /// - Parameter signals: the signals that are blocked in the command.
-    init(_ command: [String], signals: sigset_t) throws(RecordingError) {
+    /// - Parameters:
+    ///   - marker: the recording's trace_marker.
+    ///   - signals: the signals that are blocked in the command.
+    init(_ command: [String], marker: String, signals: sigset_t) throws(RecordingError) {
         name = command[0]
         var signals = signals
         var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
@@ -33,6 +38,7 @@ final class Workload {
             signal(SIGPIPE, SIG_DFL)
             signal(SIGXFSZ, SIG_DFL)
             pthread_sigmask(SIG_SETMASK, &signals, nil)
+            setenv(Self.markerVariable, marker, 1)
             execvp(arguments[0]!, &arguments)
             var code = errno
             _ = write(report[1], &code, MemoryLayout<Int32>.size)

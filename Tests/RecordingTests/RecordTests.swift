@@ -74,6 +74,28 @@ import TraceData
         }
     }
 
+    @Test func theCommandWritesLinesIntoTheRecording() throws {
+        try withFolder { folder in
+            let path = folder + "/lines.dat"
+            let script = "echo bench begin > \"$LAZYTLB_TRACE_MARKER\"; \"$0\" 2 300; echo bench end > \"$LAZYTLB_TRACE_MARKER\""
+            let result = try record("-o", path, "--", "sh", "-c", script, Self.storm)
+            #expect(result.status == 0 && !result.errors.contains("ended with status"), "\(result.errors)")
+            struct Report: Decodable {
+                struct Trace: Decodable { var duration_ns: UInt64 }
+                struct Recorded: Decodable { var local_mm_shootdowns: Int }
+                var trace: Trace
+                var recorded: Recorded
+            }
+            func report(_ options: String...) throws -> Report {
+                try JSONDecoder().decode(Report.self, from: try Program.run(Program.lazytlb, with: ["report", "--format", "json", path] + options).output)
+            }
+            let (whole, part) = (try report(), try report("--from-marker", "bench begin", "--to-marker", "bench end"))
+            #expect(part.trace.duration_ns < whole.trace.duration_ns)
+            // Each munmap() is a flush.
+            #expect(part.recorded.local_mm_shootdowns >= 600)
+        }
+    }
+
     /// Each CPU that the recorder may run on has records of its child: of a switch to or from it, or of what it does there.
     @Test func eachCPUIsVisited() throws {
         try withFolder { folder in
