@@ -102,6 +102,15 @@ public struct FlushTally: Sendable {
         return sum(first..<first + cpus)
     }
 
+    /// Gives how many records of a known reason flush so many pages, all CPUs, in no particular order; sizes of which there are none are left out, and so are those that were too many to be told apart.
+    public func forEachSize(of reason: Int32, _ body: (_ pages: Int64, _ count: Int) -> Void) {
+        for slot in 0..<Self.slots {
+            let count = count(reason: reason, pages: Int64(slot - 1))
+            if count > 0 { body(Int64(slot - 1), count) }
+        }
+        for (key, count) in rare where key.reason == reason { body(key.pages, count) }
+    }
+
     /// The counters of one reason that is known.
     private func indices(of reason: Int32) -> Range<Int> { Int(reason) * Self.slots * cpus..<(Int(reason) + 1) * Self.slots * cpus }
 

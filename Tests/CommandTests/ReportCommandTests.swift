@@ -31,6 +31,23 @@ import Testing
         }
     }
 
+    @Test func theSizesOfFlushesAreThoseOfTheRecords() throws {
+        let trace = "fixtures/v4.13-threads-4cpu-truth.dat"
+        let records = try lazytlb(["events", trace, "--event", "tlb_flush"]).text.matches(of: #/reason=(\d+) pages=(-?\d+)/#).map { (reason: Int($0.1)!, pages: Int($0.2)!) }
+        let document = try #require(try readReports(json: lazytlb(["report", trace, "--format", "json"]).output).first)
+        let sizes = try #require(document.flushSizes)
+        #expect(sizes.count > 5)
+        for size in sizes {
+            func count(_ reasons: Set<Int>) -> Int {
+                let pages = size.fromPages.map { $0...(size.toPages ?? .max) } ?? -1...(-1)
+                return records.count { reasons.contains($0.reason) && pages ~= $0.pages }
+            }
+            let (sends, local) = (count([4]), count([2, 3]))
+            #expect((sends, local) == (size.sends, size.local), "\(size)")
+        }
+        #expect(sizes.reduce(0) { $0 + $1.sends } == document.recorded.ipiSends)
+    }
+
     /// Both go to the trace's last record, here a marker behind all that the schemes take notice of.
     @Test func staleTimeIsThatOfTheTimeline() throws {
         try withText(adding: "              sh-215     (    215) [000] .....     6.500000: tracing_mark_write: the end\n") { path in

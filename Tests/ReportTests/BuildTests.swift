@@ -78,4 +78,16 @@ struct BuildTests {
             #expect(tasks.first { $0.name == name }?.switches == wanted)
         }
     }
+
+    @Test func `flushes are counted by their sizes`() {
+        var replay = Replay(cpus: 2)
+        for pages: Int64 in [-1, 1, 1, 2, 3, 4, 5, 8, 9, 33, 34, 63, 100_000] { replay.recorded.add(cpu: 0, reason: 4, pages: pages) }
+        for (reason, pages): (Int32, Int64) in [(2, -1), (3, -1), (3, 0), (3, 33), (1, 7), (0, -1)] { replay.recorded.add(cpu: 1, reason: reason, pages: pages) }
+        #expect(builder(replay).flushSizes() == [
+            .init(fromPages: 0, toPages: 0, sends: 0, local: 1), .init(fromPages: 1, toPages: 1, sends: 2, local: 0), .init(fromPages: 2, toPages: 2, sends: 1, local: 0),
+            .init(fromPages: 3, toPages: 4, sends: 2, local: 0), .init(fromPages: 5, toPages: 8, sends: 2, local: 0), .init(fromPages: 9, toPages: 16, sends: 1, local: 0),
+            .init(fromPages: 17, toPages: 33, sends: 1, local: 1), .init(fromPages: 34, toPages: nil, sends: 3, local: 0), .init(fromPages: nil, toPages: nil, sends: 1, local: 2),
+        ])
+        #expect(builder(Replay(cpus: 2)).flushSizes() == [])
+    }
 }

@@ -49,6 +49,8 @@ extension ReportDocument {
             shootdownLatency: ShootdownLatency(replay.latency), conformance: own.map { builder.conformance($0) },
             marks: own.flatMap { builder.marks($0.id) })
         workload = builder.workload()
+        let sizes = builder.flushSizes()
+        if !sizes.isEmpty { flushSizes = sizes }
         let interrupters = builder.interrupters()
         self.interrupters = Array(interrupters.prefix(Self.interrupterLimit))
         if interrupters.count > Self.interrupterLimit { interruptersOmitted = interrupters.count - Self.interrupterLimit }

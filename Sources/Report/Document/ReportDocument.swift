@@ -29,6 +29,8 @@ public struct ReportDocument: Codable, Equatable, Sendable {
     /// Who interrupts whom; nil if no scheme was replayed.
     @ExplicitNull public var ipiMatrix: IPIMatrix?
     public var shootdownLatency: ShootdownLatency
+    /// How many pages the recorded flushes are of, the smallest first; nil if there are none, and in reports of older versions.
+    public var flushSizes: [FlushSize]?
     /// How well the recorded kernel's own scheme predicts the records; nil if that kernel runs none of the schemes.
     @ExplicitNull public var conformance: Conformance?
     /// The recorded kernel's own scheme's counters at the trace_marker lines of the trace; nil if there are none.
@@ -67,6 +69,7 @@ public struct ReportDocument: Codable, Equatable, Sendable {
         case interruptersOmitted = "interrupters_omitted"
         case ipiMatrix = "ipi_matrix"
         case shootdownLatency = "shootdown_latency"
+        case flushSizes = "flush_sizes"
         case conformance, marks
         case marksOmitted = "marks_omitted"
         case problems

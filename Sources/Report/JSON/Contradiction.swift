@@ -73,6 +73,13 @@ extension ReportDocument {
                 key: "shootdown_latency", count: clampedSum([shootdownLatency.samples, shootdownLatency.unanswered, shootdownLatency.cut]), whole: recorded.ipiSends,
                 wholeKey: "recorded.ipi_sends"),
         ]
+        if let flushSizes {
+            parts.append(Part(key: "flush_sizes: sends", count: clampedSum(flushSizes.map(\.sends)), whole: recorded.ipiSends, wholeKey: "recorded.ipi_sends"))
+            parts.append(
+                Part(
+                    key: "flush_sizes: local", count: clampedSum(flushSizes.map(\.local)), whole: clampedSum([recorded.localShootdowns, recorded.localMMShootdowns]),
+                    wholeKey: "recorded.local_shootdowns and local_mm_shootdowns"))
+        }
         for (name, scheme) in schemes.sorted(by: { $0.key < $1.key }) {
             let answers = clampedSum([scheme.ipiFlushed, scheme.ipiLeft, scheme.ipiIgnored])
             parts.append(Part(key: "schemes.\(name): ipi_flushed, ipi_left and ipi_ignored", count: answers, whole: scheme.ipiTargets, wholeKey: "ipi_targets"))

@@ -73,4 +73,19 @@ extension ReportSections {
         table.add(row)
         return ReportSection("Shootdown latency, from the SEND_IPI record to the last receiver's record", [.table(table)])
     }
+
+    /// A column for each size.
+    func flushSizesSection() -> ReportSection? {
+        guard let sizes = document.flushSizes, !sizes.isEmpty else { return nil }
+        var table = ReportTable(head: ["pages"] + sizes.map(pages), alignments: [.left, .right])
+        if sizes.contains(where: { $0.local > 0 }) { table.add(["local flushes"] + sizes.map { cell($0.local) }) }
+        table.add(["IPI sends"] + sizes.map { cell($0.sends) })
+        return ReportSection("Sizes of flushes, in pages of 4 KiB, as recorded", [.table(table)])
+    }
+
+    private func pages(_ size: ReportDocument.FlushSize) -> String {
+        guard let from = size.fromPages else { return "all" }
+        guard let to = size.toPages else { return "\(from)–" }
+        return from == to ? "\(from)" : "\(from)–\(to)"
+    }
 }

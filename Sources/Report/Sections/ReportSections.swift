@@ -15,8 +15,8 @@ struct ReportSections {
     /// - Parameter divergenceLimit: how many divergences to list at most, if the document has the list.
     func all(divergenceLimit: Int) -> [ReportSection] {
         [
-            traceSection(), schemesSection(), cpuTimeSection(), comparisonsSection(), interruptersSection(), matrixSection(), latencySection(), conformanceSection(),
-            marksSection(), evidenceSection(), divergencesSection(limit: divergenceLimit), problemsSection(),
+            traceSection(), schemesSection(), cpuTimeSection(), comparisonsSection(), interruptersSection(), matrixSection(), latencySection(), flushSizesSection(),
+            conformanceSection(), marksSection(), evidenceSection(), divergencesSection(limit: divergenceLimit), problemsSection(),
         ].compactMap { $0 }
     }
 
