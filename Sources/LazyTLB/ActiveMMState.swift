@@ -210,7 +210,7 @@ struct ActiveMMState: Sendable {
         guard rows.hasOther(than: cpu, row) else { return }
         effects.emit(.remoteSendIPI, pages)
         effects.sent = true
-        counters.countSend(shootdowns.open(cpu, mm, pages, row: row, in: rows, online: machine.online))
+        counters.countSend(shootdowns.open(cpu, mm, pages, row: row, in: rows, on: machine))
     }
 
     @inline(__always) mutating func flushOthers(_ cpu: Int, _ mm: MM, _ pages: Int64, _ machine: Machine, _ effects: inout Effects) {
@@ -276,7 +276,7 @@ struct ActiveMMState: Sendable {
         for other in cpus.indices where other != cpu && (inMask(other, mm) || cpus[other].cr3 == mm) { batchMasks.insert(other, cpu) }
         if batchMasks.hasOther(than: cpu, cpu) {
             effects.sent = true
-            _ = shootdowns.open(cpu, mm, Stimulus.flushAll, row: cpu, in: batchMasks, online: machine.online, xen: true)
+            _ = shootdowns.open(cpu, mm, Stimulus.flushAll, row: cpu, in: batchMasks, on: machine, xen: true)
         }
         for index in 0..<batchMasks.stride { batchMasks.setWord(cpu, index, 0) }
     }

@@ -175,6 +175,9 @@ public struct Counters: Equatable, Sendable {
     public var ipiFlushed = 0
     public var ipiLeft = 0
     public var ipiIgnored = 0
+    /// Of the targets, by what they ran when the IPI was sent: the idle task, and another task without an mm. The rest ran one with an mm, or what they ran is not known.
+    public var ipiIdle = 0
+    public var ipiKernel = 0
     /// Flushes of this CPU's TLB on its own behalf (no CR3 load, no IPI).
     public var localFlushes = 0
     /// Switches of which it is not known whether they loaded CR3, because what was loaded before is unknown.
@@ -196,10 +199,12 @@ extension Counters {
     }
 
     /// flush_tlb_others() ran.
-    @inline(__always) mutating func countSend(_ targets: Int) {
+    @inline(__always) mutating func countSend(_ receivers: Receivers) {
         vmstat.remoteFlush &+= 1
         ipiSends &+= 1
-        ipiTargets &+= targets
+        ipiTargets &+= receivers.count
+        ipiIdle &+= receivers.idle
+        ipiKernel &+= receivers.kernel
     }
 
     /// An IPI made a CPU flush.

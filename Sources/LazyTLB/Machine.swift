@@ -12,6 +12,8 @@ public final class Machine: @unchecked Sendable {
     public let mm: Flat<MM>
     /// current->active_mm
     public let activeMM: Flat<MM>
+    /// current->pid, 0 of the idle task; -1 where nothing tells. No scheme asks for it: it tells whom IPIs interrupt (``Receivers``).
+    public let pid: Flat<Int32>
     /// Row 0: the CPUs that are online.
     public internal(set) var online: MaskTable
     /// The batched flush that each CPU has under way.
@@ -28,6 +30,7 @@ public final class Machine: @unchecked Sendable {
         self.cpus = cpus
         mm = Flat(repeating: .unknown, count: cpus)
         activeMM = Flat(repeating: .unknown, count: cpus)
+        pid = Flat(repeating: -1, count: cpus)
         online = MaskTable(cpus: cpus, rows: 1)
         for cpu in 0..<cpus { online.insert(cpu, 0) }
         batch = Flat(repeating: Batch(cpus: cpus), count: cpus)
@@ -35,7 +38,7 @@ public final class Machine: @unchecked Sendable {
 
     private init(_ other: Machine) {
         (cpus, clearsLate) = (other.cpus, other.clearsLate)
-        (mm, activeMM, batch) = (other.mm.copy(), other.activeMM.copy(), other.batch.copy())
+        (mm, activeMM, pid, batch) = (other.mm.copy(), other.activeMM.copy(), other.pid.copy(), other.batch.copy())
         online = other.online.copy()
     }
 
@@ -67,18 +70,21 @@ public final class Machine: @unchecked Sendable {
     private func setDown(_ cpu: Int) {
         mm[cpu] = .none
         activeMM[cpu] = .initMM
+        pid[cpu] = 0
         online.remove(cpu, 0)
     }
 
     private func setUp(_ cpu: Int) {
         mm[cpu] = .none
         activeMM[cpu] = .initMM
+        pid[cpu] = 0
         online.insert(cpu, 0)
     }
 
     private func forget(_ cpu: Int) {
         mm[cpu] = .unknown
         activeMM[cpu] = .unknown
+        pid[cpu] = -1
         // It is in no mask until it shows what it has loaded, and then it runs.
         online.insert(cpu, 0)
     }

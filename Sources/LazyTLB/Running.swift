@@ -12,9 +12,9 @@ extension ActiveMMState {
         counters.countLocal(pages)
     }
 
-    @inline(__always) mutating func interrupt(_ targets: UInt64, _ cpu: Int, _ mm: MM, _ pages: Int64) {
+    @inline(__always) mutating func interrupt(_ targets: UInt64, _ receivers: Receivers, _ cpu: Int, _ mm: MM, _ pages: Int64) {
         settle(cpu)
-        counters.countSend(targets.nonzeroBitCount)
+        counters.countSend(receivers)
         shootdowns.open(cpu, mm, pages, targets: targets)
     }
 
@@ -36,7 +36,7 @@ extension V412 {
     @inline(__always) public mutating func settle(_ cpu: Int) { old.settle(cpu) }
     @inline(__always) public mutating func flushRangeOfRunning(_ cpu: Int, _ pages: Int64) { old.flushRangeOfRunning(cpu, pages) }
     @inline(__always) public func othersWord(_ cpu: Int, _ mm: MM, _ index: Int) -> UInt64 { old.masks.word(Int(mm.index), index, without: cpu) }
-    @inline(__always) public mutating func interrupt(_ targets: UInt64, _ cpu: Int, _ mm: MM, _ pages: Int64) { old.interrupt(targets, cpu, mm, pages) }
+    @inline(__always) public mutating func interrupt(_ targets: UInt64, _ receivers: Receivers, _ cpu: Int, _ mm: MM, _ pages: Int64) { old.interrupt(targets, receivers, cpu, mm, pages) }
     @inline(__always) public func flushesRunning(_ cpu: Int, from sender: Int) -> Bool { old.flushesRunning(cpu, from: sender) }
     @inline(__always) public mutating func deliverToRunning(_ cpu: Int, from sender: Int) { old.deliverToRunning(cpu, from: sender) }
     @inline(__always) public func pages(sentBy sender: Int) -> Int64 { old.shootdowns[sender].pages }
@@ -47,7 +47,7 @@ extension V413Parent {
     public mutating func settle(_ cpu: Int) { old.settle(cpu) }
     public mutating func flushRangeOfRunning(_ cpu: Int, _ pages: Int64) { old.flushRangeOfRunning(cpu, pages) }
     public func othersWord(_ cpu: Int, _ mm: MM, _ index: Int) -> UInt64 { old.masks.word(Int(mm.index), index, without: cpu) }
-    public mutating func interrupt(_ targets: UInt64, _ cpu: Int, _ mm: MM, _ pages: Int64) { old.interrupt(targets, cpu, mm, pages) }
+    public mutating func interrupt(_ targets: UInt64, _ receivers: Receivers, _ cpu: Int, _ mm: MM, _ pages: Int64) { old.interrupt(targets, receivers, cpu, mm, pages) }
     public func flushesRunning(_ cpu: Int, from sender: Int) -> Bool { old.flushesRunning(cpu, from: sender) }
     public mutating func deliverToRunning(_ cpu: Int, from sender: Int) { old.deliverToRunning(cpu, from: sender) }
     public func pages(sentBy sender: Int) -> Int64 { old.shootdowns[sender].pages }
@@ -66,9 +66,9 @@ extension V413 {
 
     @inline(__always) public func othersWord(_ cpu: Int, _ mm: MM, _ index: Int) -> UInt64 { masks.word(Int(mm.index), index, without: cpu) }
 
-    @inline(__always) public mutating func interrupt(_ targets: UInt64, _ cpu: Int, _ mm: MM, _ pages: Int64) {
+    @inline(__always) public mutating func interrupt(_ targets: UInt64, _ receivers: Receivers, _ cpu: Int, _ mm: MM, _ pages: Int64) {
         settle(cpu)
-        counters.countSend(targets.nonzeroBitCount)
+        counters.countSend(receivers)
         shootdowns.open(cpu, mm, pages, targets: targets)
     }
 

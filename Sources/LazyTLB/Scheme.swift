@@ -45,8 +45,8 @@ public protocol Scheme: Sendable {
     /// Word `index` of mm_cpumask(mm) of a user's mm, without `cpu` itself.
     func othersWord(_ cpu: Int, _ mm: MM, _ index: Int) -> UInt64
     /// The same as ``flushOthers(_:_:_:on:_:)`` of the mm that the CPU runs, if others are in its mask, on a machine of up to 64 CPUs: it interrupts `targets`, which are those
-    /// of them that are online, with a SEND_IPI record.
-    mutating func interrupt(_ targets: UInt64, _ cpu: Int, _ mm: MM, _ pages: Int64)
+    /// of them that are online, with a SEND_IPI record. `receivers` is what these are.
+    mutating func interrupt(_ targets: UInt64, _ receivers: Receivers, _ cpu: Int, _ mm: MM, _ pages: Int64)
     /// `sender` waits for this CPU to flush the mm that it runs.
     func flushesRunning(_ cpu: Int, from sender: Int) -> Bool
     /// The same as ``deliver(_:from:on:_:)`` for such a CPU: it flushes, with a REMOTE_SHOOTDOWN record of ``pages(sentBy:)``.
@@ -128,19 +128,19 @@ struct Shootdowns: Sendable {
 
     func copy() -> Shootdowns { Shootdowns(self) }
 
-    /// Opens a flush of `sender` to the CPUs of `row` in `masks` that are online, but itself. Returns how many those are.
+    /// Opens a flush of `sender` to the CPUs of `row` in `masks` that are online, but itself. Returns what those are.
     mutating func open(
-        _ sender: Int, _ mm: MM, _ pages: Int64, row: Int, in masks: MaskTable, online: MaskTable, xen isXen: Bool = false
-    ) -> Int {
+        _ sender: Int, _ mm: MM, _ pages: Int64, row: Int, in masks: MaskTable, on machine: Machine, xen isXen: Bool = false
+    ) -> Receivers {
         flushes[sender] = Flush(mm: mm, isXen: isXen, pages: pages)
-        var count = 0
+        var receivers = Receivers()
         for index in 0..<pending.stride {
-            let word = masks.word(row, index, without: sender) & online.word(0, index)
+            let word = masks.word(row, index, without: sender) & machine.online.word(0, index)
             pending.setWord(sender, index, word)
             sent.setWord(sender, index, word)
-            count += word.nonzeroBitCount
+            receivers.add(word, index, on: machine)
         }
-        return count
+        return receivers
     }
 
     /// The same where it is known who those are, on a machine of up to 64 CPUs.

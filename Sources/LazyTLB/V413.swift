@@ -254,7 +254,7 @@ public struct V413: Scheme {
         guard rows.hasOther(than: cpu, row) else { return }
         effects.emit(.remoteSendIPI, pages)
         effects.sent = true
-        counters.countSend(shootdowns.open(cpu, mm, pages, row: row, in: rows, online: machine.online))
+        counters.countSend(shootdowns.open(cpu, mm, pages, row: row, in: rows, on: machine))
     }
 
     /// flush_tlb_func_remote() on a CPU that was interrupted.
@@ -323,7 +323,7 @@ public struct V413: Scheme {
         if cpus[cpu].loaded == mm { leaveMM(cpu, machine, &effects) }
         guard masks.hasOther(than: cpu, Int(mm.index)) else { return }
         effects.sent = true
-        _ = shootdowns.open(cpu, mm, Stimulus.flushAll, row: Int(mm.index), in: masks, online: machine.online, xen: true)
+        _ = shootdowns.open(cpu, mm, Stimulus.flushAll, row: Int(mm.index), in: masks, on: machine, xen: true)
     }
 
     /// CR3 is always loaded_mm's, so what remains is that the mask agrees with it.

@@ -117,6 +117,7 @@ public struct ConformanceWatch: StimulusSink, Sendable {
         }
     }
 
+    public mutating func willRun(_ task: IncomingTask, cpu: Int) { replay.willRun(task, cpu: cpu) }
     public mutating func clearLate() { replay.clearLate() }
     public mutating func setBatch(_ batch: Batch, cpu: Int) { replay.setBatch(batch, cpu: cpu) }
     public mutating func mayBeDown(_ cpu: Int, at time: UInt64) { replay.mayBeDown(cpu, at: time) }

@@ -33,7 +33,9 @@ public struct PipelinedReplay: StimulusSink {
 
     @inlinable @inline(__always) public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
         switch stimulus {
-        case .contextSwitch(let cpu, let mm): next().pointee = Work(.contextSwitch, cpu, moment, mm)
+        case .contextSwitch(let cpu, let mm):
+            next().pointee = Work(.contextSwitch, cpu, moment, mm, value: Int64(writer.pointee.coming))
+            writer.pointee.coming = -1
         case .flushRange(let cpu, let mm, let pages): next().pointee = Work(.flushRange, cpu, moment, mm, value: pages)
         case .flushOthers(let cpu, let mm, let pages): next().pointee = Work(.flushOthers, cpu, moment, mm, value: pages)
         case .deliver(let cpu, let sender): next().pointee = Work(moment.isSilent ? .deliverSilently : .deliver, cpu, moment, value: Int64(sender))
@@ -47,6 +49,7 @@ public struct PipelinedReplay: StimulusSink {
         let place = next()
         place.pointee = Work(.other, stimulus.cpu, moment, value: Int64(line.filling.others.count))
         line.filling.others.append((stimulus, moment))
+        writer.pointee.coming = -1
     }
 
     private func add(_ work: @escaping (inout Replay) -> Void) {
@@ -54,6 +57,8 @@ public struct PipelinedReplay: StimulusSink {
         place.pointee = Work(.rare, 0, Moment(time: 0, cpu: 0, pid: 0, cause: .other), value: Int64(line.filling.rare.count))
         line.filling.rare.append(work)
     }
+
+    @inlinable @inline(__always) public mutating func willRun(_ task: IncomingTask, cpu: Int) { writer.pointee.coming = task.pid }
 
     @inlinable @inline(__always) public mutating func complete(cpu: Int, at moment: Moment) {
         next().pointee = Work(.complete, cpu, moment)
@@ -93,7 +98,9 @@ public struct PipelinedReplay: StimulusSink {
 struct Work {
     @usableFromInline
     enum Kind: UInt8 {
-        case contextSwitch, flushRange, flushOthers, settled
+        /// To the task whose pid is the value.
+        case contextSwitch
+        case flushRange, flushOthers, settled
         /// Of the flush of the CPU that is the value.
         case deliver
         /// The same, ``Moment/isSilent``.
@@ -152,7 +159,7 @@ private final class WorkBatch {
             prefetch_read(place + 16)
             let work = place.pointee
             switch work.kind {
-            case .contextSwitch: replay.contextSwitch(work.cpu, work.mm, work.moment)
+            case .contextSwitch: replay.contextSwitch(work.cpu, work.mm, to: Int32(truncatingIfNeeded: work.value), work.moment)
             case .flushRange: replay.flushRange(work.cpu, work.mm, work.value, work.moment)
             case .flushOthers: replay.flushOthers(work.cpu, work.mm, work.value, work.moment)
             case .settled: replay.settled(work.cpu, work.moment)
@@ -180,6 +187,8 @@ final class Line: @unchecked Sendable {
         /// The next free place of the batch that is being filled, and the end of its places.
         @usableFromInline var place: UnsafeMutablePointer<Work>
         @usableFromInline var limit: UnsafeMutablePointer<Work>
+        /// ``Replay/coming``.
+        @usableFromInline var coming: Int32 = -1
         /// What the replay is to take over in the end: the records that were counted here, and the time of the last of them, ns.
         @usableFromInline var recorded: FlushTally
         @usableFromInline var lastTime: UInt64 = 0

@@ -35,12 +35,13 @@ extension Replay {
             return
         }
         let targets = others & machine.online.word(0, 0)
-        v412.scheme.interrupt(targets, cpu, mm, pages)
-        v413.scheme.interrupt(targets, cpu, mm, pages)
-        if haveParted { parent.scheme.interrupt(targets, cpu, mm, pages) }
+        let receivers = machine.receivers(targets)
+        v412.scheme.interrupt(targets, receivers, cpu, mm, pages)
+        v413.scheme.interrupt(targets, receivers, cpu, mm, pages)
+        if haveParted { parent.scheme.interrupt(targets, receivers, cpu, mm, pages) }
         predict(cpu, .remoteSendIPI, pages)
         traffic.add(sender: cpu, wordIndex: 0, (targets, targets, targets))
-        traffic.add(.mm(mm), SchemeCounts(all: targets.nonzeroBitCount))
+        traffic.add(.mm(mm), SchemeCounts(all: receivers.count))
     }
 
     /// In all schemes `sender` waits for this CPU to flush so many pages of the mm that it runs.

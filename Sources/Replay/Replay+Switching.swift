@@ -8,7 +8,8 @@ extension Replay {
         v413.scheme.ask(cpu, mm)
     }
 
-    @inline(never) @usableFromInline mutating func contextSwitch(_ cpu: Int, _ mm: MM, _ moment: Moment) {
+    @inline(never) @usableFromInline mutating func contextSwitch(_ cpu: Int, _ mm: MM, to pid: Int32, _ moment: Moment) {
+        machine.pid[cpu] = pid
         lastTime = max(lastTime, moment.time)
         if mm == .none { return contextSwitchToLazy(cpu, moment) }
         if mm.isUser {

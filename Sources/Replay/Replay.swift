@@ -7,6 +7,8 @@ public struct Replay: StimulusSink, Sendable {
     public let cpus: Int
     let stride: Int
     public let machine: Machine
+    /// The pid of the task that the next stimulus lets in; -1 if that was not told.
+    @usableFromInline var coming: Int32 = -1
     public internal(set) var v412: Lane<V412>
     public internal(set) var v413: Lane<V413>
     /// `v4.12` and `v4.13-parent` beside `v4.13`.
@@ -66,7 +68,9 @@ public struct Replay: StimulusSink, Sendable {
     /// nearly all are have a function each, into which the schemes' transitions for it, and no others, are compiled.
     @inlinable @inline(__always) public mutating func apply(_ stimulus: Stimulus, at moment: Moment) {
         switch stimulus {
-        case .contextSwitch(let cpu, let mm): contextSwitch(cpu, mm, moment)
+        case .contextSwitch(let cpu, let mm):
+            contextSwitch(cpu, mm, to: coming, moment)
+            coming = -1
         case .flushRange(let cpu, let mm, let pages): flushRange(cpu, mm, pages, moment)
         case .flushOthers(let cpu, let mm, let pages): flushOthers(cpu, mm, pages, moment)
         case .deliver(let cpu, let sender): deliver(cpu, from: sender, moment)
@@ -130,9 +134,21 @@ public struct Replay: StimulusSink, Sendable {
         v413.apply(stimulus, cpu: stimulus.cpu, on: machine)
         compare(stimulus.cpu, moment, stimulus, maySend: true)
         machine.apply(stimulus)
+        runs(stimulus, moment)
         if stimulus.endsDoubt { times.endDoubt(stimulus.cpu) }
         trackTime(stimulus.cpu, moment)
         if case .forget = stimulus, moment.cause == .lost { latency.lose() }
+    }
+
+    /// Who runs on the CPU, as far as the stimulus and the record that tells of it say.
+    private mutating func runs(_ stimulus: Stimulus, _ moment: Moment) {
+        switch stimulus {
+        case .contextSwitch(let cpu, _): machine.pid[cpu] = coming
+        case .exec(let cpu, _), .exitMM(let cpu), .useMM(let cpu, _), .unuseMM(let cpu), .observe(let cpu, _, _, _):
+            if machine.pid[cpu] < 0 { machine.pid[cpu] = moment.pid }
+        default: break
+        }
+        coming = -1
     }
 
     @inline(__always) private mutating func begin(_ stimulus: Stimulus, _ moment: Moment) {
@@ -214,6 +230,8 @@ public struct Replay: StimulusSink, Sendable {
     }
 
     public mutating func clearLate() { machine.clearsLate = true }
+
+    @inline(__always) public mutating func willRun(_ task: IncomingTask, cpu: Int) { coming = task.pid }
 
     public mutating func mayBeDown(_ cpu: Int, at time: UInt64) { times.doubt(cpu, at: time) }
 

@@ -53,8 +53,8 @@ extension NaiveCounts {
     /// By the keys that a report has.
     public var byKey: [(key: String, count: Int)] {
         [
-            ("context_switches", contextSwitches), ("cr3_loads", cr3Loads), ("ipi_flushed", ipiFlushed), ("ipi_ignored", ipiIgnored),
-            ("ipi_left", ipiLeft), ("ipi_sends", ipiSends), ("ipi_targets", ipiTargets), ("leave_mm", leaveMM), ("local_flushes", localFlushes),
+            ("context_switches", contextSwitches), ("cr3_loads", cr3Loads), ("ipi_flushed", ipiFlushed), ("ipi_idle", ipiIdle), ("ipi_ignored", ipiIgnored),
+            ("ipi_kernel", ipiKernel), ("ipi_left", ipiLeft), ("ipi_sends", ipiSends), ("ipi_targets", ipiTargets), ("leave_mm", leaveMM), ("local_flushes", localFlushes),
         ]
     }
 

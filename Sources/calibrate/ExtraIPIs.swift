@@ -60,6 +60,7 @@ struct ExtraIPIs: StimulusSink, Sendable {
         return true
     }
 
+    mutating func willRun(_ task: IncomingTask, cpu: Int) { replay.willRun(task, cpu: cpu) }
     mutating func clearLate() { replay.clearLate() }
     mutating func setBatch(_ batch: Batch, cpu: Int) { replay.setBatch(batch, cpu: cpu) }
     mutating func observedMask(_ mm: MM, _ word: UInt64, at moment: Moment) { replay.observedMask(mm, word, at: moment) }

@@ -81,7 +81,10 @@ import Testing
         #expect(Diff("a", new, "b", new).unchanged > Diff("a", old, "b", new).unchanged)
         func borrowing(_ reloads: Int) -> [Recording] { [Recording(report { for id in $0.schemes.keys { ($0.schemes[id]!.savedLoads, $0.schemes[id]!.reloads) = (100, reloads) } })] }
         #expect(Diff("a", old, "b", borrowing(50)).exitStatus == 0)
+        func interrupting(_ idle: Int) -> [Recording] { [Recording(report { for id in $0.schemes.keys { ($0.schemes[id]!.ipiIdle, $0.schemes[id]!.ipiKernel) = (idle, 10) } })] }
+        #expect(Diff("a", old, "b", interrupting(50)).exitStatus == 0)
         // Where both have them they are compared.
+        #expect(Diff("a", interrupting(50), "b", interrupting(900)).changes.contains { $0.metric == "kernel.ipi_idle" })
         #expect(Diff("a", borrowing(50), "b", borrowing(90)).changes.contains { $0.metric == "kernel.cr3_reloads" })
         #expect(Diff("a", new, "b", [Recording(timed(3_000_000))]).changes.contains { $0.metric == "kernel.cpu_time.lazy_ns" })
     }

@@ -38,6 +38,20 @@ import Testing
         }
     }
 
+    @Test func whomIPIsInterruptAreMetrics() throws {
+        let document = report {
+            ($0.schemes["v4.13"]!.ipiIdle, $0.schemes["v4.13"]!.ipiKernel) = (300, 40)
+        }
+        let values = MetricCatalogue(document).values
+        #expect(values["kernel.ipi_idle"]?.value == 300 && values["schemes.v4.13.ipi_kernel"]?.value == 40)
+        // Reports of older versions have none of them.
+        let older = MetricCatalogue(report()).values
+        for name in ["kernel.ipi_idle", "kernel.ipi_kernel"] {
+            let value = try #require(older[name])
+            #expect(value.value == nil && value.metric.mayBeAbsent)
+        }
+    }
+
     @Test func theNewestSchemeDiffersInNothingFromItself() {
         #expect(Recording(report()).values["kernel.extra_ipi_targets"] == .some(0))
         #expect(Recording(report(scheme: nil)).values["kernel.extra_ipi_targets"] == .some(nil))

@@ -14,6 +14,7 @@ struct PropertyTests {
         var rig = Rig(unknown: id, cpus: cpus)
         for step in history.steps {
             if let batch = step.batch { rig.machine.batch[step.stimulus.cpu] = batch }
+            if let pid = step.incoming { rig.machine.pid[step.stimulus.cpu] = pid }
             rig.apply(step.stimulus)
             try check(step, rig)
         }
@@ -24,7 +25,7 @@ struct PropertyTests {
         let history = RandomHistory(seed: seed, length: 1500)
         let rig = run(history, V413Parent.id) { _, _ in }
         let counters = rig.counters
-        for count in [counters.leaveMM, counters.ipiFlushed, counters.ipiLeft, counters.ipiIgnored, counters.localFlushes] { #expect(count > 0) }
+        for count in [counters.leaveMM, counters.ipiFlushed, counters.ipiLeft, counters.ipiIgnored, counters.ipiIdle, counters.ipiKernel, counters.localFlushes] { #expect(count > 0) }
         let downs = history.steps.count { if case .cpuDown = $0.stimulus { true } else { false } }
         #expect(downs > 0)
     }
@@ -94,6 +95,7 @@ struct PropertyTests {
     @Test(arguments: all, seeds) func `once all IPIs are handled, each target flushed, left or ignored`(id: String, seed: UInt64) {
         let counters = run(RandomHistory(seed: seed), id) { _, _ in }.counters
         #expect(counters.ipiTargets == counters.ipiFlushed + counters.ipiLeft + counters.ipiIgnored)
+        #expect(counters.ipiTargets > counters.ipiIdle + counters.ipiKernel)
     }
 
     /// Not so of v4.12, whose extra IPIs may make a CPU leave that the others keep: docs/verify.md.
@@ -172,7 +174,7 @@ struct PropertyTests {
         let id = generation == .v412 ? V412.id : generation == .parent ? V413Parent.id : V413.id
         let rig = try run(history, id, cpus: cpus) { step, rig in
             let cpu = step.stimulus.cpu
-            naive.apply(step.stimulus, batch: step.batch)
+            naive.apply(step.stimulus, batch: step.batch, toIdle: step.incoming == 0)
             try #require(naive.log == rig.records, "\(step.stimulus)")
             try #require(naive.cpu[cpu].cr3 == rig.scheme.loadedMM(cpu), "\(step.stimulus)")
             try #require(naive.cpu[cpu].tlb == rig.scheme.bookedMM(cpu), "\(step.stimulus)")
@@ -201,6 +203,8 @@ extension NaiveCounts {
         ipiFlushed = counters.ipiFlushed
         ipiLeft = counters.ipiLeft
         ipiIgnored = counters.ipiIgnored
+        ipiIdle = counters.ipiIdle
+        ipiKernel = counters.ipiKernel
         localFlushes = counters.localFlushes
         vmstat = counters.vmstat
     }

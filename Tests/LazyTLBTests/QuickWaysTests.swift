@@ -37,6 +37,7 @@ private struct Pair<Model: Scheme> {
         let stimulus = step.stimulus
         let cpu = stimulus.cpu
         if let batch = step.batch { machine.batch[cpu] = batch }
+        if let pid = step.incoming { machine.pid[cpu] = pid }
         var effects = Effects()
         let before = (quick.loadedMM(cpu), quick.bookedMM(cpu))
         plain.apply(stimulus, on: machine, &effects)
@@ -66,7 +67,8 @@ private struct Pair<Model: Scheme> {
                 counts.alone += 1
                 break
             }
-            quick.interrupt(others & machine.online.word(0, 0), cpu, mm, pages)
+            let targets = others & machine.online.word(0, 0)
+            quick.interrupt(targets, machine.receivers(targets), cpu, mm, pages)
             (records, sent) = ([FlushRecord(reason: .remoteSendIPI, pages: pages)], true)
             counts.sends += 1
         case .deliver(_, let sender) where quick.flushesRunning(cpu, from: sender):

@@ -1,6 +1,7 @@
 import LazyTLB
 @testable import Reconstruction
 import Replay
+import TestSupport
 import TraceData
 
 /// A replay that is told what happens and when. CPUs come up at time 0, idle.
@@ -61,6 +62,11 @@ extension Comparison {
 let a = MM(1)
 let b = MM(2)
 let everything: Int64 = -1
+
+extension RandomHistory.Step {
+    /// Of a context switch: the task that comes in.
+    var task: IncomingTask? { incoming.map { IncomingTask(pid: $0, comm: .empty, basis: .exact) } }
+}
 
 extension Stimulus {
     static func user(_ cpu: Int, _ mm: MM) -> Stimulus { .contextSwitch(cpu: cpu, mm: mm) }

@@ -23,6 +23,10 @@ struct RunningTests {
                     short.setBatch(batch, cpu: cpu)
                     long.setBatch(batch, cpu: cpu)
                 }
+                if let task = step.task {
+                    short.willRun(task, cpu: cpu)
+                    long.willRun(task, cpu: cpu)
+                }
                 short.apply(step.stimulus, at: moment)
                 long.applyOther(step.stimulus, moment)
                 try #require(isSame(short.v412, long.v412, cpu), "v4.12: \(step.stimulus)")

@@ -64,6 +64,7 @@ import Testing
             ("schemes.v4.12.cr3_reloads: 9, more than the 8 of cr3_loads", { $0.schemes["v4.12"]!.cr3Loads = 8; $0.schemes["v4.12"]!.reloads = 9 }),
             ("schemes.v4.12: cr3_reloads and cr3_loads_saved: 9, more than the 8 of context_switches", { $0.schemes["v4.12"]!.contextSwitches = 8; $0.schemes["v4.12"]!.reloads = 4; $0.schemes["v4.12"]!.savedLoads = 5 }),
             ("schemes.v4.12: ipi_flushed, ipi_left and ipi_ignored: 9, more than the 8 of ipi_targets", { $0.schemes["v4.12"]!.ipiTargets = 8; $0.schemes["v4.12"]!.ipiFlushed = 4; $0.schemes["v4.12"]!.ipiLeft = 3; $0.schemes["v4.12"]!.ipiIgnored = 2 }),
+            ("schemes.v4.12: ipi_idle and ipi_kernel: 9, more than the 8 of ipi_targets", { $0.schemes["v4.12"] = .init(); $0.schemes["v4.12"]!.ipiTargets = 8; $0.schemes["v4.12"]!.ipiIdle = 5; $0.schemes["v4.12"]!.ipiKernel = 4 }),
             ("shootdown_latency: 9,102, more than the 9,101 of recorded.ipi_sends", { $0.shootdownLatency.samples = 9_100; $0.shootdownLatency.unanswered = 1; $0.shootdownLatency.cut = 1 }),
             ("shootdown_latency.p99_ns: 7 ns, more than the 6 of max_ns", { $0.shootdownLatency.minNS = 1; $0.shootdownLatency.p50NS = 1; $0.shootdownLatency.p90NS = 7; $0.shootdownLatency.p99NS = 7; $0.shootdownLatency.maxNS = 6 }),
             ("workload.tasks[0].switches: 2,401, more than the 2,400 of workload.switches", { $0.workload!.tasks[0].switches = 2_401 }),

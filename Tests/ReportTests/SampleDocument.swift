@@ -111,6 +111,7 @@ private func sampleScheme(targets: Int, ignored: Int) -> ReportDocument.Scheme {
     scheme.ipiTargets = targets
     scheme.ipiLeft = 400
     scheme.ipiIgnored = ignored
+    (scheme.ipiIdle, scheme.ipiKernel) = (310, 75)
     scheme.ipiFlushed = targets - 400 - ignored
     scheme.localFlushes = 8_800
     scheme.unknownSwitches = 6

@@ -10,6 +10,8 @@ public struct RandomHistory {
     public struct Step {
         public var stimulus: Stimulus
         public var batch: Batch?
+        /// Of a context switch: the pid of the task that comes in.
+        public var incoming: Int32?
     }
 
     public private(set) var steps: [Step] = []
@@ -60,7 +62,7 @@ public struct RandomHistory {
     }
 
     private mutating func random(_ count: Int) -> Int { Int.random(in: 0..<count, using: &generator) }
-    private mutating func emit(_ stimulus: Stimulus, _ batch: Batch? = nil) { steps.append(Step(stimulus: stimulus, batch: batch)) }
+    private mutating func emit(_ stimulus: Stimulus, _ batch: Batch? = nil, incoming: Int32? = nil) { steps.append(Step(stimulus: stimulus, batch: batch, incoming: incoming)) }
 
     @discardableResult private mutating func newMM() -> MM {
         lastMM += 1
@@ -93,7 +95,7 @@ public struct RandomHistory {
     private mutating func switchTo(_ cpu: Int, _ next: Task) {
         current[cpu] = next
         if next.mm != .none { active[cpu] = next.mm }
-        emit(.contextSwitch(cpu: cpu, mm: next.mm))
+        emit(.contextSwitch(cpu: cpu, mm: next.mm), incoming: next == .idle ? 0 : 1000 + max(next.mm.index, 0))
     }
 
     private mutating func pages() -> Int64 { random(3) == 0 ? Stimulus.flushAll : Int64(1 + random(33)) }

@@ -47,7 +47,7 @@ struct AnswerTests {
         let (old, new) = (try #require(truth.schemes[V412.id]), try #require(truth.schemes[V413.id]))
         // A batch reaches CPUs that have left an mm: the old schemes have nothing to do there, the reworked one flushes.
         #expect(old.ipiTargets == new.ipiTargets && old.ipiIgnored > 0 && new.ipiIgnored == 0)
-        for count in [new.ipiFlushed, new.ipiLeft, new.leaveMM, new.localFlushes, new.cr3Loads] { #expect(count > 100) }
+        for count in [new.ipiFlushed, new.ipiLeft, new.ipiIdle, new.ipiKernel, new.leaveMM, new.localFlushes, new.cr3Loads] { #expect(count > 100) }
     }
 
     static func replay(_ options: SynthOptions) throws -> (SynthAnswers, Replay, EvidenceSummary) {
@@ -65,7 +65,7 @@ extension NaiveCounts {
     func isSame(as counters: Counters) -> Bool {
         contextSwitches == counters.contextSwitches && cr3Loads == counters.cr3Loads && leaveMM == counters.leaveMM
             && ipiSends == counters.ipiSends && ipiTargets == counters.ipiTargets && ipiFlushed == counters.ipiFlushed
-            && ipiLeft == counters.ipiLeft && ipiIgnored == counters.ipiIgnored && localFlushes == counters.localFlushes
+            && ipiLeft == counters.ipiLeft && ipiIgnored == counters.ipiIgnored && ipiIdle == counters.ipiIdle && ipiKernel == counters.ipiKernel && localFlushes == counters.localFlushes
             && vmstat == counters.vmstat
     }
 }

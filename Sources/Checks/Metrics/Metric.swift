@@ -65,7 +65,9 @@ extension Metric {
     var isFault: Bool { name.hasSuffix(".warnings") || name.contains(".warnings.") }
 
     /// Reports and baselines of older versions do not have it: that it has no value there says nothing of the recording.
-    var mayBeAbsent: Bool { name.contains(".cpu_time.") || name.hasSuffix(".cr3_loads_saved") || name.hasSuffix(".cr3_reloads") }
+    var mayBeAbsent: Bool { name.contains(".cpu_time.") || Self.newer.contains { name.hasSuffix($0) } }
+
+    private static let newer = [".cr3_loads_saved", ".cr3_reloads", ".ipi_idle", ".ipi_kernel"]
 }
 
 /// What a metric's total is divided by before two recordings are compared.

@@ -101,6 +101,8 @@ public struct MetricCatalogue: Sendable {
         add("\(prefix).ipi_flushed", scheme?.ipiFlushed, worse: .neither, needs: needs)
         add("\(prefix).ipi_left", scheme?.ipiLeft, worse: .neither, needs: needs)
         add("\(prefix).ipi_ignored", scheme?.ipiIgnored, needs: needs)
+        add("\(prefix).ipi_idle", scheme?.ipiIdle, needs: needs)
+        add("\(prefix).ipi_kernel", scheme?.ipiKernel, needs: needs)
         add("\(prefix).local_flushes", scheme?.localFlushes, needs: needs)
         add("\(prefix).unknown_switches", scheme?.unknownSwitches, worse: .neither, needs: [])
         add("\(prefix).vmstat.nr_tlb_remote_flush", scheme?.vmstat.remoteFlush, needs: needs)

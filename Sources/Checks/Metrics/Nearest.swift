@@ -6,7 +6,7 @@ public func nearest(_ name: String, among names: some Sequence<String>, limit: I
     let ranked = names.map { (distance: editDistance(wanted, Array($0.utf8)), name: $0) }
         .sorted { ($0.distance, $0.name) < ($1.distance, $1.name) }
     guard let best = ranked.first?.distance, best <= max(3, wanted.count * 2 / 3) else { return [] }
-    return ranked.prefix(limit).filter { $0.distance <= best + 3 }.map(\.name)
+    return ranked.prefix(limit).filter { $0.distance <= best + 2 }.map(\.name)
 }
 
 /// Insertions, deletions and replacements (Levenshtein).

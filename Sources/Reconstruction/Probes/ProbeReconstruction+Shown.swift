@@ -8,6 +8,8 @@ extension ProbeReconstruction {
         if pointer == 0 { return }
         let isOwned = !lazy && pid >= 0
         let mm = self.mm(pointer, pid: isOwned ? pid : -1, owner: isOwned)
+        var moment = moment
+        moment.pid = pid
         apply(.observe(cpu: cpu, mm: mm, lazy: lazy, mask: true), moment)
         load(cpu, mm, moment.time)
     }

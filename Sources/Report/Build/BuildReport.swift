@@ -307,6 +307,8 @@ extension ReportDocument.Scheme {
         ipiFlushed = counters.ipiFlushed
         ipiLeft = counters.ipiLeft
         ipiIgnored = counters.ipiIgnored
+        ipiIdle = counters.ipiIdle
+        ipiKernel = counters.ipiKernel
         localFlushes = counters.localFlushes
         unknownSwitches = counters.unknownSwitches
         vmstat = ReportDocument.VMStat(counters.vmstat)

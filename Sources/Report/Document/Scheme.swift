@@ -23,6 +23,10 @@ extension ReportDocument {
         public var ipiLeft = 0
         /// Targets that had nothing to do.
         public var ipiIgnored = 0
+        /// Targets that ran the idle task when the IPI was sent. nil in reports of older versions.
+        public var ipiIdle: Int?
+        /// Those that ran another task without an mm: a kernel thread, or an exiting task. nil in reports of older versions.
+        public var ipiKernel: Int?
         /// Flushes of the CPU's own TLB for its own flush call.
         public var localFlushes = 0
         /// Context switches of which the scheme's outcome is unknown, since the mm of a task, or the CPU's state, is.
@@ -47,6 +51,8 @@ extension ReportDocument {
             case ipiFlushed = "ipi_flushed"
             case ipiLeft = "ipi_left"
             case ipiIgnored = "ipi_ignored"
+            case ipiIdle = "ipi_idle"
+            case ipiKernel = "ipi_kernel"
             case localFlushes = "local_flushes"
             case unknownSwitches = "unknown_switches"
             case vmstat, warnings

@@ -83,6 +83,8 @@ extension ReportDocument {
         for (name, scheme) in schemes.sorted(by: { $0.key < $1.key }) {
             let answers = clampedSum([scheme.ipiFlushed, scheme.ipiLeft, scheme.ipiIgnored])
             parts.append(Part(key: "schemes.\(name): ipi_flushed, ipi_left and ipi_ignored", count: answers, whole: scheme.ipiTargets, wholeKey: "ipi_targets"))
+            let lazy = clampedSum([scheme.ipiIdle ?? 0, scheme.ipiKernel ?? 0])
+            parts.append(Part(key: "schemes.\(name): ipi_idle and ipi_kernel", count: lazy, whole: scheme.ipiTargets, wholeKey: "ipi_targets"))
             parts.append(Part(key: "schemes.\(name).cr3_reloads", count: scheme.reloads ?? 0, whole: scheme.cr3Loads, wholeKey: "cr3_loads"))
             parts.append(
                 Part(key: "schemes.\(name): cr3_reloads and cr3_loads_saved", count: clampedSum([scheme.reloads ?? 0, scheme.savedLoads ?? 0]), whole: scheme.contextSwitches, wholeKey: "context_switches"))

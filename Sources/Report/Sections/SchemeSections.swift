@@ -36,6 +36,10 @@ extension ReportSections {
         row("  flushed", \.ipiFlushed, recorded: recorded.remoteShootdowns)
         row("  left the mm (leave_mm)", \.ipiLeft)
         row("  ignored", \.ipiIgnored)
+        if schemes.allSatisfy({ $0.ipiIdle != nil && $0.ipiKernel != nil }) {
+            row("  to idle CPUs", { $0.ipiIdle ?? 0 })
+            row("  to kernel threads", { $0.ipiKernel ?? 0 })
+        }
         row("nr_tlb_remote_flush", \.vmstat.remoteFlush)
         row("nr_tlb_remote_flush_received", \.vmstat.remoteFlushReceived)
         row("nr_tlb_local_flush_all", \.vmstat.localFlushAll)

@@ -18,6 +18,8 @@ public struct NaiveKernel: Sendable {
         public internal(set) var cr3 = MM.initMM
         public internal(set) var taskMM = MM.none
         public internal(set) var taskActive = MM.initMM
+        /// The idle task is current.
+        var isIdle = true
         public internal(set) var online = true
         var batch = CPUSet()
         /// The request that this CPU waits for, and who has still to handle it.
@@ -41,14 +43,17 @@ public struct NaiveKernel: Sendable {
 
     /// Does what the kernel would have done.
     ///
-    /// - Parameter batch: for ``Stimulus/batchLocal(cpu:)``, what the CPU's batched flush is made of.
-    public mutating func apply(_ stimulus: Stimulus, batch: Batch? = nil) {
+    /// - Parameters:
+    ///   - batch: for ``Stimulus/batchLocal(cpu:)``, what the CPU's batched flush is made of.
+    ///   - toIdle: for ``Stimulus/contextSwitch(cpu:mm:)``, whether the next task is the idle task.
+    public mutating func apply(_ stimulus: Stimulus, batch: Batch? = nil, toIdle: Bool = false) {
         log.removeAll(keepingCapacity: true)
         switch stimulus {
         case .contextSwitch(let c, let mm):
             counts.contextSwitches += 1
             if mm == .none { lazy(c) } else { become(c, mm) }
             cpu[c].taskMM = mm
+            cpu[c].isIdle = toIdle
         case .exec(let c, let mm), .useMM(let c, let mm):
             become(c, mm)
             cpu[c].taskMM = mm
@@ -210,6 +215,9 @@ public struct NaiveKernel: Sendable {
         cpu[c].pending = CPUSet()
         mask.without(c).forEach { if cpu[$0].online { cpu[c].pending.insert($0) } }
         counts.ipiTargets += cpu[c].pending.count
+        cpu[c].pending.forEach {
+            if cpu[$0].isIdle { counts.ipiIdle += 1 } else if cpu[$0].taskMM == .none { counts.ipiKernel += 1 }
+        }
     }
 
     /// flush_tlb_func(), flush_tlb_func_remote()
@@ -240,6 +248,8 @@ public struct NaiveCounts: Equatable, Sendable {
     public var ipiFlushed = 0
     public var ipiLeft = 0
     public var ipiIgnored = 0
+    public var ipiIdle = 0
+    public var ipiKernel = 0
     public var localFlushes = 0
     public var vmstat = VMStat()
 

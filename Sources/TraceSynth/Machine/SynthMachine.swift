@@ -92,10 +92,10 @@ final class SynthMachine {
     }
 
     /// Lets all kernels do it, and records what this one, v4.13, does.
-    func apply(_ stimulus: Stimulus, batch: Batch? = nil, inIRQ: Bool = false) throws(WritingError) {
-        v412.apply(stimulus, batch: batch)
-        parent.apply(stimulus, batch: batch)
-        v413.apply(stimulus, batch: batch)
+    func apply(_ stimulus: Stimulus, batch: Batch? = nil, toIdle: Bool = false, inIRQ: Bool = false) throws(WritingError) {
+        v412.apply(stimulus, batch: batch, toIdle: toIdle)
+        parent.apply(stimulus, batch: batch, toIdle: toIdle)
+        v413.apply(stimulus, batch: batch, toIdle: toIdle)
         for record in v413.log {
             flushes += 1
             try trace.tlbFlush(origin(stimulus.cpu, inIRQ: inIRQ), reason: record.reason.rawValue, pages: record.pages)
@@ -204,7 +204,7 @@ final class SynthMachine {
         switches += 1
         try trace.schedSwitch(origin(cpu), from: tasks[current[cpu]].name, state: state, to: tasks[next].pid, tasks[next].name)
         tick(60)
-        try apply(.contextSwitch(cpu: cpu, mm: tasks[next].mm))
+        try apply(.contextSwitch(cpu: cpu, mm: tasks[next].mm), toIdle: tasks[next].kind == .idle)
         current[cpu] = next
     }
 }
