@@ -1,3 +1,5 @@
+import Tables
+
 /// Durations in ns, in buckets at most 1/64 of their value wide, of which the end is shown: percentiles up to 1.6 % too high, never too low, in constant memory.
 public struct Histogram: Sendable {
     private static let subBits = 7
@@ -5,6 +7,8 @@ public struct Histogram: Sendable {
     public private(set) var count = 0
     public private(set) var min = UInt64.max
     public private(set) var max: UInt64 = 0
+    /// Of all values, exactly.
+    public private(set) var sum: UInt64 = 0
 
     public init() {}
 
@@ -12,6 +16,7 @@ public struct Histogram: Sendable {
         count += 1
         if value < min { min = value }
         if value > max { max = value }
+        sum.addClamped(value)
         buckets[Self.bucket(value)] += 1
     }
 

@@ -38,15 +38,19 @@ import Testing
         }
     }
 
-    @Test func whomIPIsInterruptAreMetrics() throws {
+    /// Beside the share of the CPU time that they waited, whatever the length of the recordings.
+    @Test func whomIPIsInterruptAndHowLongSendersWaitAreMetrics() throws {
         let document = report {
             ($0.schemes["v4.13"]!.ipiIdle, $0.schemes["v4.13"]!.ipiKernel) = (300, 40)
+            $0.shootdownLatency.sumNS = 2_000_000_000
         }
         let values = MetricCatalogue(document).values
         #expect(values["kernel.ipi_idle"]?.value == 300 && values["schemes.v4.13.ipi_kernel"]?.value == 40)
+        let waited = try #require(values["shootdown_latency.sum_ns"])
+        #expect(waited.value == 2_000_000_000 && Rate.usual(for: waited.metric.unit) == .shareOfCPUTime)
         // Reports of older versions have none of them.
         let older = MetricCatalogue(report()).values
-        for name in ["kernel.ipi_idle", "kernel.ipi_kernel"] {
+        for name in ["kernel.ipi_idle", "kernel.ipi_kernel", "shootdown_latency.sum_ns"] {
             let value = try #require(older[name])
             #expect(value.value == nil && value.metric.mayBeAbsent)
         }

@@ -26,6 +26,8 @@ struct HistogramTests {
         #expect(histogram.count == 2000)
         #expect(histogram.min == sorted.first)
         #expect(histogram.max == sorted.last)
+        // Durations as large as these would sum up to more than there is.
+        #expect(histogram.sum == values.reduce(0) { $0.addingReportingOverflow($1).overflow ? .max : $0 &+ $1 })
     }
 
     @Test func `values below 128 are exact`() {

@@ -256,6 +256,8 @@ struct ShootdownLatencyTests {
         #expect(run.replay.latency.histogram.count == 2)
         #expect(run.replay.latency.histogram.min == 20)
         #expect(run.replay.latency.histogram.max == 60)
+        // What both have waited.
+        #expect(run.replay.latency.histogram.sum == 80)
     }
 
     // MARK: The end of a flush that sends no IPI

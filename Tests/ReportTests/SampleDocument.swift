@@ -81,6 +81,7 @@ func sampleDocument() -> ReportDocument {
     document.shootdownLatency.p90NS = 99_960
     document.shootdownLatency.p99NS = 1_200_000
     document.shootdownLatency.maxNS = 45_000_000
+    document.shootdownLatency.sumNS = 390_000_000
     document.shootdownLatency.unanswered = 99
     document.shootdownLatency.cut = 2
     document.flushSizes = [.init(fromPages: 1, toPages: 1, sends: 8_000, local: 2), .init(fromPages: 34, toPages: nil, sends: 1, local: 0), .init(fromPages: nil, toPages: nil, sends: 1_100, local: 40)]

@@ -67,7 +67,7 @@ extension Metric {
     /// Reports and baselines of older versions do not have it: that it has no value there says nothing of the recording.
     var mayBeAbsent: Bool { name.contains(".cpu_time.") || Self.newer.contains { name.hasSuffix($0) } }
 
-    private static let newer = [".cr3_loads_saved", ".cr3_reloads", ".ipi_idle", ".ipi_kernel"]
+    private static let newer = [".cr3_loads_saved", ".cr3_reloads", ".ipi_idle", ".ipi_kernel", "shootdown_latency.sum_ns"]
 }
 
 /// What a metric's total is divided by before two recordings are compared.

@@ -143,6 +143,7 @@ public struct MetricCatalogue: Sendable {
         for (name, value) in [("p50_ns", latency.p50NS), ("p90_ns", latency.p90NS), ("p99_ns", latency.p99NS), ("max_ns", latency.maxNS)] {
             add("shootdown_latency.\(name)", value, .ns, needs: [.records, .time])
         }
+        add("shootdown_latency.sum_ns", latency.sumNS, .cpuTime, needs: [.records, .time])
         let conformance = document.conformance
         addShare("conformance.share", conformance?.matched, of: conformance.map { max($0.records, $0.predicted) }, worse: .lowerIsWorse)
         addShare("conformance.masks_share", conformance?.masksMatched, of: conformance?.masks, worse: .lowerIsWorse)

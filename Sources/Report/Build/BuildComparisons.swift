@@ -27,6 +27,7 @@ extension ReportDocument.ShootdownLatency {
         samples = histogram.count
         unanswered = latency.unanswered
         cut = latency.cut
+        sumNS = histogram.sum
         guard samples > 0 else { return }
         minNS = histogram.min
         p50NS = histogram.percentile(0.5)

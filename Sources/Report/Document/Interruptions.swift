@@ -94,6 +94,8 @@ extension ReportDocument {
         @ExplicitNull public var p90NS: UInt64?
         @ExplicitNull public var p99NS: UInt64?
         @ExplicitNull public var maxNS: UInt64?
+        /// Of all samples. nil in reports of older versions.
+        public var sumNS: UInt64?
         /// Shootdowns that left no record on any receiver: they had nothing to do.
         public var unanswered = 0
         /// Shootdowns of which the trace does not tell all answers: it ends, or records are lost, before the sender goes on.
@@ -108,6 +110,7 @@ extension ReportDocument {
             case p90NS = "p90_ns"
             case p99NS = "p99_ns"
             case maxNS = "max_ns"
+            case sumNS = "sum_ns"
             case unanswered, cut
         }
     }

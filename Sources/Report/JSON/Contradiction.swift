@@ -48,6 +48,11 @@ extension ReportDocument {
         for ((less, low), (more, high)) in zip(times, times.dropFirst()) {
             if let low, let high, low > high { return Contradiction(key: "shootdown_latency.\(less)", cause: "\(low) ns, more than the \(high) of \(more)") }
         }
+        guard let sum = latency.sumNS else { return nil }
+        let (key, samples) = ("shootdown_latency.sum_ns", UInt64(clamping: latency.samples))
+        let (least, most) = (samples.multipliedReportingOverflow(by: latency.minNS ?? 0), samples.multipliedReportingOverflow(by: latency.maxNS ?? 0))
+        if !least.overflow, sum < least.partialValue { return Contradiction(key: key, cause: "\(sum) ns, less than samples times min_ns, \(least.partialValue)") }
+        if !most.overflow, sum > most.partialValue { return Contradiction(key: key, cause: "\(sum) ns, more than samples times max_ns, \(most.partialValue)") }
         return nil
     }
 

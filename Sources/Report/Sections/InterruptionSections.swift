@@ -71,7 +71,11 @@ extension ReportSections {
         }
         var table = ReportTable(head: head, alignments: [.right])
         table.add(row)
-        return ReportSection("Shootdown latency, from the SEND_IPI record to the last receiver's record", [.table(table)])
+        var blocks = [ReportSection.Block.table(table)]
+        if latency.samples > 0, let sum = latency.sumNS {
+            blocks.append(.line("senders waited \(times.duration(sum)) in all (\(percent(sum, of: cpuTime)) of \(times.whole))"))
+        }
+        return ReportSection("Shootdown latency, from the SEND_IPI record to the last receiver's record", blocks)
     }
 
     /// A column for each size.
