@@ -53,6 +53,8 @@ import TraceData
             scheme("local flushes") { $0.localFlushes }
             scheme("saved loads") { $0.savedLoads ?? -1 }
             scheme("reloads") { $0.reloads ?? -1 }
+            scheme("idle") { $0.ipiIdle ?? -1 }
+            scheme("kernel threads") { $0.ipiKernel ?? -1 }
             scheme("nr_tlb_remote_flush") { $0.vmstat.remoteFlush }
             // A flush that is under way where two parts meet has its targets in both.
             func extra(_ count: (ReportDocument.Scheme) -> Int) -> Int { parts.reduce(0) { $0 + count($1.schemes[id]!) } - count(whole.schemes[id]!) }
@@ -70,6 +72,7 @@ import TraceData
             same("\(id) lazy") { Int($0.schemes[id]!.cpuTime!.lazyNS) }
             same("\(id) init") { Int($0.schemes[id]!.cpuTime!.initNS) }
         }
+        for pages in [1, 3, nil] { same("\(pages ?? 0) pages") { $0.flushSizes?.first { $0.fromPages == pages }?.sends ?? 0 } }
         same("masks") { $0.conformance?.masks ?? 0 }
         for index in whole.comparisons.indices {
             same("extra targets") { $0.comparisons[index].extraIPITargets }
