@@ -144,7 +144,8 @@ public struct Reconstruction<Sink: StimulusSink> {
                 beginsEverywhere: !file.cpuStats.isEmpty && file.cpuStats.allSatisfy { $0.overrun == 0 && $0.commitOverrun == 0 })
             replay.clocks.hasAllCPUs = file.hasAllCPUs
             var part = window.map { WindowReading($0, start: ahead.firstTime) }
-            if any { repeat { if part == nil { replay.consume(merge.head) } else { part!.take(merge.head, &replay) } } while try merge.next() }
+            if any, part == nil { repeat { replay.consume(merge.head) } while try merge.next() }
+            if any, part != nil { repeat { part!.take(merge.head, &replay) } while try merge.next() }
             let counted = Counted(ahead, &part, &replay)
             replay.finish(at: counted.end)
             replay.evidence.note(replay.clocks, rules)
@@ -161,7 +162,8 @@ public struct Reconstruction<Sink: StimulusSink> {
                 sink: sink, sources: ahead.all, cpus: cpus, rules: rules, findings: Findings(first.classes, first.pass.walk.tasks), births: first.pass.walk.births,
                 start: ahead.firstTime)
             var part = window.map { WindowReading($0, start: ahead.firstTime) }
-            if any { repeat { if part == nil { replay.consume(merge.head) } else { part!.take(merge.head, &replay) } } while try merge.next() }
+            if any, part == nil { repeat { replay.consume(merge.head) } while try merge.next() }
+            if any, part != nil { repeat { part!.take(merge.head, &replay) } while try merge.next() }
             let counted = Counted(ahead, &part, &replay)
             replay.finish(at: counted.end, first.classes)
             self.init(replay, first, ahead, counted)

@@ -9,7 +9,9 @@ extension InferredReconstruction {
         var lostEvents: UInt64 = 0
         var silentChanges = 0
         /// By node, as far as there were any.
-        var tasks: [(switches: UInt32, asFound: UInt32)] = []
+        fileprivate var tasks: [(switches: UInt32, asFound: UInt32)] = []
+
+        fileprivate func counts(_ node: Int) -> (switches: UInt32, asFound: UInt32) { node < tasks.count ? tasks[node] : (0, 0) }
     }
 
     mutating func beginWindow(at time: UInt64) {
@@ -27,7 +29,8 @@ extension InferredReconstruction {
     mutating func finish(at end: UInt64, _ classes: TaskClasses) {
         staysInDoubt(end) { _ in true }
         observed.finish(at: end)
-        for (node, task) in walk.tasks.nodes.enumerated() { switches[Int(classes.basis[node].rawValue)] += Int(task.asFound &- counts(before: node).asFound) }
+        let before = before
+        for (node, task) in walk.tasks.nodes.enumerated() { switches[Int(classes.basis[node].rawValue)] += Int(task.asFound &- before.counts(node).asFound) }
         (evidence.exact, evidence.lifeCycle, evidence.snapshot) = (count(.exact), count(.lifeCycle), count(.snapshot))
         (evidence.hardware, evidence.convention, evidence.unknown) = (count(.hardware), count(.convention), count(.unknown))
         // That of a flush may turn out behind the window's beginning, and its flush lie before.
@@ -43,8 +46,6 @@ extension InferredReconstruction {
 
     private func count(_ basis: Basis) -> Int { switches[Int(basis.rawValue)] }
 
-    private func counts(before node: Int) -> (switches: UInt32, asFound: UInt32) { node < before.tasks.count ? before.tasks[node] : (0, 0) }
-
     /// Names by pid, as the last record of each told them.
     var names: [Int32: Comm] {
         var names: [Int32: Comm] = [:]
@@ -55,8 +56,9 @@ extension InferredReconstruction {
     /// How often a task of each name was switched in.
     var switchesByName: [Comm: Int] {
         var switches: [Comm: Int] = [:]
+        let before = before
         for (node, task) in walk.tasks.nodes.enumerated() where task.pid != 0 {
-            let count = task.switches &- counts(before: node).switches
+            let count = task.switches &- before.counts(node).switches
             if count > 0 { switches[task.comm, default: 0] += Int(count) }
         }
         return switches
