@@ -20,10 +20,11 @@ struct BaselineCommand: ParsableCommand {
     @Flag(help: "Write a baseline of recordings that are not comparable with each other, too.")
     var forceCompare = false
 
-    @OptionGroup var reading: TraceReport
+    @OptionGroup var options: TraceOptions
 
     func run() throws {
         try Failures.handle {
+            let reading = options.reading
             try reading.checkKernel()
             try CheckInput.demandDifferent(traces)
             try OutputFile.demandPlaces([output], inputs: traces)

@@ -52,7 +52,7 @@ struct CheckCommand: ParsableCommand {
         transform: FormattedFile.init)
     var write: [FormattedFile] = []
 
-    @OptionGroup var reading: TraceReport
+    @OptionGroup var options: TraceOptions
 
     /// So many deviations are listed; the others are counted only.
     static let deviationLimit = 1000
@@ -71,6 +71,7 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         try Failures.handle {
+            let reading = options.reading
             try reading.checkKernel()
             let inputs = traces + [baseline, budget].compactMap { $0 }
             try CheckInput.demandDifferent(traces)

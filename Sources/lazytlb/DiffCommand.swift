@@ -22,12 +22,13 @@ struct DiffCommand: ParsableCommand {
     @Option(name: [.short, .long], help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
     var output: String?
 
-    @OptionGroup var reading: TraceReport
+    @OptionGroup var options: TraceOptions
 
     func validate() throws { try demandOneStandardInput([left, right]) }
 
     func run() throws {
         try Failures.handle {
+            let reading = options.reading
             try reading.checkKernel()
             try OutputFile.demandPlaces([output], inputs: [left, right])
             let sides = try CheckInput.sides(left, right, reading)

@@ -35,6 +35,7 @@ struct LazyTLBCommand: ParsableCommand {
         refuseOptionsWithoutValue()
         refuseHelpForNothing()
         do {
+            if let report = reportOfTracesAlone() { return try report.run() }
             var command = try parseAlone() ?? parseAsRoot()
             try command.run()
         } catch {
@@ -80,6 +81,14 @@ struct LazyTLBCommand: ParsableCommand {
     }
 
     private static func command(named name: String) -> (any ParsableCommand.Type)? { configuration.subcommands.first { $0.configuration.commandName == name } }
+
+    /// `report` with nothing but names of traces behind it: there is nothing to parse, and the parser would take a sixth of the start for it, most of which goes into looking for what
+    /// each option's type can do (docs/performance.md).
+    private static func reportOfTracesAlone() -> ReportRun? {
+        let traces = Array(CommandLine.arguments.dropFirst(2))
+        guard CommandLine.arguments.dropFirst().first == ReportCommand.configuration.commandName, !traces.isEmpty, !traces.contains(where: { $0.hasPrefix("-") }) else { return nil }
+        return ReportRun(traces: traces)
+    }
 
     /// The command that the first argument names, parsed as if there were no others, which takes half the time. nil if nothing comes of it: what to say then, ``parseAsRoot(_:)`` knows.
     private static func parseAlone() -> (any ParsableCommand)? {

@@ -138,8 +138,7 @@ struct RecordCommand: ParsableCommand {
         do { file = try unnamedFile(in: options.folder) } catch { throw Failures.fail(error.description) }
         defer { close(file) }
         try recorded.write(to: file, version: .v6, folder: options.folder)
-        let reading = try TraceReport.parse(quiet ? ["--quiet"] : [])
-        let document = try reading.document(try TraceFile(descriptor: file, path: "the live recording"))
+        let document = try TraceReport(quiet: quiet).document(try TraceFile(descriptor: file, path: "the live recording"))
         let text = renderText(document, style: TextStyle.forDescriptor(STDOUT_FILENO), divergenceLimit: 0)
         // Whoever reads it may take his time.
         recorder.admitSignals()

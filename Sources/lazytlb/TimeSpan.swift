@@ -1,4 +1,3 @@
-import ArgumentParser
 import Reconstruction
 import TraceData
 
@@ -31,28 +30,13 @@ struct TimeSpan {
     }
 }
 
-/// The options for the part of a trace that a report is on.
-struct WindowOptions: ParsableArguments {
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp("Count only from this time on: seconds of the trace's clock, as 16.855. What was before is replayed as well, so that it is known by then.", valueName: "time"),
-        transform: TraceTime.init)
+/// The part of a trace that a report is on.
+struct TracePart {
     var from: TraceTime?
-
-    @Option(parsing: .unconditional, help: ArgumentHelp("Count only up to this time.", valueName: "time"), transform: TraceTime.init)
     var to: TraceTime?
-
-    @Option(parsing: .unconditional, help: ArgumentHelp("Count only from the first line of trace_marker on that has this text in it.", valueName: "text"))
+    /// Texts in lines of trace_marker.
     var fromMarker: String?
-
-    @Option(parsing: .unconditional, help: ArgumentHelp("Count only up to the first such line behind the beginning that has this text in it.", valueName: "text"))
     var toMarker: String?
-
-    func validate() throws {
-        if from != nil, fromMarker != nil { throw ValidationError("--from and --from-marker both say where to begin") }
-        if to != nil, toMarker != nil { throw ValidationError("--to and --to-marker both say where to end") }
-        for (option, text) in [("--from-marker", fromMarker), ("--to-marker", toMarker)] where text == "" { throw ValidationError("\(option): a text is expected, which every line has not") }
-    }
 
     /// Those on the command line.
     var given: [String] {

@@ -1,38 +1,21 @@
-import ArgumentParser
 import Glibc
 import Reconstruction
 import Report
 import TraceData
 import TraceForms
 
-/// From a trace's path to its report: what all commands that work on reports share, with the options that decide how a trace is read.
-struct TraceReport: ParsableArguments {
-    @Option(help: "The buffer to read, by its name (default: the top one).")
+/// From a trace's path to its report: what all commands that work on reports share, with what decides how a trace is read.
+struct TraceReport {
+    /// By its name; nil for the top one.
     var buffer: String?
-
-    @Option(name: .customLong("evidence"), help: ArgumentHelp("What may be used to find mms: all, no-probes, no-clone-flags or switches-only (default: all).", valueName: "level"))
     var evidenceLevel: EvidenceLevel?
-
-    @Option(
-        help: ArgumentHelp(
-            "The recorded kernel: a scheme (v4.12, v4.13-parent, v4.13) or a release, as 4.12.4 (default: what the trace says).",
-            valueName: "id"))
+    /// A scheme or a release; nil for what the trace says.
     var kernel: String?
-
-    @Option(parsing: .unconditional, help: ArgumentHelp("Threads that may work at the same time; the report is the same (default: one a processor).", valueName: "number"))
+    /// Threads that may work at the same time; nil for one a processor.
     var jobs: Int?
-
-    @Flag(help: "Show no progress (which is shown on a terminal only).")
     var quiet = false
-
-    @Flag(help: "Report on what can be read of a damaged trace, and list what cannot.")
     var keepGoing = false
-
-    @OptionGroup var part: WindowOptions
-
-    func validate() throws {
-        if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs is a number from 1 to 256") }
-    }
+    var part = TracePart()
 
     var evidence: EvidenceLevel { evidenceLevel ?? .all }
 

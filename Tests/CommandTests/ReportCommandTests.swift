@@ -31,6 +31,19 @@ import Testing
         }
     }
 
+    /// Where there is nothing to parse, the parser is not asked.
+    @Test(arguments: [["fixtures/v4.12-threads-2cpu-truth-c3idle.dat"], ["none.dat"], ["README.md", "fixtures/v4.13-threads-4cpu-truth.dat"], [""], ["report"]])
+    func namesOfTracesAloneMeanWhatTheParserMakesOfThem(_ traces: [String]) throws {
+        let plain = try lazytlb(["report"] + traces)
+        for parsed in [["report", "--"] + traces, ["report"] + traces + ["--format", "text"]] {
+            let outcome = try lazytlb(parsed)
+            #expect(plain.status == outcome.status)
+            #expect(plain.errors == outcome.errors)
+            let same = plain.output == outcome.output
+            #expect(same)
+        }
+    }
+
     @Test func theSizesOfFlushesAreThoseOfTheRecords() throws {
         let trace = "fixtures/v4.13-threads-4cpu-truth.dat"
         let records = try lazytlb(["events", trace, "--event", "tlb_flush"]).text.matches(of: #/reason=(\d+) pages=(-?\d+)/#).map { (reason: Int($0.1)!, pages: Int($0.2)!) }

@@ -58,7 +58,7 @@ func wrapped(_ text: String, width: Int, indent: String = "  ") -> [String] {
     var lines: [String] = []
     var line = ""
     var used = 0
-    for word in text.utf8.split(separator: UInt8(ascii: " ")).lazy.map(Substring.init) {
+    for word in text.utf8.split(separator: UInt8(ascii: " ")).lazy.map({ String(Substring($0)) }) {
         let columns = displayWidth(word)
         if !line.isEmpty, used + 1 + columns > width {
             lines.append(line)
