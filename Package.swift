@@ -19,12 +19,14 @@ let package = Package(
 
         // One instruction that Swift has no word for.
         .systemLibrary(name: "CPrefetch"),
+        // Three system calls that its module of the C library leaves out.
+        .systemLibrary(name: "CAffinity"),
 
         // Memory for hot loops.
         .target(name: "Tables"),
 
         // The stages, each depending only on the ones before it.
-        .target(name: "TraceData", dependencies: ["CPrefetch", "CTraceEvent", "CZlib", "CZstd", "Tables"]),
+        .target(name: "TraceData", dependencies: ["CAffinity", "CPrefetch", "CTraceEvent", "CZlib", "CZstd", "Tables"]),
         .target(name: "LazyTLB", dependencies: ["CPrefetch", "Tables"]),
         .target(name: "Reconstruction", dependencies: ["CPrefetch", "TraceData", "LazyTLB", "Tables"]),
         .target(name: "Replay", dependencies: ["CPrefetch", "TraceData", "LazyTLB", "Reconstruction", "Tables"]),
@@ -72,7 +74,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["LazyTLB", "TraceSynth", "TraceWriting"], path: "Tests/TestSupport"),
         // What the tests of recording record.
         .executableTarget(name: "storm", path: "Tests/Storm"),
-        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CTraceEvent", "CZlib", "TraceSynth", "TraceWriting", "TestSupport"]),
+        .testTarget(name: "TraceDataTests", dependencies: ["TraceData", "CAffinity", "CTraceEvent", "CZlib", "TraceSynth", "TraceWriting", "TestSupport"]),
         .testTarget(name: "TraceFormsTests", dependencies: ["TraceForms", "TraceData", "TraceWriting", "CZstd", "Report", "TestSupport", "lazytlb"]),
         .testTarget(name: "LazyTLBTests", dependencies: ["LazyTLB", "TraceSynth", "TestSupport"]),
         .testTarget(name: "ReconstructionTests", dependencies: ["Reconstruction", "Tables", "TraceData", "LazyTLB", "Replay", "AccuracyKit", "TraceSynth", "TraceWriting", "TestSupport"]),

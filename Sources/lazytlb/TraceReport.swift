@@ -1,4 +1,3 @@
-import Glibc
 import Reconstruction
 import Report
 import TraceData
@@ -63,4 +62,4 @@ struct TraceReport {
 }
 
 /// Processors that may be used now.
-func processorCount() -> Int { min(256, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+func processorCount() -> Int { min(256, Processors.count) }

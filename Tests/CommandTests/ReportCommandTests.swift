@@ -1,6 +1,7 @@
 import Foundation
 import FoundationXML
 import Report
+import TestSupport
 import Testing
 
 /// `lazytlb report` on its way through arguments, several files and errors.
@@ -29,6 +30,14 @@ import Testing
                 #expect(same, "\(jobs) threads, \(evidence)")
             }
         }
+    }
+
+    @Test(arguments: [[], ["--jobs", "2"]]) func oneProcessorIsEnough(_ options: [String]) throws {
+        let one = try Program.run("/usr/bin/taskset", with: ["-c", "0", Program.lazytlb, "report", good] + options, in: packageFolder)
+        let all = try lazytlb(["report", good])
+        #expect(one.status == 0)
+        let same = one.output == all.output
+        #expect(same)
     }
 
     /// Where there is nothing to parse, the parser is not asked.

@@ -248,10 +248,11 @@ public final class Lookaheads {
     /// - Parameters:
     ///   - isConcurrent: other threads fill them.
     ///   - readers: how many read them, one behind the other.
-    public static func pool(_ file: TraceFile, isConcurrent: Bool, readers: Int = 1) -> BatchPool {
+    ///   - slab: where their memory comes from.
+    public static func pool(_ file: TraceFile, isConcurrent: Bool, readers: Int = 1, in slab: Slab = Slab()) -> BatchPool {
         // On one thread what is written is read soon, from a near cache; between threads few handovers count for more.
         let most = isConcurrent ? 16384 : 1024
-        return BatchPool(capacity: min(most, max(64, budget / (2 * readers * MemoryLayout<CompactRecord>.stride * max(1, file.cpusWithData.count)))))
+        return BatchPool(capacity: min(most, max(64, budget / (2 * readers * MemoryLayout<CompactRecord>.stride * max(1, file.cpusWithData.count)))), in: slab)
     }
 
     /// Records written down instead of read, by CPU: what tests feed the passes with.

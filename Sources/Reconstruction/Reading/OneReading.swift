@@ -30,7 +30,7 @@ public enum OneReading<Sink: StimulusSink> {
             return
         }
         let queues = workers.ahead
-        let pool = pace.batch.map { BatchPool(capacity: $0) } ?? Lookaheads.pool(file, isConcurrent: !queues.isEmpty, readers: 2)
+        let pool = pace.batch.map { BatchPool(capacity: $0) } ?? Lookaheads.pool(file, isConcurrent: !queues.isEmpty, readers: 2, in: workers.slab)
         var leader = try Leader(file, cpus: cpus, rules: rules, births: .withFlags, pace: pace, on: queues, pool: pool)
         let follower = Follower(sink, behind: leader, cpus: cpus, rules: rules, pool: pool)
         let road = Road(follower, behind: leader.ahead, on: workers.last)

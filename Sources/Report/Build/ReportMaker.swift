@@ -76,8 +76,6 @@ public struct ReportMaker: Sendable {
     /// In one reading where that is possible, else in two.
     private func replayed(_ file: TraceFile, _ recorded: RecordedKernel, divergences: Int, deviations: Int?) throws(TraceError) -> Replayed {
         func replay() -> Replay { Replay(cpus: Reconstruction<Replay>.cpuCount(file), primary: recorded.primary, divergenceLimit: divergences) }
-        // Unpacking, or reading probe events, is more than can be done beside a replay.
-        let workers = Workers(jobs: jobs, shareLast: !file.buffer.compressed && !(evidence == .all && file.hasProbes))
         if let deviations {
             var lists: [ConformanceWatch.List] = []
             let watch = ConformanceWatch(replay(), candidates: recorded.candidates, limit: deviations)
@@ -87,6 +85,8 @@ public struct ReportMaker: Sendable {
             }
             return (history, lists)
         }
+        // Unpacking, or reading probe events, is more than can be done beside a replay.
+        let workers = Workers(jobs: jobs, shareLast: !file.buffer.compressed && !(evidence == .all && file.hasProbes))
         var first: FirstPass?
         // Of a window there is no report in one reading.
         switch window == nil ? try OneReading(file, sink: replay(), evidence: evidence, kernel: kernel, workers: workers) : nil {

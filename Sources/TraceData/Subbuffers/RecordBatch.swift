@@ -109,10 +109,10 @@ public final class BatchPool: @unchecked Sendable {
     private let turn = DispatchSemaphore(value: 1)
     private var unused: [RecordBatch] = []
     /// Where the memory of all is, and of what comes and goes with them. Large batches have their own.
-    public let slab = Slab()
+    public let slab: Slab
 
     /// - Parameter capacity: records in a batch.
-    public init(capacity: Int) { self.capacity = capacity }
+    public init(capacity: Int, in slab: Slab = Slab()) { (self.capacity, self.slab) = (capacity, slab) }
 
     func take() -> RecordBatch {
         turn.wait()

@@ -1,4 +1,5 @@
 import Dispatch
+import Tables
 
 /// The threads that work beside the caller's.
 public struct Workers: Sendable {
@@ -6,6 +7,8 @@ public struct Workers: Sendable {
     public let queues: [DispatchQueue]
     /// Those for what goes on beside the last one.
     public let besideLast: [DispatchQueue]
+    /// Memory for what they hand to each other, of which the last one fetches the first piece when it starts.
+    public let slab = Slab()
 
     /// - Parameters:
     ///   - jobs: threads that may work at the same time, the caller's among them.
@@ -14,6 +17,8 @@ public struct Workers: Sendable {
     public init(jobs: Int, shareLast: Bool = false) {
         let queues = (1..<max(1, jobs)).map { DispatchQueue(label: "lazytlb.worker.\($0)") }
         self.queues = queues
+        // It always has something to do, and soon.
+        if let last = queues.last { Processors.startElsewhere(last) { [slab] in slab.prepare() } }
         besideLast = queues.count > 1 ? queues.dropLast() : shareLast || queues.isEmpty ? queues : [DispatchQueue(label: "lazytlb.worker.0")]
     }
 
