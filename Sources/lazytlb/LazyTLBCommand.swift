@@ -82,7 +82,7 @@ struct LazyTLBCommand: ParsableCommand {
 
     private static func command(named name: String) -> (any ParsableCommand.Type)? { configuration.subcommands.first { $0.configuration.commandName == name } }
 
-    /// `report` with nothing but names of traces behind it: there is nothing to parse, and the parser would take a sixth of the start for it, most of which goes into looking for what
+    /// `report` with nothing but names of traces behind it: there is nothing to parse, and the parser would take an eighth of the start for it, most of which goes into looking for what
     /// each option's type can do (docs/performance.md).
     private static func reportOfTracesAlone() -> ReportRun? {
         let traces = Array(CommandLine.arguments.dropFirst(2))
