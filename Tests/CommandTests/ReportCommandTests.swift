@@ -33,7 +33,10 @@ import Testing
     }
 
     @Test(arguments: [[], ["--jobs", "2"]]) func oneProcessorIsEnough(_ options: [String]) throws {
-        let one = try Program.run("/usr/bin/taskset", with: ["-c", "0", Program.lazytlb, "report", good] + options, in: packageFolder)
+        // Any that the tests may run on: a container may not have the first.
+        let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        let processor = try #require(status.firstMatch(of: #/Cpus_allowed_list:\t(\d+)/#)).1
+        let one = try Program.run("/usr/bin/taskset", with: ["-c", String(processor), Program.lazytlb, "report", good] + options, in: packageFolder)
         let all = try lazytlb(["report", good])
         #expect(one.status == 0)
         let same = one.output == all.output
